@@ -1,0 +1,1 @@
+"""Findings as annotations that viewers open, and such annotations read back."""

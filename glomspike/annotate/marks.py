@@ -1,0 +1,81 @@
+"""What is drawn on a slide for its glomeruli, the same for every viewer: styles, shapes, labels, numbers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from glomspike.annotate.layers import Colour, Region, RegionType
+from glomspike.findings import Glomerulus, Points, SlideFacts, SlideResult, TopTile
+from glomspike.slide.frames import Viewer, to_viewer
+
+
+@dataclass(frozen=True)
+class Style:
+    """A layer's name and colour."""
+
+    name: str
+    colour: Colour
+
+
+SPIKED = Style("Spiked glomeruli", (255, 0, 0))
+OTHER = Style("Other glomeruli", (0, 255, 0))
+OUTLINES = Style("Outlines", (255, 255, 0))
+SPIKE_TILES = Style("Spike tiles", (0, 0, 255))
+STYLES = (SPIKED, OTHER, OUTLINES, SPIKE_TILES)
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """One shape to draw, as the viewer counts pixels, and the numbers that belong to it."""
+
+    style: Style
+    region: Region
+    measurements: dict[str, float] = field(default_factory=dict)
+
+
+def slide_marks(result: SlideResult, viewer: Viewer) -> tuple[Mark, ...]:
+    """Every mark of a slide: circles, outlines, and the top tiles of spiked glomeruli, in reading order."""
+    return tuple(mark for glomerulus in result.glomeruli for mark in _marks(glomerulus, result.slide, viewer))
+
+
+def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterator[Mark]:
+    yield _circle_mark(glomerulus, slide, viewer)
+    polygon = to_viewer(glomerulus.outline.polygon0, slide, viewer)
+    outline = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}")
+    yield Mark(OUTLINES, outline, {"Area µm²": glomerulus.outline.area_um2})
+    spikes = glomerulus.spikes
+    if spikes is not None and spikes.spiked:
+        for tile in spikes.top_tiles:
+            yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)
+
+
+def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Mark:
+    circle, spikes = glomerulus.circle, glomerulus.spikes
+    numbers = {"Detection score": circle.score, "Radius µm": circle.radius_um}
+    label = f"{glomerulus.id}: not scored"
+    if spikes is not None:
+        numbers |= {"Spike probability": spikes.probability, "Spike fraction": spikes.fraction}
+        label = f"{glomerulus.id}: spike {spikes.probability:.2f}"
+    centre0 = np.array([circle.x0, circle.y0])
+    # Round in micrometres: where the axes' µm/px differ, an ellipse in pixels.
+    half0 = np.array([circle.radius_um / slide.mpp.x, circle.radius_um / slide.mpp.y])
+    box = _box(np.stack([centre0 - half0, centre0 + half0]), slide, viewer)
+    style = SPIKED if spikes is not None and spikes.spiked else OTHER
+    return Mark(style, Region(RegionType.ELLIPSE, box, label), numbers)
+
+
+def _tile_mark(tile: TopTile, glomerulus_id: int, side_um: float, slide: SlideFacts, viewer: Viewer) -> Mark:
+    corner0 = np.array([tile.x0, tile.y0])
+    side0 = np.array([side_um / slide.mpp.x, side_um / slide.mpp.y])
+    (left, top), (right, bottom) = _box(np.stack([corner0, corner0 + side0]), slide, viewer)
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    label = f"{glomerulus_id}: spike {tile.probability:.2f}"
+    region = Region(RegionType.RECTANGLE, corners, label)
+    return Mark(SPIKE_TILES, region, {"Spike probability": tile.probability})
+
+
+def _box(corners0: Points, slide: SlideFacts, viewer: Viewer) -> Points:
+    """Upper left and lower right corner in the viewer, where a turned slide has others than in level 0."""
+    corners = to_viewer(corners0, slide, viewer)
+    return np.stack([corners.min(axis=0), corners.max(axis=0)])

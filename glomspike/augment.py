@@ -1,0 +1,181 @@
+"""How one piece of tissue might have looked in another laboratory: other stain, light, focus and compression.
+
+Everything works on RGB uint8 and depends on nothing but the random generator given, so that a training
+can be repeated.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glomspike.findings import RGB
+
+Rng = np.random.Generator
+Float = NDArray[np.float32]
+
+# Optical density of red, green and blue per unit of dye: the directions that stains' colours lie in.
+_DYES: dict[str, tuple[float, float, float]] = {
+    "haematoxylin": (0.65, 0.70, 0.29),
+    "blue haematoxylin": (0.75, 0.60, 0.20),
+    "eosin": (0.07, 0.99, 0.11),
+    "pink eosin": (0.15, 0.85, 0.45),
+    "schiff magenta": (0.25, 0.92, 0.30),
+    "silver": (0.58, 0.58, 0.57),
+    "brown silver": (0.45, 0.58, 0.68),
+    "diaminobenzidine": (0.27, 0.57, 0.78),
+    "aniline blue": (0.85, 0.50, 0.15),
+    "light green": (0.80, 0.30, 0.52),
+    "biebrich scarlet": (0.10, 0.80, 0.60),
+    "orange": (0.02, 0.40, 0.92),
+    "sirius red": (0.08, 0.80, 0.58),
+    "purple": (0.45, 0.85, 0.25),
+}
+_DYE_VECTORS = np.array([np.array(v) / np.linalg.norm(v) for v in _DYES.values()], dtype=np.float32)
+# What the tissue at hand was stained with; a wrong guess only makes another mixture.
+_COUNTERSTAIN_AND_STAIN = (
+    ("haematoxylin", "eosin"),
+    ("haematoxylin", "schiff magenta"),
+    ("haematoxylin", "diaminobenzidine"),
+    ("purple", "silver"),
+)
+_LEAST_LIGHT = 1 / 255
+_DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32) / 255, _LEAST_LIGHT))
+
+
+def appearance(pixels: RGB, rng: Rng) -> RGB:
+    """The picture as another laboratory might have made it: stain, light, focus, noise and compression."""
+    if rng.random() < 0.75:
+        pixels = restained(pixels, rng)
+    return compressed(focused(lit(pixels, rng), rng), rng)
+
+
+def restained(pixels: RGB, rng: Rng) -> RGB:
+    """The tissue in other dyes: optical densities are unmixed into dyes, whose colours and strengths change."""
+    density = _DENSITY[pixels].reshape(-1, 3)
+    amounts = np.maximum(density @ np.linalg.inv(_unmixing(rng)), 0)
+    strength = np.exp(rng.normal(0, 0.35, 3)).astype(np.float32)
+    bend = np.exp(rng.normal(0, 0.2, 3)).astype(np.float32)
+    dyed = (amounts**bend * strength) @ _target_dyes(rng)
+    share = np.float32(rng.uniform(0.3, 1.0))
+    mixed = density * (1 - share) + dyed * share
+    return _from_density(mixed).reshape(pixels.shape)
+
+
+def _unmixing(rng: Rng) -> Float:
+    names = list(_DYES)
+    pair = _COUNTERSTAIN_AND_STAIN[rng.integers(len(_COUNTERSTAIN_AND_STAIN))]
+    first, second = (_DYE_VECTORS[names.index(name)] for name in pair)
+    rest = np.cross(first, second)
+    return np.stack([first, second, np.abs(rest) / np.linalg.norm(rest)]).astype(np.float32)
+
+
+def _target_dyes(rng: Rng) -> Float:
+    chosen = _DYE_VECTORS[rng.choice(len(_DYE_VECTORS), 3, replace=False)]
+    varied = np.maximum(chosen + rng.normal(0, 0.08, (3, 3)), 0.01)
+    return (varied / np.linalg.norm(varied, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _from_density(density: Float) -> RGB:
+    return np.asarray(np.clip(np.exp(-density) * 255 + 0.5, 0, 255), dtype=np.uint8)
+
+
+def lit(pixels: RGB, rng: Rng) -> RGB:
+    """The picture under another lamp: brightness, contrast, grey or yellowish glass, dark corners."""
+    light = np.ones(3, dtype=np.float32)
+    if rng.random() < 0.6:
+        yellow = rng.uniform(0, 0.25)
+        light *= rng.uniform(0.65, 1.05) * np.array([1, 1 - 0.35 * yellow, 1 - yellow], dtype=np.float32)
+        light *= 1 + rng.normal(0, 0.03, 3).astype(np.float32)
+    gamma = np.float32(np.exp(rng.normal(0, 0.15)))
+    tone = (np.arange(256, dtype=np.float32) / 255) ** gamma * 255
+    shown = tone[pixels] * light
+    if rng.random() < 0.25:
+        shown *= _vignette(pixels.shape[0], pixels.shape[1], rng)[..., None]
+    if rng.random() < 0.1:
+        grey = shown.mean(axis=2, keepdims=True)
+        shown = grey + (shown - grey) * np.float32(rng.uniform(0, 0.5))
+    return np.asarray(np.clip(shown, 0, 255), dtype=np.uint8)
+
+
+def _vignette(height_px: int, width_px: int, rng: Rng) -> Float:
+    x = np.linspace(-1, 1, width_px, dtype=np.float32) - np.float32(rng.uniform(-0.6, 0.6))
+    y = np.linspace(-1, 1, height_px, dtype=np.float32) - np.float32(rng.uniform(-0.6, 0.6))
+    return np.asarray(1 - np.float32(rng.uniform(0.05, 0.35)) * np.minimum(x**2 + y[:, None] ** 2, 2) / 2)
+
+
+def focused(pixels: RGB, rng: Rng) -> RGB:
+    """The picture through another objective: blurred, sharpened or of coarser sampling."""
+    draw = rng.random()
+    if draw < 0.25:
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.8)), dtype=np.uint8)
+    if draw < 0.35:
+        soft = cv2.GaussianBlur(pixels, (0, 0), 1.2)
+        gain = rng.uniform(0.3, 1.2)
+        return np.asarray(cv2.addWeighted(pixels, 1 + gain, soft, -gain, 0), dtype=np.uint8)
+    if draw < 0.45:
+        height_px, width_px = pixels.shape[:2]
+        factor = rng.uniform(0.35, 0.8)
+        small = cv2.resize(
+            pixels, (int(width_px * factor), int(height_px * factor)), interpolation=cv2.INTER_AREA
+        )
+        return np.asarray(cv2.resize(small, (width_px, height_px)), dtype=np.uint8)
+    return pixels
+
+
+def compressed(pixels: RGB, rng: Rng) -> RGB:
+    """The picture from another camera and file: sensor noise, JPEG."""
+    if rng.random() < 0.25:
+        noise = rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(rng.uniform(1, 9))
+        pixels = np.asarray(np.clip(pixels + noise, 0, 255), dtype=np.uint8)
+    if rng.random() < 0.3:
+        _, code = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])
+        pixels = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), dtype=np.uint8)
+    return pixels
+
+
+def turned(rng: Rng, side_px: float, centre_px: tuple[float, float], scale: float) -> Float:
+    """An affine matrix (2, 3) that brings a point to the middle of a square, turned and mirrored at random.
+
+    It maps picture pixels to pixels of a square of `side_px`, `scale` square pixels per picture pixel.
+    """
+    angle = rng.uniform(0, 2 * np.pi)
+    mirror = -1.0 if rng.random() < 0.5 else 1.0
+    cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+    linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
+    shift = side_px / 2 - linear @ np.array(centre_px)
+    return np.column_stack([linear, shift]).astype(np.float32)
+
+
+def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, float, float]) -> RGB:
+    """The square of `side_px` that `turned`'s matrix cuts out; where the picture ends there is background."""
+    # The matrix counts pixel 0 as spanning 0 to 1, OpenCV takes pixel centres to be whole numbers.
+    centred = matrix.astype(np.float64)
+    centred[:, 2] += centred[:, :2] @ np.array([0.5, 0.5]) - 0.5
+    return np.asarray(
+        cv2.warpAffine(
+            pixels,
+            centred,
+            (side_px, side_px),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=background,
+        ),
+        dtype=np.uint8,
+    )
+
+
+def mapped(points_px: NDArray[np.float64], matrix: Float) -> NDArray[np.float64]:
+    """Points (n, 2) through an affine matrix (2, 3)."""
+    return np.asarray(points_px @ matrix[:, :2].T + matrix[:, 2], dtype=np.float64)
+
+
+def glass(pixels: RGB, rng: Rng) -> tuple[float, float, float]:
+    """A colour for what lies outside a picture: its own brightest, white, or its mean."""
+    draw = rng.random()
+    if draw < 0.5:
+        level = np.percentile(pixels[::16, ::16].reshape(-1, 3), 97, axis=0)
+    elif draw < 0.8:
+        level = np.full(3, rng.uniform(215, 255))
+    else:
+        level = pixels[::16, ::16].reshape(-1, 3).mean(axis=0)
+    return float(level[0]), float(level[1]), float(level[2])

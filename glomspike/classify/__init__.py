@@ -1,0 +1,1 @@
+"""Glomeruli scored for spikes, tile by tile."""

@@ -1,0 +1,92 @@
+"""The command line: which commands there are, and how a failure is told."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from glomspike import __version__
+from glomspike.errors import GlomspikeError, UsageError
+
+MAIN_JOB = "run"
+COMMANDS = (MAIN_JOB, "phantom", "weights", "doctor")  # in the order of `--help`; each is `command` in its own file
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; 0 is success
+
+
+class _Commands(click.Group):
+    """A group whose first word may be left out, which then is the main job's."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"glomspike.cli.{cmd_name}").command
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {*COMMANDS, "--help", "--version"}
+        return super().parse_args(ctx, args if not args or args[0] in own else [MAIN_JOB, *args])
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The main job's help, since that is what most people want, then the other commands."""
+        main_job = self.get_command(ctx, MAIN_JOB)
+        assert main_job is not None
+        main_job.format_help(click.Context(main_job, info_name=ctx.info_name), formatter)
+        others = [(name, self.get_command(ctx, name)) for name in COMMANDS if name != MAIN_JOB]
+        with formatter.section("Other commands (`glomspike COMMAND --help` tells more)"):
+            formatter.write_dl([(name, other.get_short_help_str(120)) for name, other in others if other])
+        with formatter.section("Exit status"):
+            formatter.write_text("0 done; 1 failed; 2 wrong usage; 130 interrupted")
+
+
+@click.group(cls=_Commands)
+@click.version_option(__version__, prog_name="glomspike", message="%(prog)s %(version)s")
+def _glomspike() -> None:
+    """Find glomeruli in silver-stained kidney slides and score them for spikes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command that was typed and exits; a failure is one line on stderr, its status the exit's."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(_status(arguments))
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    try:
+        return _glomspike.main(arguments, prog_name="glomspike", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as failure:
+        click.echo(failure.format_message(), err=True)
+        return WRONG_USAGE
+    except click.UsageError as failure:
+        return _tell(f"{failure.format_message().rstrip('.')}; see `{_help_command(failure)}`", WRONG_USAGE)
+    except UsageError as failure:
+        return _tell(str(failure), WRONG_USAGE)
+    except GlomspikeError as failure:
+        return _tell(str(failure), FAILED)
+    except OSError as failure:
+        cause = f"{failure.filename or 'system'}: {failure.strerror or failure}"
+        return _tell(f"{cause}; check the path, its permissions and the free space", FAILED)
+    except (KeyboardInterrupt, click.Abort):
+        return _tell("interrupted; the same command starts again", INTERRUPTED)
+
+
+def _tell(message: str, status: int) -> int:
+    one_line = " ".join(message.split())
+    click.echo(f"glomspike: {one_line}", err=True)
+    return status
+
+
+def _help_command(failure: click.UsageError) -> str:
+    """What to type for the help on the command that was typed wrongly."""
+    path = failure.ctx.command_path if failure.ctx else "glomspike"
+    return f"{path.removesuffix(f' {MAIN_JOB}')} --help"
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

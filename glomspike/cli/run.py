@@ -1,0 +1,95 @@
+"""`glomspike SLIDE OUT`: the main job."""
+
+import math
+import os
+from pathlib import Path
+
+import click
+
+from glomspike.errors import SlideError, UsageError
+
+EXAMPLES = """\b
+Examples:
+  glomspike biopsy.svs results                  the usual way
+  glomspike biopsy.tif results --mpp 0.25       a picture that does not know its scale
+  glomspike biopsy.svs results --device cuda:1  on the second GPU
+  glomspike biopsy.svs results --overwrite      again, replacing earlier results
+  glomspike doctor                              what works on this machine
+
+\b
+The results are in results/biopsy/. Copy biopsy.xml from there beside
+biopsy.svs, and open the slide in ImageScope to see it with its annotations.
+
+For research use only."""
+
+
+class _Number(click.FloatRange):
+    """A number within a range; unlike click's, "nan" is none."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+@click.command(name="run", epilog=EXAMPLES, short_help="The main job; the word `run` may be left out.")
+@click.argument("slide", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--device",
+    default="auto",
+    metavar="auto|cuda|cuda:N|cpu",
+    help="Where to compute. auto, the default, takes the GPU where there is one.",
+)
+@click.option(
+    "--mpp", type=_Number(0.05, 5), metavar="UM", help="µm per pixel, for a slide that does not say it of itself."
+)
+@click.option("--detector", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own detector.")
+@click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")
+@click.option("--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier.")
+@click.option(
+    "--threshold",
+    type=_Number(0, 1),
+    metavar="P",
+    help="Spike probability from which a glomerulus counts as spiked, instead of the classifier's own.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run with other settings.")
+def command(
+    slide: Path,
+    out: Path,
+    device: str,
+    mpp: float | None,
+    detector: Path | None,
+    segmenter: Path | None,
+    classifier: Path | None,
+    threshold: float | None,
+    overwrite: bool,
+) -> None:
+    """Find the glomeruli of SLIDE, outline them, score them for membranous spikes, and write into OUT what was
+    found: annotations for ImageScope and QuPath, tables and pictures."""
+    _check(slide)
+    from glomspike.pipeline import run_slide
+
+    run_slide(
+        slide,
+        out,
+        device=device,
+        mpp=mpp,
+        detector=detector,
+        segmenter=segmenter,
+        classifier=classifier,
+        threshold=threshold,
+        overwrite=overwrite,
+    )
+
+
+def _check(slide: Path) -> None:
+    """Raises what can be said of a slide's path before anything heavy is loaded."""
+    if slide.is_dir():
+        raise UsageError(slide, "is a folder, and a run takes one slide", "give the path of one slide")
+    if not slide.exists() and os.environ.get("GLOMSPIKE_CONTAINER"):
+        cure = "mount its folder with docker's `-v FOLDER:FOLDER`, and check the name"
+        raise SlideError(slide, "there is no such file in the container", cure)
+    if not slide.exists():
+        raise SlideError(slide, "there is no such file", "check the path")

@@ -1,0 +1,65 @@
+"""CircleNet: a network that marks the centres of glomeruli and says how large each is.
+
+Yang et al., "CircleNet: anchor-free glomerulus detection with circle representation" (MICCAI 2020), on a
+residual encoder with a feature pyramid to stride 4.
+"""
+
+from typing import NamedTuple
+
+import segmentation_models_pytorch as smp
+import torch
+from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
+from torch import Tensor, nn
+
+STRIDE = 4
+# Before training every place is a centre with a probability of 0.1: sigmoid(-2.19).
+CENTRE_BIAS = -2.19
+
+
+class Maps(NamedTuple):
+    """The three outputs (n, channels, h / 4, w / 4): centre logits, radius, offset x and y.
+
+    Radius and offset are in output pixels.
+    """
+
+    centre: Tensor
+    radius: Tensor
+    offset: Tensor
+
+
+class CircleNet(nn.Module):
+    """Images (n, 3, h, w), normalised, to `Maps`; h and w are multiples of 32."""
+
+    def __init__(self, encoder: str, pyramid_channels: int, head_channels: int) -> None:
+        super().__init__()
+        self.encoder = smp.encoders.get_encoder(encoder, weights=None)
+        self.decoder = FPNDecoder(
+            encoder_channels=self.encoder.out_channels,
+            encoder_depth=5,
+            pyramid_channels=pyramid_channels,
+            segmentation_channels=head_channels,
+            dropout=0.0,
+        )
+        self.centre = _head(head_channels, 1)
+        self.radius = _head(head_channels, 1)
+        self.offset = _head(head_channels, 2)
+        nn.init.constant_(self.centre[-1].bias, CENTRE_BIAS)
+
+    def forward(self, images: Tensor) -> Maps:
+        features = self.decoder(self.encoder(images))
+        return Maps(self.centre(features), self.radius(features), self.offset(features))
+
+
+def _head(channels: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(channels, outputs, 1)
+    )
+
+
+def normalised(pixels: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
+    """Network input (n, 3, h, w) of uint8 pictures (n, h, w, 3)."""
+    scaled = pixels.permute(0, 3, 1, 2).float() / 255
+    shape = (1, 3, 1, 1)
+    return (scaled - torch.tensor(mean, device=pixels.device).view(shape)) / torch.tensor(
+        std, device=pixels.device
+    ).view(shape)

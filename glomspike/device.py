@@ -1,0 +1,72 @@
+"""Where the networks run: the GPU that was asked for or found, or why there is none."""
+
+from typing import NamedTuple
+
+import torch
+
+from glomspike.errors import DeviceError, UsageError
+
+
+class Chosen(NamedTuple):
+    """A device to compute on. `note` says why it is the CPU where nobody asked for that, else it is empty."""
+
+    device: torch.device
+    note: str
+
+
+def choose_device(name: str) -> Chosen:
+    """The device that `name` (auto, cuda, cuda:N or cpu) stands for.
+
+    `auto` is the first GPU where one works, else the CPU. Raises DeviceError where a GPU was asked for and
+    does not work, UsageError where `name` is none of these.
+    """
+    if name == "cpu":
+        return Chosen(torch.device("cpu"), "")
+    index = _cuda_index("cuda" if name == "auto" else name)
+    trouble = cuda_trouble(index)
+    if trouble is None:
+        return Chosen(torch.device("cuda", index), "")
+    if name == "auto":
+        return Chosen(torch.device("cpu"), f"computing on the CPU, which is slow: {trouble}")
+    raise DeviceError(f"--device {name}", trouble, "mend that (see `glomspike doctor`), or use --device cpu")
+
+
+def cuda_trouble(index: int) -> str | None:
+    """Why the GPU of this number cannot be used; None where it can."""
+    if torch.version.cuda is None:
+        return "the installed PyTorch is built without CUDA"
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as failure:
+        return _driver_trouble(str(failure))
+    count = torch.cuda.device_count()
+    if index >= count:
+        return f"there is no GPU number {index}: GPUs are numbered from 0, and there {_are(count)}"
+    try:
+        torch.ones(1, device=torch.device("cuda", index)).add(1).item()
+    except RuntimeError as failure:
+        reason = str(failure).strip().splitlines()[0]
+        return f"GPU {index} ({torch.cuda.get_device_name(index)}) fails: {reason}"
+    return None
+
+
+def _cuda_index(name: str) -> int:
+    kind, colon, number = name.partition(":")
+    if kind != "cuda" or (colon and not number.isdecimal()):
+        raise UsageError(f"--device {name}", "there is no such device", "give auto, cuda, cuda:N (N from 0) or cpu")
+    return int(number) if colon else 0
+
+
+def _driver_trouble(reason: str) -> str:
+    """What PyTorch's reason for not starting CUDA means."""
+    if "no NVIDIA driver" in reason:
+        return "no NVIDIA driver is installed, or this container was started without `--gpus all`"
+    if "driver on your system is too old" in reason:
+        return f"the NVIDIA driver is too old for this PyTorch, which is built for CUDA {torch.version.cuda}"
+    if "No CUDA GPUs" in reason:
+        return "the NVIDIA driver shows no GPU (is CUDA_VISIBLE_DEVICES set?)"
+    return f"CUDA does not start: {reason.strip().splitlines()[0]}"
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"

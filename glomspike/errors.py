@@ -1,0 +1,46 @@
+"""What can go wrong for a user, each said in one line: which file, what is wrong, what to do."""
+
+
+class GlomspikeError(Exception):
+    """A failure a user can understand and mend; the command line prints it without a traceback.
+
+    `subject` is the file, folder or option concerned, `cause` what is wrong with it, `cure` what to do.
+    """
+
+    def __init__(self, subject: object, cause: str, cure: str) -> None:
+        self.subject = str(subject)
+        self.cause = cause
+        self.cure = cure
+        super().__init__(f"{self.subject}: {cause}; {cure}")
+
+
+class SlideError(GlomspikeError):
+    """A slide that cannot be opened, has no usable scale, or breaks while it is read."""
+
+
+class UnreadableRegion(SlideError):
+    """A part of a slide that cannot be decoded; stages catch it and count what they could not see."""
+
+
+class OutputError(GlomspikeError):
+    """An output folder that cannot be written, or that holds the results of other settings."""
+
+
+class WeightsError(GlomspikeError):
+    """A weight file or card that is missing, damaged, or not what its card says."""
+
+
+class SamplesError(GlomspikeError):
+    """A samples table, or a file it names, that cannot be used."""
+
+
+class AnnotationError(GlomspikeError):
+    """An annotation file that cannot be read, or holds a shape that cannot be understood."""
+
+
+class DeviceError(GlomspikeError):
+    """A device that was asked for and is not there."""
+
+
+class UsageError(GlomspikeError):
+    """A command typed wrongly in a way the option parser cannot see; exit status 2."""

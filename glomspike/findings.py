@@ -1,0 +1,127 @@
+"""What one stage hands to the next: plain frozen data, positions in level-0 pixels of the whole slide.
+
+Suffixes tell the frame and unit: `x0` and `polygon0` are level-0 pixels as OpenSlide counts them, `_um`
+is micrometres, `_px` is pixels of a `Field`. A slide's two axes may have different µm/px, so sizes that
+must stay round are kept in micrometres.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+RGB = NDArray[np.uint8]  # (height, width, 3)
+Mask = NDArray[np.bool_]  # (height, width)
+Points = NDArray[np.float64]  # (n, 2), x before y
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mpp:
+    """Micrometres per pixel along x and y."""
+
+    x: float
+    y: float
+
+    @property
+    def mean(self) -> float:
+        """The geometric mean of both axes, µm/px: its square is the area of a pixel."""
+        return float((self.x * self.y) ** 0.5)
+
+
+@dataclass(frozen=True)
+class Circle:
+    """A detected glomerulus: centre in level-0 pixels, radius in micrometres, score in [0, 1]."""
+
+    x0: float
+    y0: float
+    radius_um: float
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The outer edge of a glomerulus: a simple closed polygon, first vertex not repeated.
+
+    `polygon0` is (n, 2) in level-0 pixels; `touches_edge` is true where the slide ends inside the
+    glomerulus.
+    """
+
+    polygon0: Points
+    area_um2: float
+    touches_edge: bool
+
+
+@dataclass(frozen=True, eq=False)
+class TileScores:
+    """Spike probabilities of the tiles of one glomerulus, in reading order.
+
+    `corners0` (n, 2) are the tiles' upper left corners in level-0 pixels, `side_um` their side,
+    `probabilities` (n,) in [0, 1]. `unreadable` counts tiles that could not be decoded and have no score.
+    """
+
+    corners0: Points
+    side_um: float
+    probabilities: Scores
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class TopTile:
+    """One of the highest-scoring tiles: upper left corner in level-0 pixels, probability."""
+
+    x0: float
+    y0: float
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeScore:
+    """The judgement of one glomerulus, from its tiles.
+
+    `probability` in [0, 1] is the highest tile's (any-window rule), `spiked` whether it reaches the
+    threshold, `fraction` positive tiles over tiles, `top_tiles` up to four that do not overlap.
+    """
+
+    probability: float
+    spiked: bool
+    fraction: float
+    tiles: int
+    positive_tiles: int
+    unreadable_tiles: int
+    tile_side_um: float
+    top_tiles: tuple[TopTile, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Glomerulus:
+    """Everything found about one glomerulus. `spikes` is None where the slide cannot be scored."""
+
+    id: int
+    circle: Circle
+    outline: Outline
+    spikes: SpikeScore | None
+
+
+@dataclass(frozen=True)
+class SlideFacts:
+    """What a slide says of itself: size and bounds in level-0 pixels, scale, vendor."""
+
+    name: str
+    vendor: str
+    width0: int
+    height0: int
+    mpp: Mpp
+    bounds_x0: int
+    bounds_y0: int
+    bounds_width0: int
+    bounds_height0: int
+
+
+@dataclass(frozen=True, eq=False)
+class SlideResult:
+    """All glomeruli of a slide in reading order, and what the reader should be warned of."""
+
+    slide: SlideFacts
+    glomeruli: tuple[Glomerulus, ...]
+    warnings: tuple[str, ...]

@@ -1,0 +1,1 @@
+"""How good the models are, in the field's measures."""

@@ -1,0 +1,1 @@
+"""Synthetic silver-stained kidney slides whose truth is known exactly."""

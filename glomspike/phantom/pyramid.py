@@ -1,0 +1,83 @@
+"""A tiled pyramidal TIFF that OpenSlide opens as an Aperio slide, written tile by tile."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tifffile
+
+from glomspike.findings import RGB
+
+TILE_PX = 256
+BAND_PX = 1024  # height of what is painted at once
+STEP = 4  # between levels
+LAST_LEVEL_PX = 1024  # no level smaller than this is halved again
+THUMBNAIL_PX = 768
+
+Block = Callable[[int, int, int, int], RGB]  # x, y, width, height in pixels to pixels
+
+
+def write_pyramid(
+    path: Path, block: Block, width_px: int, height_px: int, mpp: float, objective: float, jpeg_quality: int
+) -> None:
+    """Writes a slide whose pixels `block(x, y, width, height)` gives, JPEG-compressed, with its levels.
+
+    Level 0 is asked for band by band, each pixel once; coarser levels are averages of it and wait on disk.
+    """
+    sizes = _level_sizes(width_px, height_px)
+    description = (
+        f"Aperio Image Library v12.0.0 (glomspike phantom)\n{width_px}x{height_px} "
+        f"({TILE_PX}x{TILE_PX}) JPEG/RGB Q={jpeg_quality}|AppMag = {objective:g}|MPP = {mpp:g}"
+    )
+    with tempfile.TemporaryFile() as store, tifffile.TiffWriter(path, bigtiff=width_px * height_px > 2**30) as tiff:
+        wide, high = sizes[1] if len(sizes) > 1 else sizes[0]
+        level1 = np.memmap(store, dtype=np.uint8, mode="w+", shape=(high, wide, 3))
+        options = {
+            "photometric": "rgb",
+            "subsampling": (2, 2),
+            "compression": "jpeg",
+            "compressionargs": {"level": jpeg_quality},
+            "metadata": None,
+            "software": "glomspike",
+        }
+        tiled = options | {"tile": (TILE_PX, TILE_PX), "dtype": np.uint8}
+        tiles = _tiles_of_blocks(block, width_px, height_px, level1)
+        tiff.write(tiles, shape=(height_px, width_px, 3), description=description, **tiled)
+        # Aperio keeps a thumbnail, stripped, as the second picture of the file.
+        shrink = min(1.0, THUMBNAIL_PX / max(wide, high))
+        size = (max(1, round(wide * shrink)), max(1, round(high * shrink)))
+        thumbnail = cv2.resize(level1, size, interpolation=cv2.INTER_AREA)
+        tiff.write(thumbnail, rowsperstrip=16, description=description, **options)
+        level: RGB = level1
+        for wide, high in sizes[1:]:
+            if level.shape[:2] != (high, wide):
+                level = np.asarray(cv2.resize(level, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+            tiff.write(_tiles(level), shape=level.shape, description=description, **tiled)
+
+
+def _level_sizes(width_px: int, height_px: int) -> list[tuple[int, int]]:
+    sizes = [(width_px, height_px)]
+    while max(sizes[-1]) > LAST_LEVEL_PX:
+        sizes.append((max(1, sizes[-1][0] // STEP), max(1, sizes[-1][1] // STEP)))
+    return sizes
+
+
+def _tiles_of_blocks(block: Block, width_px: int, height_px: int, level1: RGB) -> Iterator[RGB]:
+    """Tiles of level 0 in row order; fills the next level on the way."""
+    step = STEP if level1.shape[1] < width_px else 1
+    for top in range(0, height_px, BAND_PX):
+        band = block(0, top, width_px, min(BAND_PX, height_px - top))
+        small = level1[top // step : (top + len(band)) // step]
+        small[:] = cv2.resize(band, small.shape[1::-1], interpolation=cv2.INTER_AREA) if step > 1 else band
+        yield from _tiles(band)
+
+
+def _tiles(picture: RGB) -> Iterator[RGB]:
+    for top in range(0, picture.shape[0], TILE_PX):
+        for left in range(0, picture.shape[1], TILE_PX):
+            tile = picture[top : top + TILE_PX, left : left + TILE_PX]
+            missing = (TILE_PX - tile.shape[0], TILE_PX - tile.shape[1])
+            # Repeating the border keeps it free of the ringing that a jump to black would cause.
+            yield np.pad(tile, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")

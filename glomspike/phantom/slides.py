@@ -1,0 +1,79 @@
+"""Folders of phantom slides: each slide a patient of its own, with its truth and a row in `samples.csv`."""
+
+import csv
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from glomspike.phantom.paint import Painter
+from glomspike.phantom.pyramid import write_pyramid
+from glomspike.phantom.spikes import Lesion
+from glomspike.phantom.stain import Stain
+from glomspike.phantom.tissue import TissuePlan, plan_tissue
+from glomspike.phantom.truth import write_truth
+
+MPP = 0.25
+OBJECTIVE = 40
+ROOM_UM = 350.0  # side of the square of tissue that each glomerulus gets
+
+
+@dataclass(frozen=True)
+class Order:
+    """A phantom slide to make: its number, how many glomeruli, and the seed that decides all else."""
+
+    number: int
+    glomeruli: int
+    seed: int
+    boxed_share: float
+
+    @property
+    def name(self) -> str:
+        """The stem of the slide's files."""
+        return f"phantom-{self.number:04d}"
+
+
+def write_phantoms(
+    folder: Path, slides: int, glomeruli: int, seed: int, boxed_share: float, workers: int
+) -> Iterator[str]:
+    """Makes the slides in `folder` with their truth and `samples.csv`; yields each slide's stem when done.
+
+    The same arguments give the same files, whatever the number of processes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    orders = [Order(n, glomeruli, seed, boxed_share) for n in range(1, slides + 1)]
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, slides), mp_context=fresh) as pool:
+        for order, _ in zip(orders, pool.map(_write, orders, [folder] * slides), strict=True):
+            yield order.name
+    _write_table(folder, orders)
+
+
+def plan_slide(order: Order) -> tuple[TissuePlan, Stain, np.random.Generator]:
+    """What stands on a slide and how it is stained, and the generator for what is drawn later."""
+    rng = np.random.default_rng([order.seed, order.number])
+    columns = int(np.ceil(np.sqrt(1.3 * order.glomeruli)))
+    rows = int(np.ceil(order.glomeruli / columns))
+    width_um, height_um = columns * ROOM_UM + 60, rows * ROOM_UM + 60
+    plan = plan_tissue(rng, width_um, height_um, order.glomeruli, Lesion.sample(rng))
+    return plan, Stain.sample(rng), rng
+
+
+def _write(order: Order, folder: Path) -> None:
+    cv2.setNumThreads(1)  # the processes share the cores
+    plan, stain, rng = plan_slide(order)
+    painter = Painter(plan, stain, MPP, int(rng.integers(2**31)))
+    write_truth(folder / f"{order.name}.xml", plan.glomeruli, MPP, order.boxed_share, rng)
+    size = round(plan.width_um / MPP), round(plan.height_um / MPP)
+    write_pyramid(folder / f"{order.name}.svs", painter.block, *size, MPP, OBJECTIVE, stain.jpeg_quality)
+
+
+def _write_table(folder: Path, orders: list[Order]) -> None:
+    with (folder / "samples.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "xml", "patient"])
+        writer.writerows([f"{o.name}.svs", f"{o.name}.xml", o.name] for o in orders)

@@ -1,0 +1,1 @@
+"""Findings as pictures, tables and the record of a run."""

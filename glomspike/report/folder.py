@@ -1,0 +1,171 @@
+"""A slide's result folder, which appears whole or not at all, and never at the cost of anything in its place."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from glomspike.errors import OutputError
+from glomspike.report.record import RECORD_NAME, RunRecord, RunSettings, read_record, write_record
+
+_SHOWN_MISSING = 3
+
+
+def is_done(place: Path, settings: RunSettings) -> bool:
+    """Whether a folder holds the complete results of these settings; False where there is nothing yet.
+
+    Raises OutputError where it holds anything else: results of other settings, results that miss files, or
+    files that glomspike did not write.
+    """
+    if _is_free(place):
+        return False
+    _refuse_foreign(place)
+    record = read_record(place)
+    if differences := settings.differences(record.settings):
+        raise OutputError(
+            place,
+            f"holds results of other settings ({'; '.join(differences)})",
+            "choose another output folder, or give --overwrite",
+        )
+    if missing := [name for name in record.files if not (place / name).is_file()]:
+        shown = ", ".join(missing[:_SHOWN_MISSING]) + (", ..." if len(missing) > _SHOWN_MISSING else "")
+        raise OutputError(place, f"misses files of its results ({shown})", "give --overwrite")
+    return True
+
+
+class ResultFolder:
+    """A context in which a slide's results are built under a hidden name beside their place.
+
+    Write into `path`, then call `publish` or `replace`. What has not been published when the context ends is
+    removed. Entering it raises OutputError where nothing can be written, or where `place` holds files that
+    glomspike did not write.
+    """
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        # Not tempfile.mkdtemp: its folders are closed to everyone but their owner, and stay so when renamed.
+        self.path = place.parent / f".glomspike-{uuid.uuid4().hex}.partial"
+
+    def __enter__(self) -> Self:
+        if not _is_free(self.place):
+            _refuse_foreign(self.place)
+        try:
+            self.place.parent.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir()
+        except OSError as error:
+            raise OutputError(
+                self.place.parent,
+                f"cannot be written ({error.strerror})",
+                "choose an output folder that you may write to",
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)  # gone already where it was published
+
+    def publish(self, record: RunRecord) -> None:
+        """Complete the results with their record, and move them to their place, which must be free."""
+        self._complete(record)
+        self._move_into_place()
+
+    def replace(self, record: RunRecord) -> None:
+        """Publish the results in place of earlier ones, which are moved aside to `NAME.previous-1` or so.
+
+        These are removed only when the new ones stand, and only if every file in them is just as glomspike
+        wrote it: a folder with anything of the user's in it is kept.
+        """
+        self._complete(record)
+        if _is_free(self.place):
+            self._move_into_place()
+            return
+        aside = _unused_name(self.place)
+        self.place.rename(aside)
+        try:
+            self._move_into_place()
+        except OutputError:
+            aside.rename(self.place)
+            raise
+        if _is_untouched(aside):
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _complete(self, record: RunRecord) -> None:
+        write_record(self.path, record.model_copy(update={"files": _file_hashes(self.path)}))
+        _sync(self.path / RECORD_NAME)
+        _sync(self.path)
+
+    def _move_into_place(self) -> None:
+        try:
+            self.path.rename(self.place)
+        except OSError as error:
+            raise OutputError(
+                self.place,
+                f"cannot be put in place ({error.strerror})",
+                "see that no other run writes there, and run again",
+            ) from error
+        _sync(self.place.parent)
+
+
+def _is_free(place: Path) -> bool:
+    """Nothing there, or an empty folder, which a rename replaces."""
+    if place.is_dir() and not place.is_symlink():
+        return not any(place.iterdir())
+    return not place.exists(follow_symlinks=False)
+
+
+def _refuse_foreign(place: Path) -> None:
+    # The data of slide.mrxs lie in a folder slide/: moving it aside would break the slide.
+    if not (place / RECORD_NAME).is_file():
+        raise OutputError(
+            place,
+            "is in the way: glomspike did not write it",
+            "move it, or choose another output folder",
+        )
+
+
+def _unused_name(place: Path) -> Path:
+    number = 1
+    while (aside := place.with_name(f"{place.name}.previous-{number}")).exists(follow_symlinks=False):
+        number += 1
+    return aside
+
+
+def _is_untouched(folder: Path) -> bool:
+    """Whether a folder holds exactly the files of its record, unchanged, and no folder more than they need."""
+    try:
+        record = read_record(folder)
+        entries = list(folder.rglob("*"))
+        needed = {folder / name for name in record.files} | {folder / RECORD_NAME}
+        parents = {parent for path in needed for parent in path.parents if parent != folder}
+        folders = {entry for entry in entries if entry.is_dir()}
+        return (
+            not any(entry.is_symlink() for entry in entries)
+            and folders <= parents
+            and set(entries) - folders == needed
+            and _file_hashes(folder) == record.files
+        )
+    except (OSError, OutputError):
+        return False
+
+
+def _file_hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 (hex) of every file but the record, by its name relative to the folder."""
+    hashes = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / RECORD_NAME:
+            with path.open("rb") as file:
+                hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def _sync(path: Path) -> None:
+    """Have a file or folder on the disk before going on."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

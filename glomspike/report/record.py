@@ -1,0 +1,163 @@
+"""`run.json`: what was run on which slide with which weights, what came out, and the hash of every file.
+
+It is written last: a folder that holds one is complete. The next run reads it to tell whether there is
+anything left to do.
+"""
+
+import importlib.metadata
+import platform
+from datetime import datetime
+from pathlib import Path
+
+import openslide
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from glomspike import __version__
+from glomspike.errors import OutputError
+from glomspike.findings import SlideFacts, SlideResult
+
+RECORD_NAME = "run.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class RunSettings(_Strict):
+    """All that decides what a run writes: two runs of equal settings need not be done twice.
+
+    `options` are those that change results, `weights` the SHA-256 of each model's weights.
+    """
+
+    version: str
+    fingerprint: str
+    options: dict[str, JsonValue]
+    weights: dict[str, str]
+
+    def differences(self, recorded: "RunSettings") -> list[str]:
+        """What a recorded run did otherwise, each in a few words; empty where nothing differs."""
+        found = []
+        if self.version != recorded.version:
+            found.append(f"glomspike {recorded.version}, not {self.version}")
+        if self.fingerprint != recorded.fingerprint:
+            found.append("another slide")
+        for name in sorted(self.options.keys() | recorded.options.keys()):
+            here, there = self.options.get(name), recorded.options.get(name)
+            if here != there:
+                found.append(f"{name} {_told(there)}, not {_told(here)}")
+        for model in sorted(self.weights.keys() | recorded.weights.keys()):
+            if self.weights.get(model) != recorded.weights.get(model):
+                found.append(f"other {model} weights")
+        return found
+
+
+def _told(value: JsonValue) -> str:
+    return "unset" if value is None else str(value)
+
+
+class Versions(_Strict):
+    """Versions of the program and of what its results depend on."""
+
+    glomspike: str = __version__
+    python: str = Field(default_factory=platform.python_version)
+    torch: str = Field(default_factory=lambda: importlib.metadata.version("torch"))
+    openslide: str = openslide.__library_version__
+
+
+class SlideRecord(_Strict):
+    """The slide as it was seen; sizes and bounds in level-0 pixels."""
+
+    name: str
+    fingerprint: str
+    vendor: str
+    width: int
+    height: int
+    bounds_x: int
+    bounds_y: int
+    bounds_width: int
+    bounds_height: int
+    mpp_x: float
+    mpp_y: float
+
+    @classmethod
+    def of(cls, slide: SlideFacts, fingerprint: str) -> "SlideRecord":
+        """The record of a slide and its fingerprint."""
+        return cls(
+            name=slide.name,
+            fingerprint=fingerprint,
+            vendor=slide.vendor,
+            width=slide.width0,
+            height=slide.height0,
+            bounds_x=slide.bounds_x0,
+            bounds_y=slide.bounds_y0,
+            bounds_width=slide.bounds_width0,
+            bounds_height=slide.bounds_height0,
+            mpp_x=slide.mpp.x,
+            mpp_y=slide.mpp.y,
+        )
+
+
+class Counts(_Strict):
+    """How much was found, and how much of the slide could not be seen."""
+
+    glomeruli: int
+    scored: int
+    spiked: int
+    unreadable_windows: int
+    unreadable_tiles: int
+
+    @classmethod
+    def of(cls, result: SlideResult, unreadable_windows: int) -> "Counts":
+        """The counts of a result, and of the detection windows that could not be decoded."""
+        scores = [glomerulus.spikes for glomerulus in result.glomeruli if glomerulus.spikes is not None]
+        return cls(
+            glomeruli=len(result.glomeruli),
+            scored=len(scores),
+            spiked=sum(score.spiked for score in scores),
+            unreadable_windows=unreadable_windows,
+            unreadable_tiles=sum(score.unreadable_tiles for score in scores),
+        )
+
+
+class RunRecord(_Strict):
+    """The contents of `run.json`; `files` maps each other file's relative name to its SHA-256."""
+
+    versions: Versions = Field(default_factory=Versions)
+    slide: SlideRecord
+    options: dict[str, JsonValue]
+    weights: dict[str, str]
+    device: str
+    started: datetime
+    finished: datetime
+    seconds: dict[str, float]
+    counts: Counts
+    warnings: tuple[str, ...]
+    files: dict[str, str] = {}
+
+    @property
+    def settings(self) -> RunSettings:
+        """What decided the results."""
+        return RunSettings(
+            version=self.versions.glomspike,
+            fingerprint=self.slide.fingerprint,
+            options=self.options,
+            weights=self.weights,
+        )
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """`run.json` in a folder."""
+    (folder / RECORD_NAME).write_text(record.model_dump_json(indent=1) + "\n", "utf-8")
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record in a folder; OutputError where it is damaged or another version's."""
+    path = folder / RECORD_NAME
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise OutputError(
+            path,
+            "cannot be understood: it is damaged, or another version of glomspike wrote it",
+            "choose another output folder, or give --overwrite, which moves the old results aside",
+        ) from error

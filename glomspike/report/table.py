@@ -1,0 +1,61 @@
+"""`glomeruli.csv`: one row per glomerulus."""
+
+import csv
+from pathlib import Path
+
+from glomspike.findings import Glomerulus, SlideResult, SpikeScore
+
+COLUMNS = (
+    "id",
+    "x",
+    "y",
+    "radius_um",
+    "detection_score",
+    "area_um2",
+    "spike_probability",
+    "spiked",
+    "spike_fraction",
+    "tiles",
+    "positive_tiles",
+    "top_tiles",
+    "touches_edge",
+    "unreadable_tiles",
+)
+
+
+def write_table(path: Path, result: SlideResult) -> None:
+    """The glomeruli of a slide as CSV, positions in level-0 pixels of the whole slide.
+
+    Cells that need a score are empty where there is none; `spiked` and `touches_edge` are 1 or 0.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(_row(glomerulus) for glomerulus in result.glomeruli)
+
+
+def _row(glomerulus: Glomerulus) -> dict[str, str]:
+    circle, outline = glomerulus.circle, glomerulus.outline
+    row = {
+        "id": str(glomerulus.id),
+        "x": f"{circle.x0:.2f}",
+        "y": f"{circle.y0:.2f}",
+        "radius_um": f"{circle.radius_um:.2f}",
+        "detection_score": f"{circle.score:.4f}",
+        "area_um2": f"{outline.area_um2:.1f}",
+        "touches_edge": str(int(outline.touches_edge)),
+    }
+    return row if glomerulus.spikes is None else row | _score_cells(glomerulus.spikes)
+
+
+def _score_cells(spikes: SpikeScore) -> dict[str, str]:
+    top = ";".join(f"{tile.x0:.1f}:{tile.y0:.1f}:{tile.probability:.4f}" for tile in spikes.top_tiles)
+    return {
+        "spike_probability": f"{spikes.probability:.6f}",
+        "spiked": str(int(spikes.spiked)),
+        "spike_fraction": f"{spikes.fraction:.4f}",
+        "tiles": str(spikes.tiles),
+        "positive_tiles": str(spikes.positive_tiles),
+        "top_tiles": top,
+        "unreadable_tiles": str(spikes.unreadable_tiles),
+    }

@@ -1,0 +1,68 @@
+"""The frames that coordinates are in, and every conversion between them.
+
+- level 0: pixels of the slide's finest level as OpenSlide counts them, over the whole slide. `x0`, `y0`.
+- field: pixels of a picture read at some µm/px whose upper left corner lies at a level-0 point. `_px`.
+- viewer: what ImageScope or QuPath show: counted from the bounds' origin; ImageScope shows a Leica SCN
+  slide turned by 90 degrees. `_viewer`.
+
+Points are (n, 2) arrays, x before y. Pixel 0 spans 0 to 1 in every frame.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from glomspike.findings import Mpp, Points, SlideFacts
+
+Viewer = Literal["imagescope", "qupath"]
+
+
+@dataclass(frozen=True)
+class FieldFrame:
+    """Where a picture lies on its slide: its corner in level-0 pixels, and level-0 pixels per picture pixel."""
+
+    corner_x0: float
+    corner_y0: float
+    scale_x0: float
+    scale_y0: float
+
+    @classmethod
+    def at(cls, corner_x0: float, corner_y0: float, slide_mpp: Mpp, mpp: float) -> "FieldFrame":
+        """The frame of a picture of `mpp` µm/px whose corner lies at a level-0 point."""
+        return cls(corner_x0, corner_y0, mpp / slide_mpp.x, mpp / slide_mpp.y)
+
+    def to_level0(self, points_px: Points) -> Points:
+        """Level-0 points (n, 2) of points in this picture."""
+        scale = np.array([self.scale_x0, self.scale_y0])
+        return np.asarray(points_px, dtype=np.float64) * scale + np.array([self.corner_x0, self.corner_y0])
+
+    def from_level0(self, points0: Points) -> Points:
+        """Points (n, 2) in this picture of level-0 points."""
+        scale = np.array([self.scale_x0, self.scale_y0])
+        return (np.asarray(points0, dtype=np.float64) - np.array([self.corner_x0, self.corner_y0])) / scale
+
+
+def _turned(slide: SlideFacts, viewer: Viewer) -> bool:
+    return viewer == "imagescope" and slide.vendor == "leica"
+
+
+def to_viewer(points0: Points, slide: SlideFacts, viewer: Viewer) -> Points:
+    """Points (n, 2) as the viewer counts them, of level-0 points."""
+    points = np.asarray(points0, dtype=np.float64) - np.array([slide.bounds_x0, slide.bounds_y0])
+    if _turned(slide, viewer):
+        return np.stack([slide.bounds_height0 - points[:, 1], points[:, 0]], axis=1)
+    return points
+
+
+def from_viewer(points_viewer: Points, slide: SlideFacts, viewer: Viewer) -> Points:
+    """Level-0 points (n, 2) of points as the viewer counts them."""
+    points = np.asarray(points_viewer, dtype=np.float64)
+    if _turned(slide, viewer):
+        points = np.stack([points[:, 1], slide.bounds_height0 - points[:, 0]], axis=1)
+    return points + np.array([slide.bounds_x0, slide.bounds_y0])
+
+
+def mpp_shown(slide: SlideFacts, viewer: Viewer) -> Mpp:
+    """Micrometres per pixel along the axes as the viewer shows them."""
+    return Mpp(slide.mpp.y, slide.mpp.x) if _turned(slide, viewer) else slide.mpp

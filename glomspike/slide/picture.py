@@ -1,0 +1,75 @@
+"""Plain pictures as slides of one level: PNG, JPEG and TIFF, eight or sixteen bits, any usual colour mode."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from glomspike.errors import SlideError
+from glomspike.findings import Mpp
+from glomspike.slide.source import Bounds, Level
+
+FORMATS = ("PNG", "JPEG", "TIFF")
+
+
+class Picture:
+    """The pixels of a plain picture, decoded whole as RGB on white, as stored (EXIF turns are not applied).
+
+    `mpp` is always None: what such files say of dots per inch is about printing. Raises SlideError where
+    the file is no such picture, is damaged, or has more pixels than Pillow holds to be safe.
+    """
+
+    vendor = "picture"
+    mpp: Mpp | None = None
+
+    def __init__(self, path: Path) -> None:
+        self._pixels = _decode(path)
+        width_px, height_px = self._pixels.size
+        self.levels = (Level(width_px, height_px, 1.0, 1.0, 1.0),)
+        self.bounds = Bounds(0, 0, width_px, height_px)
+
+    def crop(self, level: int, corner_x0: int, corner_y0: int, width_px: int, height_px: int) -> Image.Image:
+        """See `PixelSource.crop`."""
+        white = Image.new("RGB", (width_px, height_px), "white")
+        white.paste(self._pixels, (-corner_x0, -corner_y0))
+        return white
+
+    def close(self) -> None:
+        """Nothing is open: the file was read whole."""
+
+
+def _decode(path: Path) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # half way to the error below
+            opened = Image.open(path, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        cure = "save it as a tiled pyramidal TIFF"
+        raise SlideError(path, "has too many pixels for a plain picture", cure) from error
+    except (OSError, ValueError, SyntaxError) as error:
+        cause = "is neither a slide that OpenSlide can open nor a PNG, JPEG or TIFF picture"
+        cure = "check that it is a slide and was copied whole"
+        raise SlideError(path, cause, cure) from error
+    with opened:
+        if opened.format == "TIFF" and getattr(opened, "n_frames", 1) > 1:
+            raise SlideError(path, "holds several pictures", "save the one you want as a file of its own")
+        try:
+            return _to_rgb(opened)
+        except (OSError, ValueError, SyntaxError) as error:
+            cause = f"cannot be decoded as a picture ({error})"
+            raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """RGB on white. Sixteen bits are scaled by their full range; raises ValueError for modes without one."""
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray(np.rint(np.asarray(picture) / 257).astype(np.uint8)).convert("RGB")
+    if picture.mode in ("I", "F"):
+        raise ValueError("32-bit pixels have no known white")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    white = Image.new("RGB", picture.size, "white")
+    shown = picture.convert("RGBA")
+    white.paste(shown, mask=shown)
+    return white

@@ -1,0 +1,204 @@
+"""Opens any slide and reads its regions at any scale: the only way to pixels in this program."""
+
+import math
+import os
+import shlex
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import openslide
+from PIL import Image
+
+from glomspike.errors import SlideError
+from glomspike.findings import RGB, Mpp, SlideFacts
+from glomspike.slide.field import read_field
+from glomspike.slide.fingerprint import fingerprint
+from glomspike.slide.frames import FieldFrame
+from glomspike.slide.picture import Picture
+from glomspike.slide.scan import Scan
+from glomspike.slide.source import Level, PixelSource
+
+MIN_MPP = 0.05
+MAX_MPP = 5.0
+
+# The largest side that OpenSlide reads in one piece: beyond it, corners of its pieces are cut to whole
+# level-0 pixels. It also bounds the memory of a read from a slide without lower levels.
+BLOCK_PX = 4096
+
+# A level this little coarser than what is wanted is still taken for it.
+LEVEL_TOLERANCE = 1.01
+
+_FILTER = Image.Resampling.BICUBIC
+_FILTER_RADIUS_PX = 2  # of the filter above, in the coarser of its two grids
+
+
+def open_slide(path: Path, mpp: float | None = None) -> "Slide":
+    """A slide of any vendor that OpenSlide knows, or a PNG, JPEG or TIFF picture.
+
+    `mpp` is µm/px for slides that have no usable value of their own; a slide's own value goes first.
+    Raises SlideError for a path that is not a readable slide, and for a scale that is missing or outside
+    0.05 to 5 µm/px.
+    """
+    _check_readable(path)
+    try:
+        source: PixelSource = Scan(path)
+    except openslide.OpenSlideUnsupportedFormatError:
+        source = Picture(path)
+    return Slide(path, source, mpp)
+
+
+class Slide:
+    """An open slide; any number of threads may read from it at once. Close it, or use it in `with`."""
+
+    def __init__(self, path: Path, source: PixelSource, mpp: float | None = None) -> None:
+        self.path = path
+        self._source = source
+        level0, bounds = source.levels[0], source.bounds
+        self.facts = SlideFacts(
+            name=path.name,
+            vendor=source.vendor,
+            width0=level0.width_px,
+            height0=level0.height_px,
+            mpp=_usable_mpp(path, source.mpp, mpp),
+            bounds_x0=bounds.x0,
+            bounds_y0=bounds.y0,
+            bounds_width0=bounds.width0,
+            bounds_height0=bounds.height0,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; reading is over."""
+        self._source.close()
+
+    @property
+    def level_mpps(self) -> tuple[float, ...]:
+        """µm/px of each level, finest first; of the coarser axis where the two differ."""
+        return tuple(self._level_mpp(level) for level in self._source.levels)
+
+    def read(self, x0: float, y0: float, width0: float, height0: float, mpp: float) -> RGB:
+        """The region as RGB on white, (round(height), round(width)) square pixels of `mpp` µm.
+
+        The corner `x0`, `y0` and the size are level-0 pixels, fractions included, and the corner of the
+        first pixel lies exactly there. Read from the nearest finer level, or level 0, and resampled with
+        antialiasing; what is outside the slide is white. Raises UnreadableRegion where a part of it cannot
+        be decoded.
+        """
+        slide_mpp = self.facts.mpp
+        width_px = max(1, round(width0 * slide_mpp.x / mpp))
+        height_px = max(1, round(height0 * slide_mpp.y / mpp))
+        index = self._level_for(mpp)
+        level = self._source.levels[index]
+        # Level pixels per picture pixel, and the picture's corner in level pixels.
+        ratio_x = mpp / slide_mpp.x / level.scale_x0
+        ratio_y = mpp / slide_mpp.y / level.scale_y0
+        left, top = x0 / level.scale_x0, y0 / level.scale_y0
+        pixels = np.empty((height_px, width_px, 3), dtype=np.uint8)
+        for rows in _blocks(height_px, ratio_y):
+            for columns in _blocks(width_px, ratio_x):
+                pixels[rows, columns] = self._resampled(
+                    index,
+                    (left + columns.start * ratio_x, top + rows.start * ratio_y),
+                    (columns.stop - columns.start, rows.stop - rows.start),
+                    (ratio_x, ratio_y),
+                )
+        return pixels
+
+    def thumbnail(self, longest_px: int) -> tuple[RGB, FieldFrame]:
+        """The slide's bounds as a picture whose longer side is `longest_px`, and its frame; never enlarged.
+
+        Parts that cannot be decoded are white.
+        """
+        facts = self.facts
+        width_um, height_um = facts.bounds_width0 * facts.mpp.x, facts.bounds_height0 * facts.mpp.y
+        mpp = max(max(width_um, height_um) / longest_px, min(facts.mpp.x, facts.mpp.y))
+        size_px = max(1, round(width_um / mpp)), max(1, round(height_um / mpp))
+        field = read_field(self, facts.bounds_x0, facts.bounds_y0, *size_px, mpp)
+        return field.pixels, field.frame
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) that tells this slide from a changed one; see `fingerprint.fingerprint`."""
+        return fingerprint(self.path)
+
+    def _level_mpp(self, level: Level) -> float:
+        return max(level.scale_x0 * self.facts.mpp.x, level.scale_y0 * self.facts.mpp.y)
+
+    def _level_for(self, mpp: float) -> int:
+        """The coarsest level that is not coarser than `mpp`, else level 0."""
+        fine = [index for index, level_mpp in enumerate(self.level_mpps) if level_mpp <= mpp * LEVEL_TOLERANCE]
+        return max(fine, default=0)
+
+    def _resampled(
+        self, index: int, corner_px: tuple[float, float], size_px: tuple[int, int], ratio: tuple[float, float]
+    ) -> RGB:
+        """A picture of `size_px` whose corner lies at a point of a level, `ratio` level pixels to a pixel."""
+        step0 = self._source.levels[index].step0
+        # With a margin as wide as the filter, neighbouring blocks meet without a seam.
+        margins = [_margin_px(along) for along in ratio]
+        corner0 = [math.floor((corner - margin) * step0) for corner, margin in zip(corner_px, margins)]
+        start = [corner - at0 / step0 for corner, at0 in zip(corner_px, corner0)]
+        stop = [first + size * along for first, size, along in zip(start, size_px, ratio)]
+        extent = [math.ceil(last + margin) for last, margin in zip(stop, margins)]
+        crop = self._source.crop(index, corner0[0], corner0[1], extent[0], extent[1])
+        return np.asarray(crop.resize(size_px, _FILTER, box=(start[0], start[1], stop[0], stop[1])))
+
+
+def _margin_px(ratio: float) -> int:
+    return math.ceil(_FILTER_RADIUS_PX * max(ratio, 1.0)) + 1
+
+
+def _blocks(length_px: int, ratio: float) -> list[slice]:
+    """Cuts a picture's side so that no piece needs more than BLOCK_PX level pixels."""
+    # One pixel more than both margins: the corner may move by less than a level pixel to level 0's grid.
+    piece_px = max(1, int((BLOCK_PX - 2 * _margin_px(ratio) - 2) / ratio))
+    return [slice(start, min(start + piece_px, length_px)) for start in range(0, length_px, piece_px)]
+
+
+def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:
+    """The slide's own scale where it has a sane one, else the option's. Raises SlideError for neither."""
+    allowed = f"{MIN_MPP} to {MAX_MPP:g} µm/px"
+    if option is not None and not _is_sane(option):
+        raise SlideError(path, f"--mpp {option:g} is outside {allowed}", "give the slide's true µm/px")
+    if own is not None and _is_sane(own.x) and _is_sane(own.y):
+        return own
+    if option is not None:
+        return Mpp(option, option)
+    if own is None:
+        raise SlideError(path, "has no µm/px", "give it with --mpp")
+    cause = f"says {own.x:g} x {own.y:g} µm/px, outside {allowed}"
+    raise SlideError(path, cause, "give the true value with --mpp")
+
+
+def _is_sane(mpp: float) -> bool:
+    return MIN_MPP <= mpp <= MAX_MPP
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            return
+    except IsADirectoryError as error:
+        raise SlideError(path, "is a folder, not a slide", "name a slide in it") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SlideError(path, *_missing(path)) from error
+    except PermissionError as error:
+        cure = "make it readable for you, or run as a user who may read it"
+        raise SlideError(path, "may not be read by this user", cure) from error
+    except OSError as error:
+        raise SlideError(path, f"cannot be read ({error.strerror})", "check the disk or share it is on") from error
+
+
+def _missing(path: Path) -> tuple[str, str]:
+    if not os.environ.get("GLOMSPIKE_CONTAINER"):
+        return "does not exist", "check the path"
+    folder = shlex.quote(str(path.absolute().parent))
+    return "is not mounted in the container", f"add -v {folder}:{folder} to docker run, or check the path"

@@ -1,0 +1,156 @@
+"""Where on a slide there is tissue, whatever its stain, so that empty glass is never searched."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glomspike.findings import RGB, Mask
+from glomspike.slide.field import read_field
+from glomspike.slide.frames import FieldFrame
+from glomspike.slide.reader import Slide
+
+# The mask's scale: a level within this range where the slide has one, else the finer end.
+FINEST_MPP = 8.0
+COARSEST_MPP = 17.0
+
+SMALLEST_TISSUE_MM2 = 0.01
+LARGEST_HOLE_MM2 = 0.05  # a large vessel's lumen is filled, the gap between two cores is not
+
+# Grey levels of the padding that scanners put around what they scanned.
+BLACK = 12
+WHITE = 254
+
+TEXTURE_WINDOW_PX = 5
+TEXTURE_OD = 0.006  # pale immunostains vary by 0.009 and more, glass by 0.002, under vignetting by 0.004
+TINT_OD = 0.03
+DARK_OD = 0.3  # vignetting darkens glass by less
+
+_Plane = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Tissue:
+    """A mask of the slide's bounds in square pixels of `mpp` µm, true on tissue, and its frame."""
+
+    mask: Mask
+    frame: FieldFrame
+    mpp: float
+
+    def fraction(self, x0: float, y0: float, width0: float, height0: float) -> float:
+        """How much of a region in level-0 pixels is tissue, 0 to 1, exact to parts of mask pixels."""
+        (left, top), (right, bottom) = self.frame.from_level0(
+            np.array([[x0, y0], [x0 + width0, y0 + height0]])
+        )
+        inside = (
+            self._area_px(right, bottom)
+            - self._area_px(left, bottom)
+            - self._area_px(right, top)
+            + self._area_px(left, top)
+        )
+        return float(np.clip(inside / ((right - left) * (bottom - top)), 0.0, 1.0))
+
+    @cached_property
+    def _integral(self) -> NDArray[np.float64]:
+        return np.pad(self.mask.cumsum(0).cumsum(1), ((1, 0), (1, 0))).astype(np.float64)
+
+    def _area_px(self, x_px: float, y_px: float) -> float:
+        """Tissue above and to the left of a point of the mask."""
+        height, width = self.mask.shape
+        x_px, y_px = min(max(x_px, 0.0), width), min(max(y_px, 0.0), height)
+        left, top = min(int(x_px), width - 1), min(int(y_px), height - 1)
+        along_x = np.array([left + 1 - x_px, x_px - left])
+        along_y = np.array([top + 1 - y_px, y_px - top])
+        return float(along_y @ self._integral[top : top + 2, left : left + 2] @ along_x)
+
+
+def find_tissue(slide: Slide) -> Tissue:
+    """The slide's tissue: silver, PAS, H&E, trichrome and immunostains, on glass of any shade.
+
+    Parts of the low level that cannot be decoded count as empty.
+    """
+    facts = slide.facts
+    mpp = min((m for m in slide.level_mpps if FINEST_MPP <= m <= COARSEST_MPP), default=FINEST_MPP)
+    width_px = max(1, round(facts.bounds_width0 * facts.mpp.x / mpp))
+    height_px = max(1, round(facts.bounds_height0 * facts.mpp.y / mpp))
+    field = read_field(slide, facts.bounds_x0, facts.bounds_y0, width_px, height_px, mpp)
+    return Tissue(tissue_mask(field.pixels, mpp), field.frame, mpp)
+
+
+def tissue_mask(pixels: RGB, mpp: float) -> Mask:
+    """True on tissue in a picture of about 8 to 16 µm/px.
+
+    Tissue is rough at this scale and glass is smooth: what varies locally in optical density is tissue,
+    and so is what is smooth but tinted or much darker than the glass. The glass is the brightest colour
+    common among the smooth pixels. A picture without glass is nearly all rough, so all tissue.
+    """
+    padding = _padding(pixels)
+    density = -np.log10((pixels.astype(np.float32) + 1) / 256)
+    smooth = (_texture(density) <= TEXTURE_OD) & ~padding
+    if not smooth.any():
+        return _tidy(~padding, mpp)
+    glass = _glass(density[smooth])
+    density[padding] = glass  # or else its rim would be rough
+    rough = _texture(density) > TEXTURE_OD
+    return _tidy(rough | _stained(density, glass), mpp)
+
+
+def _padding(pixels: RGB) -> Mask:
+    """Areas that were never scanned: flat black or flat white squares."""
+    flat = (pixels.max(axis=2) <= BLACK) | (pixels.min(axis=2) >= WHITE)
+    squares = cv2.morphologyEx(flat.astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
+    # Resampling has blurred their rims into what is next to them.
+    return cv2.dilate(squares, np.ones((5, 5), np.uint8)).astype(np.bool_)
+
+
+def _texture(density: _Plane) -> _Plane:
+    """Local standard deviation of the grey density about its local mean, which slow shading hardly moves."""
+    window = (TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX)
+    grey = density.mean(axis=2)
+    detail = grey - cv2.blur(grey, window)
+    variance = np.asarray(cv2.blur(detail * detail, window), dtype=np.float32)
+    return np.sqrt(np.maximum(variance, 0))  # a running sum of rounded numbers may end below nought
+
+
+def _glass(density: _Plane) -> _Plane:
+    """The brightest common one of densities (n, 3)."""
+    grey = density.mean(axis=1)
+    counts, edges = np.histogram(grey, bins=np.arange(0.0, 2.5, 0.02))
+    brightest = np.flatnonzero(counts >= 0.2 * counts.max())[0]
+    alike = (grey >= edges[brightest]) & (grey <= edges[brightest + 1])
+    return np.asarray(density[alike].mean(axis=0))
+
+
+def _stained(density: _Plane, glass: _Plane) -> Mask:
+    """Pixels of another tint than the glass, or much darker."""
+    excess = density - glass
+    grey = excess.mean(axis=2)
+    tint = np.linalg.norm(excess - grey[..., None], axis=2)
+    return np.asarray((tint > TINT_OD) | (grey > DARK_OD))
+
+
+def _tidy(tissue: Mask, mpp: float) -> Mask:
+    """Without the margin that the texture window adds, thin lines and specks, and with small holes filled."""
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
+    mask = cv2.morphologyEx(tissue.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
+    solid = cv2.erode(mask, np.ones((TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX), np.uint8)).astype(np.bool_)
+    px_per_mm2 = 1e6 / mpp**2
+    filled = solid | _holes(solid, LARGEST_HOLE_MM2 * px_per_mm2)
+    return filled & ~_specks(filled, SMALLEST_TISSUE_MM2 * px_per_mm2)
+
+
+def _holes(mask: Mask, largest_px: float) -> Mask:
+    # With a margin all round, what reaches the picture's border is one with the large outside.
+    outside = np.pad(~mask, 1, constant_values=True)
+    return _specks(outside, min(largest_px, outside.sum()))[1:-1, 1:-1]
+
+
+def _specks(mask: Mask, smallest_px: float) -> Mask:
+    """The connected regions of a mask that are smaller than that."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    small = stats[:, cv2.CC_STAT_AREA] < smallest_px
+    small[0] = False  # the rest of the picture
+    return np.asarray(small[labels], dtype=np.bool_)

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Sets up .venv/ with the development tools, then checks style, types and behaviour.
+# tests/run.sh [--slow] [PYTEST ARGUMENTS]; --slow also runs the tests that take long.
+set -euo pipefail
+
+checkout=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+. "$checkout/setup/venv.sh"
+use_venv "$checkout" requirements-dev.lock
+
+cd "$checkout"
+export PATH="$checkout/.venv/bin:$PATH"
+if [ "${1-}" = --slow ]; then
+    shift
+    set -- -m "slow or not slow" "$@"
+fi
+ruff check .
+ruff format --check .
+shellcheck run.sh setup/*.sh tests/*.sh docker/*.sh .ci/run
+mypy
+exec python -m pytest "$@"
