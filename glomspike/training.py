@@ -28,9 +28,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from glomspike.errors import OutputError, SamplesError
+from glomspike.errors import OutputError
 from glomspike.findings import RGB
-from glomspike.weights import CardDraft, save_weights
+from glomspike.samples import read_samples
+from glomspike.weights import CardDraft, TrainingData, save_weights
 
 Batch = dict[str, Tensor]
 Example = dict[str, np.ndarray[Any, Any]]
@@ -342,3 +343,14 @@ def _write_curves(out: Path, rows: list[dict[str, float]], quality: str) -> None
     picture = io.BytesIO()
     figure.savefig(picture, dpi=110)
     replace_file(out / "curves.png", picture.getvalue())
+
+
+def training_data(tables: Sequence[Path]) -> tuple[TrainingData, ...]:
+    """What a card says of the tables: folder, rows in training, and the first line of `licence.txt` beside."""
+    stated = []
+    for table in tables:
+        licence = table.parent / "licence.txt"
+        text = licence.read_text(encoding="utf-8").splitlines()[0] if licence.is_file() else "not stated"
+        images = sum(sample.split == "train" for sample in read_samples([table]))
+        stated.append(TrainingData(name=table.resolve().parent.name, licence=text, images=max(images, 1)))
+    return tuple(stated)

@@ -77,6 +77,7 @@ class Painter:
         for glomerulus in self.plan.glomeruli:
             if _reaches(glomerulus.capsule_um, dyes):
                 self._paint_glomerulus(dyes, glomerulus)
+        self._paint_precipitate(dyes)
         noise = self._texture(dyes, FINE)
         picture = self.stain.develop(dyes.silver, dyes.cytoplasm, dyes.nuclei, noise, self.mpp)
         return picture[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
@@ -158,18 +159,32 @@ class Painter:
         signed = cv2.GaussianBlur(into - away, (0, 0), 1.5) * COARSE_UM  # no stairs of the coarse grid
         return np.asarray(signed[pad:-pad, pad:-pad], dtype=np.float32)
 
-    def _tubule_nuclei(self, dyes: Dyes, rel: Dye, epithelium_um: NDArray[np.float64]) -> None:
-        """Nuclei at the foot of the epithelium: jittered points of a grid, kept where they fit."""
-        height, width = rel.shape
-        step_px = 8.0 / self.mpp
+    def _scattered(self, dyes: Dyes, spacing_um: float) -> tuple[Dye, Dye, NDArray[np.float32]]:
+        """Points of a jittered grid on the block, x and y in its pixels, with four random numbers each."""
+        height, width = dyes.silver.shape
+        step_px = spacing_um / self.mpp
         columns = np.arange(int(dyes.x_px // step_px) - 1, int((dyes.x_px + width) // step_px) + 2)
         rows = np.arange(int(dyes.y_px // step_px) - 1, int((dyes.y_px + height) // step_px) + 2)
         grid_x, grid_y = np.meshgrid(columns, rows)
         jitter = self._jitter[grid_y % 256, grid_x % 256]
-        x = (grid_x + jitter[..., 0]) * step_px - dyes.x_px
-        y = (grid_y + jitter[..., 1]) * step_px - dyes.y_px
+        x = ((grid_x + jitter[..., 0]) * step_px - dyes.x_px).astype(np.float32)
+        y = ((grid_y + jitter[..., 1]) * step_px - dyes.y_px).astype(np.float32)
         seen = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-        xs, ys, rolls = x[seen], y[seen], jitter[seen]
+        return x[seen], y[seen], jitter[seen]
+
+    def _paint_precipitate(self, dyes: Dyes) -> None:
+        """Specks of silver that fell out of the stain, anywhere on the slide."""
+        specks = np.zeros(dyes.silver.shape, dtype=np.uint8)
+        for x, y, roll in zip(*self._scattered(dyes, 6.0), strict=True):
+            if roll[2] < self.stain.precipitate:
+                radius_px = (0.25 + 0.6 * roll[3] ** 2) / self.mpp
+                centre = (round((x - 0.5) * 16), round((y - 0.5) * 16))
+                cv2.circle(specks, centre, round(radius_px * 16), int(255 * (0.4 + 0.6 * roll[1])), -1, cv2.LINE_AA, SHIFT)
+        np.maximum(dyes.silver, specks.astype(np.float32) / 255, out=dyes.silver)
+
+    def _tubule_nuclei(self, dyes: Dyes, rel: Dye, epithelium_um: NDArray[np.float64]) -> None:
+        """Nuclei at the foot of the epithelium: jittered points of a grid, kept where they fit."""
+        xs, ys, rolls = self._scattered(dyes, 8.0)
         at = rel[ys.astype(int), xs.astype(int)]
         foot = 0.36 * epithelium_um[ys.astype(int), xs.astype(int)]
         in_cell = (at > foot * 0.7) & (at < foot * 2.0) & (rolls[:, 2] < 0.8)

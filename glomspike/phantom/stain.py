@@ -28,6 +28,7 @@ class Stain:
     sharpen: float  # strength of the scanner's halo
     noise: float  # standard deviation in grey levels
     jpeg_quality: int
+    precipitate: float  # share of 6 µm squares that hold a speck of silver
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Stain":
@@ -48,6 +49,7 @@ class Stain:
             sharpen=float(rng.choice([0.0, rng.uniform(0.2, 0.9)])),
             noise=rng.uniform(0.5, 4.0),
             jpeg_quality=int(rng.integers(65, 93)),
+            precipitate=float(rng.choice([0.0, rng.uniform(0.0, 0.15)])),
         )
 
     def develop(self, silver: Dye, cytoplasm: Dye, nuclei: Dye, noise: Dye, mpp: float) -> RGB:

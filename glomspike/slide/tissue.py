@@ -138,19 +138,20 @@ def _tidy(tissue: Mask, mpp: float) -> Mask:
     mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
     solid = cv2.erode(mask, np.ones((TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX), np.uint8)).astype(np.bool_)
     px_per_mm2 = 1e6 / mpp**2
-    filled = solid | _holes(solid, LARGEST_HOLE_MM2 * px_per_mm2)
-    return filled & ~_specks(filled, SMALLEST_TISSUE_MM2 * px_per_mm2)
+    filled = solid | _small_regions(_enclosed(solid), LARGEST_HOLE_MM2 * px_per_mm2)
+    return filled & ~_small_regions(filled, SMALLEST_TISSUE_MM2 * px_per_mm2)
 
 
-def _holes(mask: Mask, largest_px: float) -> Mask:
-    # With a margin all round, what reaches the picture's border is one with the large outside.
-    outside = np.pad(~mask, 1, constant_values=True)
-    return _specks(outside, min(largest_px, outside.sum()))[1:-1, 1:-1]
+def _enclosed(tissue: Mask) -> Mask:
+    """What is not tissue and cannot be reached from outside the picture."""
+    empty = np.pad(~tissue, 1, constant_values=True).astype(np.uint8)
+    _, labels = cv2.connectedComponents(empty, connectivity=4)
+    return np.asarray(((labels != labels[0, 0]) & (labels > 0))[1:-1, 1:-1])
 
 
-def _specks(mask: Mask, smallest_px: float) -> Mask:
+def _small_regions(mask: Mask, area_px: float) -> Mask:
     """The connected regions of a mask that are smaller than that."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
-    small = stats[:, cv2.CC_STAT_AREA] < smallest_px
+    small = stats[:, cv2.CC_STAT_AREA] < area_px
     small[0] = False  # the rest of the picture
     return np.asarray(small[labels], dtype=np.bool_)

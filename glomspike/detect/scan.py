@@ -1,0 +1,49 @@
+"""A picture looked over by the detector, window by window."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glomspike.detect.decode import decode
+from glomspike.detect.model import normalised
+from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, merged, windows_over
+from glomspike.findings import RGB
+from glomspike.weights import Normalisation
+
+WINDOW_PX = 512
+BATCH = 4
+GLASS = 255
+LEAST_SCORE = 0.02
+
+
+def scan_picture(
+    network: nn.Module, device: torch.device, pixels: RGB, mpp: float, normalisation: Normalisation
+) -> NDArray[np.float64]:
+    """Scored circles (n, 4) of a picture at the detector's µm/px, in its pixels, best first."""
+    height_px, width_px = pixels.shape[:2]
+    windows = windows_over(width_px, height_px, WINDOW_PX, round(OVERLAP_UM / mpp))
+    padded = np.full((height_px + WINDOW_PX, width_px + WINDOW_PX, 3), GLASS, np.uint8)
+    padded[:height_px, :width_px] = pixels
+    owned = [np.zeros((0, 4))]
+    for first in range(0, len(windows), BATCH):
+        some = windows[first : first + BATCH]
+        cut = [padded[w.y_px : w.y_px + WINDOW_PX, w.x_px : w.x_px + WINDOW_PX] for w in some]
+        for window, circles in zip(some, scan_windows(network, device, cut, normalisation), strict=True):
+            circles[:, :2] += (window.x_px, window.y_px)
+            owned.append(circles[window.owns(circles, SLACK_UM / mpp)])
+    return merged(np.concatenate(owned))
+
+
+def scan_windows(
+    network: nn.Module, device: torch.device, windows: list[RGB], normalisation: Normalisation
+) -> list[NDArray[np.float64]]:
+    """Scored circles (n, 4) of each of some windows of one size, in the window's pixels.
+
+    Only those of some likelihood: the rest are the centre map's noise.
+    """
+    pixels = torch.from_numpy(np.stack(windows)).to(device)
+    with torch.inference_mode():
+        decoded = decode(network(normalised(pixels, normalisation.mean, normalisation.std)))
+    circles = decoded.cpu().numpy().astype(np.float64)
+    return [window[(window[:, 3] >= LEAST_SCORE) & (window[:, 2] > 0)] for window in circles]
