@@ -59,10 +59,12 @@ def pas_fields(folder: Path) -> Iterator[Row]:
 
 
 def hubmap_lowmag(folder: Path) -> Iterator[Row]:
-    """PAS fields at one sixteenth of scan scale; masks are 0 and 1."""
+    """PAS fields with glomeruli at one sixteenth of scan scale; masks are 0 and 1."""
     for path in sorted((folder / "images").glob("*.png")):
         mask = cv2.imread(str(folder / "masks" / path.name), cv2.IMREAD_GRAYSCALE)
-        yield Row(path.stem, _read(path), _binary(mask), HUBMAP_MPP, path.stem.split("_")[0], "train")
+        if not mask.any():
+            continue
+        yield Row(path.stem, _without_filling(_read(path)), _binary(mask), HUBMAP_MPP, path.stem.split("_")[0], "train")
 
 
 def he_fields(folder: Path) -> Iterator[Row]:
@@ -132,6 +134,12 @@ def _write(folder: Path, source: Source, origin: Path) -> int:
 
 def _read(path: Path) -> Image:
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), dtype=np.uint8)
+
+
+def _without_filling(image: Image) -> Image:
+    """Black where a slide ended becomes the colour of its glass."""
+    empty = (image.max(axis=2) < 5)[..., None]
+    return np.where(empty, np.percentile(image, 90, axis=(0, 1)), image).astype(np.uint8)
 
 
 def _binary(mask: Image) -> Image:

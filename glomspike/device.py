@@ -36,7 +36,7 @@ def cuda_trouble(index: int) -> str | None:
     if torch.version.cuda is None:
         return "the installed PyTorch is built without CUDA"
     try:
-        torch.cuda.init()
+        torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as failure:
         return _driver_trouble(str(failure))
     count = torch.cuda.device_count()
@@ -53,7 +53,9 @@ def cuda_trouble(index: int) -> str | None:
 def _cuda_index(name: str) -> int:
     kind, colon, number = name.partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
-        raise UsageError(f"--device {name}", "there is no such device", "give auto, cuda, cuda:N (N from 0) or cpu")
+        raise UsageError(
+            f"--device {name}", "there is no such device", "give auto, cuda, cuda:N (N from 0) or cpu"
+        )
     return int(number) if colon else 0
 
 

@@ -32,7 +32,9 @@ class Finding:
 
 def examine(folder: Path) -> Iterator[Finding]:
     """The findings on this machine, one by one as they are made; `folder` is where results shall go."""
-    yield Finding("glomspike", "works", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    yield Finding(
+        "glomspike", "works", f"{__version__}, Python {platform.python_version()}, {platform.platform()}"
+    )
     yield _gpu()
     yield _openslide()
     yield from _weights()
@@ -82,7 +84,9 @@ def _openslide() -> Finding:
                 slide.read_region((0, 0), 0, (256, 256))
     except (OSError, openslide.OpenSlideError) as failure:
         return Finding("OpenSlide", "broken", f"cannot read a small slide made here: {failure}")
-    return Finding("OpenSlide", "works", f"{openslide.__library_version__}, Python part {version('openslide-python')}")
+    return Finding(
+        "OpenSlide", "works", f"{openslide.__library_version__}, Python part {version('openslide-python')}"
+    )
 
 
 def _weights() -> Iterator[Finding]:
@@ -107,7 +111,9 @@ def _writing(folder: Path) -> Finding:
     except OSError as failure:
         text = f"{folder}: {failure.strerror}; name the folder for results, `glomspike doctor FOLDER`"
         return Finding("writing", "broken", text)
-    return Finding("writing", "works", f"{folder.resolve()}, {shutil.disk_usage(folder).free / 2**30:.0f} GB free")
+    return Finding(
+        "writing", "works", f"{folder.resolve()}, {shutil.disk_usage(folder).free / 2**30:.0f} GB free"
+    )
 
 
 def _memory() -> Finding:

@@ -4,7 +4,7 @@ Everything is in pixels of the loaded picture (`_px`), pixel 0 spanning 0 to 1.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,23 +12,32 @@ import shapely
 
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.annotate.layers import Layer, RegionType
+from glomspike.annotate.marks import OTHER, SPIKED
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, Points
-from glomspike.samples import Sample
+from glomspike.findings import RGB, Points, SlideFacts
+from glomspike.samples import Label, Sample
+from glomspike.slide.reader import open_slide
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
 # Specks of an annotation are slips of the hand or of thresholding, not glomeruli.
 LEAST_REGION_PX = 16
+LABEL_OF_LAYER: dict[str, Label] = {SPIKED.name: "spiked", OTHER.name: "normal"}
 
 
 @dataclass(frozen=True, eq=False)
 class TrueGlomerulus:
-    """One annotated glomerulus: its enclosing circle, and its outline (n, 2) where one was drawn."""
+    """One annotated glomerulus: its enclosing circle, its outline (n, 2) where one was drawn, its label."""
 
     x_px: float
     y_px: float
     radius_px: float
     outline_px: Points | None
+    label: Label | None = None
+
+    def scaled(self, factor: float) -> "TrueGlomerulus":
+        """The same glomerulus on a picture `factor` times as large."""
+        outline = None if self.outline_px is None else self.outline_px * factor
+        return TrueGlomerulus(self.x_px * factor, self.y_px * factor, self.radius_px * factor, outline, self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +49,7 @@ class Truth:
 
     def scaled(self, factor: float) -> "Truth":
         """The same truth on a picture `factor` times as large."""
-        glomeruli = tuple(
-            TrueGlomerulus(
-                g.x_px * factor,
-                g.y_px * factor,
-                g.radius_px * factor,
-                None if g.outline_px is None else g.outline_px * factor,
-            )
-            for g in self.glomeruli
-        )
+        glomeruli = tuple(glomerulus.scaled(factor) for glomerulus in self.glomeruli)
         return Truth(glomeruli, self.spike_boxes_px * factor)
 
 
@@ -73,12 +74,28 @@ def load_picture(sample: Sample, mpp: float | None = None) -> Picture:
     Without `mpp`, or where the scale is lost, the pixels are the image's own. Raises SamplesError for a
     file that is not what the table says.
     """
+    if sample.image.suffix.lower() not in PICTURE_SUFFIXES:
+        return _load_slide(sample, mpp)
     pixels = _read_rgb(sample)
     truth = read_truth(sample, pixels.shape[1], pixels.shape[0])
     if mpp is None or sample.mpp is None:
         return Picture(sample, pixels, sample.mpp, truth)
     factor = sample.mpp / mpp
     return Picture(sample, resized(pixels, factor), mpp, truth.scaled(factor))
+
+
+def _load_slide(sample: Sample, mpp: float | None) -> Picture:
+    """A whole slide at `mpp` µm/px, or at its finest level; level-0 pixels must be square."""
+    with open_slide(sample.image, sample.mpp) as slide:
+        facts = slide.facts
+        wanted = facts.mpp.mean if mpp is None else mpp
+        pixels = slide.read(0, 0, facts.width0, facts.height0, wanted)
+        return Picture(sample, pixels, wanted, slide_truth(sample, facts).scaled(facts.mpp.mean / wanted))
+
+
+def slide_truth(sample: Sample, facts: SlideFacts) -> Truth:
+    """What a sample's mask and XML say of a slide, in level-0 pixels."""
+    return read_truth(sample, facts.width0, facts.height0)
 
 
 def resized(pixels: RGB, factor: float) -> RGB:
@@ -106,8 +123,9 @@ def read_truth(sample: Sample, width_px: int, height_px: int) -> Truth:
     if sample.xml is not None:
         from_xml, boxes = _from_layers(read_imagescope(sample.xml))
         # A glomerulus may stand in both; the mask is the finer of the two.
-        glomeruli += _not_among(from_xml, glomeruli)
-    return Truth(tuple(glomeruli), np.array(boxes, dtype=np.float64).reshape(-1, 4))
+        glomeruli = _labelled(glomeruli, from_xml) + _not_among(from_xml, glomeruli)
+    labelled = [replace(g, label=g.label or sample.label) for g in glomeruli]
+    return Truth(tuple(labelled), np.array(boxes, dtype=np.float64).reshape(-1, 4))
 
 
 def _from_mask(sample: Sample, width_px: int, height_px: int) -> list[TrueGlomerulus]:
@@ -140,16 +158,28 @@ def _from_layers(
     outlines: list[TrueGlomerulus] = []
     circles: list[TrueGlomerulus] = []
     boxes: list[tuple[float, float, float, float]] = []
-    for region in (region for layer in layers for region in layer.regions if not region.negative):
+    regions = [(layer, region) for layer in layers for region in layer.regions if not region.negative]
+    for layer, region in regions:
         left, top, right, bottom = region.box_viewer
         if region.type is RegionType.POLYGON:
             outlines.append(outlined(region.vertices_viewer))
         elif region.type is RegionType.ELLIPSE:
             radius_px = (right - left + bottom - top) / 4
-            circles.append(TrueGlomerulus((left + right) / 2, (top + bottom) / 2, radius_px, None))
+            label = LABEL_OF_LAYER.get(layer.name)
+            circles.append(TrueGlomerulus((left + right) / 2, (top + bottom) / 2, radius_px, None, label))
         elif region.type is RegionType.RECTANGLE:
             boxes.append((left, top, right - left, bottom - top))
-    return outlines + _not_among(circles, outlines), boxes
+    return _labelled(outlines, circles) + _not_among(circles, outlines), boxes
+
+
+def _labelled(outlines: list[TrueGlomerulus], circles: list[TrueGlomerulus]) -> list[TrueGlomerulus]:
+    """Each outline with the label of the circle whose centre it holds."""
+    labelled = []
+    for outline in outlines:
+        polygon = shapely.Polygon(outline.outline_px)
+        inside = [c.label for c in circles if c.label and shapely.contains_xy(polygon, c.x_px, c.y_px)]
+        labelled.append(replace(outline, label=inside[0]) if inside else outline)
+    return labelled
 
 
 def _not_among(candidates: list[TrueGlomerulus], known: list[TrueGlomerulus]) -> list[TrueGlomerulus]:

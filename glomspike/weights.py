@@ -122,7 +122,9 @@ def read_card(card_path: Path) -> Card:
     try:
         return Card.model_validate_json(card_path.read_bytes())
     except OSError as failure:
-        raise WeightsError(card_path, failure.strerror or str(failure), "keep card and weights together") from failure
+        raise WeightsError(
+            card_path, failure.strerror or str(failure), "keep card and weights together"
+        ) from failure
     except ValidationError as failure:
         first = failure.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -69,6 +69,6 @@ def _valid_polygon(ring: Points) -> Polygon | None:
 
     None where nothing is left of it on that grid.
     """
-    rounded = shapely.set_precision(shapely.make_valid(Polygon(ring)), _GRID)
+    rounded = shapely.set_precision(shapely.make_valid(Polygon(np.round(ring, 2))), _GRID)
     parts = [part for part in shapely.get_parts(rounded) if isinstance(part, Polygon) and part.area > 0]
     return Polygon(max(parts, key=lambda part: part.area).exterior) if parts else None

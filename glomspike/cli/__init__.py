@@ -13,7 +13,8 @@ from glomspike import __version__
 from glomspike.errors import GlomspikeError, UsageError
 
 MAIN_JOB = "run"
-COMMANDS = (MAIN_JOB, "phantom", "weights", "doctor")  # in the order of `--help`; each is `command` in its own file
+# In the order of `--help`; each is `command` in the file of its name.
+COMMANDS = (MAIN_JOB, "phantom", "weights", "doctor")
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; 0 is success
 
 
@@ -31,7 +32,7 @@ class _Commands(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {*COMMANDS, "--help", "--version"}
-        return super().parse_args(ctx, args if not args or args[0] in own else [MAIN_JOB, *args])
+        return super().parse_args(ctx, args if args and args[0] in own else [MAIN_JOB, *args])
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The main job's help, since that is what most people want, then the other commands."""
@@ -60,9 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _status(arguments: Sequence[str] | None) -> int:
     try:
         return _glomspike.main(arguments, prog_name="glomspike", standalone_mode=False) or 0
-    except click.exceptions.NoArgsIsHelpError as failure:
-        click.echo(failure.format_message(), err=True)
-        return WRONG_USAGE
     except click.UsageError as failure:
         return _tell(f"{failure.format_message().rstrip('.')}; see `{_help_command(failure)}`", WRONG_USAGE)
     except UsageError as failure:
@@ -88,5 +86,5 @@ def _help_command(failure: click.UsageError) -> str:
     return f"{path.removesuffix(f' {MAIN_JOB}')} --help"
 
 
-def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt

@@ -26,7 +26,7 @@ For research use only."""
 class _Number(click.FloatRange):
     """A number within a range; unlike click's, "nan" is none."""
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):
             self.fail(f"{value!r} is not a number", param, ctx)
@@ -43,11 +43,16 @@ class _Number(click.FloatRange):
     help="Where to compute. auto, the default, takes the GPU where there is one.",
 )
 @click.option(
-    "--mpp", type=_Number(0.05, 5), metavar="UM", help="µm per pixel, for a slide that does not say it of itself."
+    "--mpp",
+    type=_Number(0.05, 5),
+    metavar="UM",
+    help="µm per pixel, for a slide that does not say it of itself.",
 )
 @click.option("--detector", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own detector.")
 @click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")
-@click.option("--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier.")
+@click.option(
+    "--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier."
+)
 @click.option(
     "--threshold",
     type=_Number(0, 1),
@@ -66,8 +71,10 @@ def command(
     threshold: float | None,
     overwrite: bool,
 ) -> None:
-    """Find the glomeruli of SLIDE, outline them, score them for membranous spikes, and write into OUT what was
-    found: annotations for ImageScope and QuPath, tables and pictures."""
+    """Find the glomeruli of SLIDE, outline them, and score them for membranous spikes.
+
+    OUT is the folder for what was found: annotations for ImageScope and QuPath, tables and pictures.
+    """
     _check(slide)
     from glomspike.pipeline import run_slide
 

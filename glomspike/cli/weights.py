@@ -21,7 +21,10 @@ def command(as_json: bool) -> int:
     if not found:
         raise WeightsError(weights_folder(), "holds no weights", "install glomspike again, with its weights")
     if as_json:
-        cards = [{**card.model_dump(mode="json"), "path": str(path), "intact": intact} for card, path, intact in found]
+        cards = [
+            {**card.model_dump(mode="json"), "path": str(path), "intact": intact}
+            for card, path, intact in found
+        ]
         click.echo(json.dumps(cards, indent=2, ensure_ascii=False))
     else:
         _print_table([(card, intact) for card, _, intact in found])

@@ -1,6 +1,4 @@
-"""Fields composed for training: single glomeruli, cut out of crops, set into tissue that has none."""
-
-from dataclasses import dataclass
+"""Fields composed for training: single glomeruli, cut out of crops, set into tissue."""
 
 import cv2
 import numpy as np
@@ -18,26 +16,22 @@ MOST_GLOMERULI = 3
 FEATHER = 0.12
 
 
-@dataclass(frozen=True, eq=False)
-class Field:
-    """A composed picture with its true circles (n, 3), in its pixels."""
+def composed(
+    tissue: RGB, circles_px: Circles, crops: list[Picture], mpp: float, rng: Rng
+) -> tuple[RGB, Circles]:
+    """The tissue with up to three of the crops' glomeruli set into it, and all circles (n, 3) now in it.
 
-    pixels: RGB
-    circles_px: Circles
-
-
-def composed(background: RGB, crops: list[Picture], mpp: float, rng: Rng) -> Field:
-    """The background with one to three of the crops' glomeruli set into it without touching each other."""
-    pixels, circles = background.copy(), np.zeros((0, 3))
-    side_px = background.shape[0]
+    They keep clear of each other and of the glomeruli that were there (`circles_px`).
+    """
+    pixels, circles = tissue.copy(), circles_px
     for _ in range(rng.integers(1, MOST_GLOMERULI + 1)):
         radius_px = rng.uniform(LEAST_DIAMETER_UM, LARGEST_DIAMETER_UM) / 2 / mpp
-        centre = rng.uniform(0, side_px, 2)
+        centre = rng.uniform(0, tissue.shape[0], 2)
         if (np.hypot(*(circles[:, :2] - centre).T) < circles[:, 2] + 1.15 * radius_px).any():
             continue
         crop = crops[rng.integers(len(crops))]
         circles = np.vstack([circles, _set_in(pixels, crop, centre, radius_px, rng)])
-    return Field(pixels, circles)
+    return pixels, circles
 
 
 def _set_in(pixels: RGB, crop: Picture, centre_px: np.ndarray, radius_px: float, rng: Rng) -> np.ndarray:
@@ -51,17 +45,15 @@ def _set_in(pixels: RGB, crop: Picture, centre_px: np.ndarray, radius_px: float,
     shift = centre_px - linear @ np.array([glomerulus.x_px, glomerulus.y_px])
     outline_px = glomerulus.outline_px @ linear.T + shift
     height_px, width_px = pixels.shape[:2]
-    patch = cv2.warpAffine(
-        crop.pixels,
-        np.column_stack([linear, shift]),
-        (width_px, height_px),
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    affine = np.column_stack([linear, shift])
+    patch = cv2.warpAffine(crop.pixels, affine, (width_px, height_px), borderMode=cv2.BORDER_REPLICATE)
     opacity = np.zeros((height_px, width_px), np.float32)
     cv2.fillPoly(opacity, [outline_px.round().astype(np.int32)], 1.0)
     margin = max(1.0, FEATHER * radius_px)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(margin) + 1,) * 2)
-    opacity = cv2.GaussianBlur(cv2.dilate(opacity, kernel), (0, 0), margin / 2)[..., None]
+    known = cv2.warpAffine(np.ones_like(crop.pixels[..., 0]), affine, (width_px, height_px))
+    opacity = cv2.dilate(opacity, kernel) * cv2.erode(known, kernel, borderValue=1)
+    opacity = cv2.GaussianBlur(opacity, (0, 0), margin / 2)[..., None]
     patch = _coloured_like(patch, pixels, float(rng.uniform(0, 1)))
     pixels[:] = (patch * opacity + pixels * (1 - opacity)).astype(np.uint8)
     circle = outlined(outline_px)

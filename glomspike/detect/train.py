@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from glomspike.augment import Rng, appearance, glass, mapped, turned, warped
+from glomspike.augment import Rng, appearance, glass, mapped, tissue_share, turned, warped
 from glomspike.detect.circles import Circles
-from glomspike.detect.compose import Field, composed
+from glomspike.detect.compose import composed
 from glomspike.detect.model import CircleNet, normalised
 from glomspike.detect.scan import scan_picture
 from glomspike.detect.targets import circle_loss, targets_of
@@ -29,6 +29,12 @@ NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
 LEAST_PIECE_RADIUS_UM = 30.0
 EXAMPLES = 12
+# Tables of many patients, such as phantoms, must not drown the others: none counts more than this many.
+MOST_PATIENTS = 5
+TRIES = 5
+NEAR_SHARE = 0.67
+LEAST_TISSUE = 0.15
+BACKGROUND_TISSUE = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class DetectorTask:
         training = [load_picture(s, options.mpp) for s in samples if s.split == "train"]
         self.crops = [p for p in training if p.mpp is None and any(g.outline_px is not None for g in p.truth.glomeruli)]
         self.fields = _by_table([p for p in training if p.mpp is not None])
+        counted = np.minimum([len(patients) for patients in self.fields], MOST_PATIENTS)
+        self.shares = counted / max(counted.sum(), 1)
         self.validation = [
             p
             for p in (load_picture(s, options.mpp) for s in samples if s.split == "val")
@@ -89,54 +97,47 @@ class DetectorTask:
         return self.options.samples_per_epoch
 
     def sample(self, index: int, rng: Rng) -> Example:
-        field = self._composed(rng) if self.crops and rng.random() < self.options.composed_share else None
-        pixels, circles, uncertain = self._cut(rng) if field is None else (field.pixels, field.circles_px, None)
-        if uncertain is None:
-            uncertain = np.zeros(len(circles), dtype=bool)
-        side_px = self.options.crop_px
-        targets = targets_of(circles, uncertain, side_px, side_px)
+        options = self.options
+        if self.crops and rng.random() < options.composed_share:
+            tissue, circles, uncertain = self._cut(rng, 0.0, BACKGROUND_TISSUE)
+            pixels, circles = composed(tissue, circles, self.crops, options.mpp, rng)
+            uncertain = np.pad(uncertain, (0, len(circles) - len(uncertain)))
+        else:
+            pixels, circles, uncertain = self._cut(rng, NEAR_SHARE, LEAST_TISSUE)
+        targets = targets_of(circles, uncertain, options.crop_px, options.crop_px)
         return {"image": appearance(pixels, rng), **vars(targets)}
 
     def _picture(self, rng: Rng) -> Picture:
-        """A picture at random: each table, and each patient of a table, as often as any other."""
-        patients = self.fields[rng.integers(len(self.fields))]
+        """A picture at random, every patient as often as any other of the same table."""
+        patients = self.fields[rng.choice(len(self.fields), p=self.shares)]
         pictures = patients[rng.integers(len(patients))]
         return pictures[rng.integers(len(pictures))]
 
-    def _cut(self, rng: Rng) -> tuple[RGB, Circles, NDArray[np.bool_]]:
-        """A square of a picture around a random place, in two of three cases near a glomerulus."""
-        picture = self._picture(rng)
-        side_px, circles = self.options.crop_px, picture.circles_px
-        height_px, width_px = picture.pixels.shape[:2]
-        scale = _scale(rng)
-        if len(circles) and rng.random() < 0.67:
-            x, y, _ = circles[rng.integers(len(circles))]
-            centre = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2) * side_px / scale
-        else:
-            centre = rng.uniform(0, 1, 2) * (width_px, height_px)
-        matrix = turned(rng, side_px, (float(centre[0]), float(centre[1])), scale)
-        pixels = warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
-        moved = np.column_stack([mapped(circles[:, :2], matrix), circles[:, 2] * scale])
-        return pixels, moved, _is_small_piece(circles, width_px, height_px, self.options.mpp)
+    def _cut(
+        self, rng: Rng, near_share: float, least_tissue: float
+    ) -> tuple[RGB, Circles, NDArray[np.bool_]]:
+        """A square cut from a picture, its circles, and which of them are too small a piece to judge.
 
-    def _composed(self, rng: Rng) -> Field | None:
-        background = self._background(rng)
-        return None if background is None else composed(background, self.crops, self.options.mpp, rng)
-
-    def _background(self, rng: Rng) -> RGB | None:
-        """A square without any glomerulus, from a few tries."""
+        In `near_share` of cases it lies near a glomerulus, else where a few tries find enough tissue.
+        """
         side_px = self.options.crop_px
-        for _ in range(6):
-            picture = self._picture(rng)
-            height_px, width_px = picture.pixels.shape[:2]
-            x, y = rng.uniform(0.2, 0.8, 2) * (width_px, height_px)
-            scale = _scale(rng)
+        for _ in range(TRIES):
+            picture, scale = self._picture(rng), _scale(rng)
             circles = picture.circles_px
-            near = np.hypot(circles[:, 0] - x, circles[:, 1] - y) - circles[:, 2] < 0.75 * side_px / scale
-            if not near.any():
-                matrix = turned(rng, side_px, (x, y), scale)
-                return warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
-        return None
+            size_px = np.array(picture.pixels.shape[1::-1])
+            near_one = len(circles) > 0 and rng.random() < near_share
+            centre = rng.uniform(0, 1, 2) * size_px
+            if near_one:
+                centre = circles[rng.integers(len(circles)), :2] + rng.uniform(-0.4, 0.4, 2) * side_px / scale
+            # Rather tissue than what lies beyond the picture, but borders are to be seen too.
+            margin = np.minimum(0.4 * side_px / scale, size_px / 2)
+            x, y = np.clip(centre, margin, size_px - margin)
+            matrix = turned(rng, side_px, (float(x), float(y)), scale)
+            pixels = warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
+            if near_one or tissue_share(pixels) > least_tissue:
+                break
+        moved = np.column_stack([mapped(circles[:, :2], matrix), circles[:, 2] * scale])
+        return pixels, moved, _is_small_piece(circles, size_px[0], size_px[1], self.options.mpp)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         images = normalised(batch["image"], NORMALISATION.mean, NORMALISATION.std)

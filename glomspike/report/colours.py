@@ -41,7 +41,7 @@ def colour_bar(height_px: int, font_px: int, title: str) -> RGB:
     strip.paste(Image.fromarray(ramp), (left_px, margin_px))
     draw = ImageDraw.Draw(strip)
     right_px = left_px + bar_px
-    draw.rectangle((left_px, margin_px, right_px - 1, margin_px + length_px - 1), outline="black")
+    draw.rectangle((left_px - 1, margin_px - 1, right_px, margin_px + length_px), outline="black")
     for tick in _TICKS:
         y_px = margin_px + round((1 - tick) * (length_px - 1))
         draw.line((right_px, y_px, right_px + font_px // 3, y_px), fill="black")

@@ -1,4 +1,4 @@
-"""A slide's result folder, which appears whole or not at all, and never at the cost of anything in its place."""
+"""A slide's result folder: it appears whole or not at all, and never at the cost of what is in its place."""
 
 import hashlib
 import os
@@ -95,8 +95,6 @@ class ResultFolder:
 
     def _complete(self, record: RunRecord) -> None:
         write_record(self.path, record.model_copy(update={"files": _file_hashes(self.path)}))
-        _sync(self.path / RECORD_NAME)
-        _sync(self.path)
 
     def _move_into_place(self) -> None:
         try:
@@ -107,14 +105,13 @@ class ResultFolder:
                 f"cannot be put in place ({error.strerror})",
                 "see that no other run writes there, and run again",
             ) from error
-        _sync(self.place.parent)
 
 
 def _is_free(place: Path) -> bool:
     """Nothing there, or an empty folder, which a rename replaces."""
     if place.is_dir() and not place.is_symlink():
         return not any(place.iterdir())
-    return not place.exists(follow_symlinks=False)
+    return not os.path.lexists(place)
 
 
 def _refuse_foreign(place: Path) -> None:
@@ -129,13 +126,13 @@ def _refuse_foreign(place: Path) -> None:
 
 def _unused_name(place: Path) -> Path:
     number = 1
-    while (aside := place.with_name(f"{place.name}.previous-{number}")).exists(follow_symlinks=False):
+    while os.path.lexists(aside := place.with_name(f"{place.name}.previous-{number}")):
         number += 1
     return aside
 
 
 def _is_untouched(folder: Path) -> bool:
-    """Whether a folder holds exactly the files of its record, unchanged, and no folder more than they need."""
+    """Whether a folder holds exactly the files of its record, unchanged, and only the folders they need."""
     try:
         record = read_record(folder)
         entries = list(folder.rglob("*"))
@@ -160,12 +157,3 @@ def _file_hashes(folder: Path) -> dict[str, str]:
             with path.open("rb") as file:
                 hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
     return hashes
-
-
-def _sync(path: Path) -> None:
-    """Have a file or folder on the disk before going on."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -24,7 +24,7 @@ def draw_overview(thumbnail: RGB, frame: FieldFrame, result: SlideResult) -> RGB
     """
     picture = np.ascontiguousarray(thumbnail).copy()
     longest_px = max(picture.shape[:2])
-    line_px = max(longest_px // 700, 1)
+    line_px = max(longest_px // 700, 2)
     for glomerulus in result.glomeruli:
         _circle(picture, glomerulus, frame, result, line_px)
     font_px = max(longest_px // 90, 11)

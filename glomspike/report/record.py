@@ -5,7 +5,9 @@ anything left to do.
 """
 
 import importlib.metadata
+import os
 import platform
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -41,14 +43,15 @@ class RunSettings(_Strict):
             found.append(f"glomspike {recorded.version}, not {self.version}")
         if self.fingerprint != recorded.fingerprint:
             found.append("another slide")
-        for name in sorted(self.options.keys() | recorded.options.keys()):
-            here, there = self.options.get(name), recorded.options.get(name)
-            if here != there:
-                found.append(f"{name} {_told(there)}, not {_told(here)}")
-        for model in sorted(self.weights.keys() | recorded.weights.keys()):
-            if self.weights.get(model) != recorded.weights.get(model):
-                found.append(f"other {model} weights")
+        for name in _differing(self.options, recorded.options):
+            there, here = recorded.options.get(name), self.options.get(name)
+            found.append(f"{name} {_told(there)}, not {_told(here)}")
+        found += [f"other {model} weights" for model in _differing(self.weights, recorded.weights)]
         return found
+
+
+def _differing(here: Mapping[str, object], there: Mapping[str, object]) -> list[str]:
+    return [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
 
 
 def _told(value: JsonValue) -> str:
@@ -146,8 +149,11 @@ class RunRecord(_Strict):
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """`run.json` in a folder."""
-    (folder / RECORD_NAME).write_text(record.model_dump_json(indent=1) + "\n", "utf-8")
+    """`run.json` in a folder, on the disk when this returns."""
+    with (folder / RECORD_NAME).open("w", encoding="utf-8") as file:
+        file.write(record.model_dump_json(indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -8,7 +8,7 @@ CHUNK_BYTES = 256 * 2**10
 
 
 def fingerprint(path: Path) -> str:
-    """The SHA-256 (hex) of a slide's size and of sixteen chunks spread evenly from its first to its last byte.
+    """The SHA-256 (hex) of a slide's size and of sixteen chunks spread evenly over it, both ends included.
 
     Files up to 4 MB are hashed whole. For a slide of several files (MRXS, VMS, VMU, DICOM) the names and
     sizes of the others count too. Name, place and dates of the slide itself don't. What it cannot see: a

@@ -20,7 +20,7 @@ Viewer = Literal["imagescope", "qupath"]
 
 @dataclass(frozen=True)
 class FieldFrame:
-    """Where a picture lies on its slide: its corner in level-0 pixels, and level-0 pixels per picture pixel."""
+    """Where a picture lies on its slide: its corner, and level-0 pixels per picture pixel."""
 
     corner_x0: float
     corner_y0: float
@@ -34,22 +34,32 @@ class FieldFrame:
 
     def to_level0(self, points_px: Points) -> Points:
         """Level-0 points (n, 2) of points in this picture."""
-        scale = np.array([self.scale_x0, self.scale_y0])
-        return np.asarray(points_px, dtype=np.float64) * scale + np.array([self.corner_x0, self.corner_y0])
+        return np.asarray(points_px, dtype=np.float64) * self._scale0 + self._corner0
 
     def from_level0(self, points0: Points) -> Points:
         """Points (n, 2) in this picture of level-0 points."""
-        scale = np.array([self.scale_x0, self.scale_y0])
-        return (np.asarray(points0, dtype=np.float64) - np.array([self.corner_x0, self.corner_y0])) / scale
+        return (np.asarray(points0, dtype=np.float64) - self._corner0) / self._scale0
+
+    @property
+    def _corner0(self) -> Points:
+        return np.array([self.corner_x0, self.corner_y0], dtype=np.float64)
+
+    @property
+    def _scale0(self) -> Points:
+        return np.array([self.scale_x0, self.scale_y0], dtype=np.float64)
 
 
 def _turned(slide: SlideFacts, viewer: Viewer) -> bool:
     return viewer == "imagescope" and slide.vendor == "leica"
 
 
+def _origin0(slide: SlideFacts) -> Points:
+    return np.array([slide.bounds_x0, slide.bounds_y0], dtype=np.float64)
+
+
 def to_viewer(points0: Points, slide: SlideFacts, viewer: Viewer) -> Points:
     """Points (n, 2) as the viewer counts them, of level-0 points."""
-    points = np.asarray(points0, dtype=np.float64) - np.array([slide.bounds_x0, slide.bounds_y0])
+    points = np.asarray(points0, dtype=np.float64) - _origin0(slide)
     if _turned(slide, viewer):
         return np.stack([slide.bounds_height0 - points[:, 1], points[:, 0]], axis=1)
     return points
@@ -60,7 +70,7 @@ def from_viewer(points_viewer: Points, slide: SlideFacts, viewer: Viewer) -> Poi
     points = np.asarray(points_viewer, dtype=np.float64)
     if _turned(slide, viewer):
         points = np.stack([points[:, 1], slide.bounds_height0 - points[:, 0]], axis=1)
-    return points + np.array([slide.bounds_x0, slide.bounds_y0])
+    return points + _origin0(slide)
 
 
 def mpp_shown(slide: SlideFacts, viewer: Viewer) -> Mpp:

@@ -1,5 +1,6 @@
 """Plain pictures as slides of one level: PNG, JPEG and TIFF, eight or sixteen bits, any usual colour mode."""
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from glomspike.findings import Mpp
 from glomspike.slide.source import Bounds, Level
 
 FORMATS = ("PNG", "JPEG", "TIFF")
+
+# What Pillow raises for damaged files.
+_DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EOFError, struct.error)
 
 
 class Picture:
@@ -42,12 +46,12 @@ class Picture:
 def _decode(path: Path) -> Image.Image:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # half way to the error below
+            warnings.simplefilter("ignore")  # of half a bomb and odd tags: what matters comes as an error
             opened = Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError as error:
         cure = "save it as a tiled pyramidal TIFF"
         raise SlideError(path, "has too many pixels for a plain picture", cure) from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except _DAMAGE as error:
         cause = "is neither a slide that OpenSlide can open nor a PNG, JPEG or TIFF picture"
         cure = "check that it is a slide and was copied whole"
         raise SlideError(path, cause, cure) from error
@@ -56,7 +60,7 @@ def _decode(path: Path) -> Image.Image:
             raise SlideError(path, "holds several pictures", "save the one you want as a file of its own")
         try:
             return _to_rgb(opened)
-        except (OSError, ValueError, SyntaxError) as error:
+        except _DAMAGE as error:
             cause = f"cannot be decoded as a picture ({error})"
             raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
 

@@ -3,6 +3,7 @@
 import math
 import os
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -98,19 +99,17 @@ class Slide:
         height_px = max(1, round(height0 * slide_mpp.y / mpp))
         index = self._level_for(mpp)
         level = self._source.levels[index]
-        # Level pixels per picture pixel, and the picture's corner in level pixels.
-        ratio_x = mpp / slide_mpp.x / level.scale_x0
-        ratio_y = mpp / slide_mpp.y / level.scale_y0
-        left, top = x0 / level.scale_x0, y0 / level.scale_y0
+        columns = _pieces(x0 / level.scale_x0, width_px, mpp / slide_mpp.x / level.scale_x0, level.step0)
+        rows = _pieces(y0 / level.scale_y0, height_px, mpp / slide_mpp.y / level.scale_y0, level.step0)
         pixels = np.empty((height_px, width_px, 3), dtype=np.uint8)
-        for rows in _blocks(height_px, ratio_y):
-            for columns in _blocks(width_px, ratio_x):
-                pixels[rows, columns] = self._resampled(
-                    index,
-                    (left + columns.start * ratio_x, top + rows.start * ratio_y),
-                    (columns.stop - columns.start, rows.stop - rows.start),
-                    (ratio_x, ratio_y),
+        for down in rows:
+            for across in columns:
+                crop = self._source.crop(
+                    index, across.corner0, down.corner0, across.length_px, down.length_px
                 )
+                box = across.start_px, down.start_px, across.stop_px, down.stop_px
+                size = across.size, down.size
+                pixels[down.place, across.place] = np.asarray(crop.resize(size, _FILTER, box))
         return pixels
 
     def thumbnail(self, longest_px: int) -> tuple[RGB, FieldFrame]:
@@ -134,33 +133,47 @@ class Slide:
 
     def _level_for(self, mpp: float) -> int:
         """The coarsest level that is not coarser than `mpp`, else level 0."""
-        fine = [index for index, level_mpp in enumerate(self.level_mpps) if level_mpp <= mpp * LEVEL_TOLERANCE]
-        return max(fine, default=0)
-
-    def _resampled(
-        self, index: int, corner_px: tuple[float, float], size_px: tuple[int, int], ratio: tuple[float, float]
-    ) -> RGB:
-        """A picture of `size_px` whose corner lies at a point of a level, `ratio` level pixels to a pixel."""
-        step0 = self._source.levels[index].step0
-        # With a margin as wide as the filter, neighbouring blocks meet without a seam.
-        margins = [_margin_px(along) for along in ratio]
-        corner0 = [math.floor((corner - margin) * step0) for corner, margin in zip(corner_px, margins)]
-        start = [corner - at0 / step0 for corner, at0 in zip(corner_px, corner0)]
-        stop = [first + size * along for first, size, along in zip(start, size_px, ratio)]
-        extent = [math.ceil(last + margin) for last, margin in zip(stop, margins)]
-        crop = self._source.crop(index, corner0[0], corner0[1], extent[0], extent[1])
-        return np.asarray(crop.resize(size_px, _FILTER, box=(start[0], start[1], stop[0], stop[1])))
+        limit_mpp = mpp * LEVEL_TOLERANCE
+        return max((i for i, level_mpp in enumerate(self.level_mpps) if level_mpp <= limit_mpp), default=0)
 
 
-def _margin_px(ratio: float) -> int:
-    return math.ceil(_FILTER_RADIUS_PX * max(ratio, 1.0)) + 1
+@dataclass(frozen=True)
+class _Piece:
+    """One axis of a part of a picture, and the crop of a level that it is resampled from.
+
+    `place` is in picture pixels. The crop begins at level-0 pixel `corner0` and is `length_px` level pixels
+    long; the part spans its pixels `start_px` to `stop_px`.
+    """
+
+    place: slice
+    corner0: int
+    length_px: int
+    start_px: float
+    stop_px: float
+
+    @property
+    def size(self) -> int:
+        return int(self.place.stop - self.place.start)
 
 
-def _blocks(length_px: int, ratio: float) -> list[slice]:
-    """Cuts a picture's side so that no piece needs more than BLOCK_PX level pixels."""
-    # One pixel more than both margins: the corner may move by less than a level pixel to level 0's grid.
-    piece_px = max(1, int((BLOCK_PX - 2 * _margin_px(ratio) - 2) / ratio))
-    return [slice(start, min(start + piece_px, length_px)) for start in range(0, length_px, piece_px)]
+def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> list[_Piece]:
+    """Cuts one axis of a picture so that no crop is longer than BLOCK_PX.
+
+    The picture begins at level pixel `corner_px` and has `ratio` level pixels to each of its own.
+    """
+    # With a margin as wide as the filter, neighbouring pieces meet without a seam. One pixel more, because
+    # a crop's corner is a whole level-0 pixel and so moves by up to a level pixel.
+    margin_px = math.ceil(_FILTER_RADIUS_PX * max(ratio, 1.0)) + 1
+    side = max(1, int((BLOCK_PX - 2 * margin_px - 2) / ratio))
+    pieces = []
+    for first in range(0, length_px, side):
+        place = slice(first, min(first + side, length_px))
+        begin_px = corner_px + place.start * ratio
+        corner0 = math.floor((begin_px - margin_px) * step0)
+        start_px = begin_px - corner0 / step0
+        stop_px = start_px + (place.stop - place.start) * ratio
+        pieces.append(_Piece(place, corner0, math.ceil(stop_px + margin_px), start_px, stop_px))
+    return pieces
 
 
 def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:
@@ -194,7 +207,8 @@ def _check_readable(path: Path) -> None:
         cure = "make it readable for you, or run as a user who may read it"
         raise SlideError(path, "may not be read by this user", cure) from error
     except OSError as error:
-        raise SlideError(path, f"cannot be read ({error.strerror})", "check the disk or share it is on") from error
+        cure = "check the disk or share it is on"
+        raise SlideError(path, f"cannot be read ({error.strerror})", cure) from error
 
 
 def _missing(path: Path) -> tuple[str, str]:

@@ -28,6 +28,8 @@ TEXTURE_OD = 0.006  # pale immunostains vary by 0.009 and more, glass by 0.002, 
 TINT_OD = 0.03
 DARK_OD = 0.3  # vignetting darkens glass by less
 
+_DENSITY_OF_GREY_LEVEL = -np.log10((np.arange(256, dtype=np.float32) + 1) / 256)
+
 _Plane = NDArray[np.float32]
 
 
@@ -69,14 +71,14 @@ class Tissue:
 def find_tissue(slide: Slide) -> Tissue:
     """The slide's tissue: silver, PAS, H&E, trichrome and immunostains, on glass of any shade.
 
-    Parts of the low level that cannot be decoded count as empty.
+    Parts of the low level that cannot be decoded count as tissue: the finer levels may still be whole.
     """
     facts = slide.facts
     mpp = min((m for m in slide.level_mpps if FINEST_MPP <= m <= COARSEST_MPP), default=FINEST_MPP)
     width_px = max(1, round(facts.bounds_width0 * facts.mpp.x / mpp))
     height_px = max(1, round(facts.bounds_height0 * facts.mpp.y / mpp))
     field = read_field(slide, facts.bounds_x0, facts.bounds_y0, width_px, height_px, mpp)
-    return Tissue(tissue_mask(field.pixels, mpp), field.frame, mpp)
+    return Tissue(tissue_mask(field.pixels, mpp) | ~field.readable, field.frame, mpp)
 
 
 def tissue_mask(pixels: RGB, mpp: float) -> Mask:
@@ -87,11 +89,11 @@ def tissue_mask(pixels: RGB, mpp: float) -> Mask:
     common among the smooth pixels. A picture without glass is nearly all rough, so all tissue.
     """
     padding = _padding(pixels)
-    density = -np.log10((pixels.astype(np.float32) + 1) / 256)
+    density = np.asarray(cv2.LUT(pixels, _DENSITY_OF_GREY_LEVEL), dtype=np.float32)
     smooth = (_texture(density) <= TEXTURE_OD) & ~padding
     if not smooth.any():
         return _tidy(~padding, mpp)
-    glass = _glass(density[smooth])
+    glass = _glass(density, smooth)
     density[padding] = glass  # or else its rim would be rough
     rough = _texture(density) > TEXTURE_OD
     return _tidy(rough | _stained(density, glass), mpp)
@@ -99,36 +101,41 @@ def tissue_mask(pixels: RGB, mpp: float) -> Mask:
 
 def _padding(pixels: RGB) -> Mask:
     """Areas that were never scanned: flat black or flat white squares."""
-    flat = (pixels.max(axis=2) <= BLACK) | (pixels.min(axis=2) >= WHITE)
-    squares = cv2.morphologyEx(flat.astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
+    black = cv2.inRange(pixels, (0, 0, 0), (BLACK, BLACK, BLACK))
+    white = cv2.inRange(pixels, (WHITE, WHITE, WHITE), (255, 255, 255))
+    squares = cv2.morphologyEx(cv2.bitwise_or(black, white), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
     # Resampling has blurred their rims into what is next to them.
     return cv2.dilate(squares, np.ones((5, 5), np.uint8)).astype(np.bool_)
+
+
+def _grey(planes: _Plane) -> _Plane:
+    return np.asarray(cv2.transform(planes, np.full((1, 3), 1 / 3, dtype=np.float32)))
 
 
 def _texture(density: _Plane) -> _Plane:
     """Local standard deviation of the grey density about its local mean, which slow shading hardly moves."""
     window = (TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX)
-    grey = density.mean(axis=2)
+    grey = _grey(density)
     detail = grey - cv2.blur(grey, window)
     variance = np.asarray(cv2.blur(detail * detail, window), dtype=np.float32)
     return np.sqrt(np.maximum(variance, 0))  # a running sum of rounded numbers may end below nought
 
 
-def _glass(density: _Plane) -> _Plane:
-    """The brightest common one of densities (n, 3)."""
-    grey = density.mean(axis=1)
-    counts, edges = np.histogram(grey, bins=np.arange(0.0, 2.5, 0.02))
+def _glass(density: _Plane, smooth: Mask) -> _Plane:
+    """The brightest density (3,) that is common among the smooth pixels."""
+    grey = _grey(density)
+    counts, edges = np.histogram(grey[smooth], bins=125, range=(0.0, 2.5))
     brightest = np.flatnonzero(counts >= 0.2 * counts.max())[0]
-    alike = (grey >= edges[brightest]) & (grey <= edges[brightest + 1])
-    return np.asarray(density[alike].mean(axis=0))
+    alike = smooth & (grey >= edges[brightest]) & (grey <= edges[brightest + 1])
+    return np.array(cv2.mean(density, alike.astype(np.uint8))[:3], dtype=np.float32)
 
 
 def _stained(density: _Plane, glass: _Plane) -> Mask:
     """Pixels of another tint than the glass, or much darker."""
     excess = density - glass
-    grey = excess.mean(axis=2)
-    tint = np.linalg.norm(excess - grey[..., None], axis=2)
-    return np.asarray((tint > TINT_OD) | (grey > DARK_OD))
+    grey = _grey(excess)
+    tint_squared = 3 * (_grey(excess * excess) - grey * grey)
+    return np.asarray((tint_squared > TINT_OD**2) | (grey > DARK_OD))
 
 
 def _tidy(tissue: Mask, mpp: float) -> Mask:

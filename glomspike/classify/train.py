@@ -1,0 +1,186 @@
+"""MSA-MIL: the tile network's training from glomerulus labels and a few boxes on spikes.
+
+Chen et al., section 3.2. Each round scores the tiles of the bags, takes from every bag those most likely
+to show spikes (in a normal glomerulus these are the network's worst mistakes), and learns from them
+together with the tiles S that are known to show spikes, because somebody drew a box on them.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from glomspike.augment import Rng, compressed, lit, restained
+from glomspike.classify.bags import Bag, load_bags
+from glomspike.classify.model import ARCHITECTURE, NORMALISATION, normalised, tile_network
+from glomspike.classify.scores import score_grids
+from glomspike.classify.tiles import TILE_PX
+from glomspike.errors import SamplesError
+from glomspike.findings import RGB
+from glomspike.samples import read_samples
+from glomspike.sheets import sheet
+from glomspike.training import Batch, Example, table_signature, training_data
+from glomspike.weights import CardDraft, Metric
+
+MPP = 0.25
+BOX_JITTER_PX = 10  # how far the tile cut around a box may be moved
+EXAMPLES = 24
+
+
+@dataclass(frozen=True)
+class MilOptions:
+    """How a round chooses its tiles.
+
+    `k_pos` and `k_neg` tiles come from each positive and each negative bag (the paper's 1 : 5);
+    `bags_per_round` bags are scored each round, drawn anew; the chosen tiles are learnt from `passes`
+    times, each time turned and coloured differently, before the next scoring.
+    """
+
+    k_pos: int = 1
+    k_neg: int = 5
+    bags_per_round: int = 120
+    passes: int = 4
+    validation_bags: int = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A tile to learn from: the bag, the middle of the tile in the bag's field, and its label."""
+
+    bag: Bag
+    x_px: float
+    y_px: float
+    spiked: bool
+    certain: bool
+
+
+class MilTask:
+    """Brings MSA-MIL to the training loop; an epoch is a round."""
+
+    quality = "auc"
+
+    def __init__(self, tables: Sequence[Path], options: MilOptions, begin: dict[str, Tensor] | None) -> None:
+        self.tables, self.options, self.begin = tables, options, begin
+        samples = read_samples(tables)
+        self.bags = load_bags([s for s in samples if s.split == "train"], MPP)
+        validation = load_bags([s for s in samples if s.split == "val"], MPP)
+        for split, bags in (("train", self.bags), ("val", validation)):
+            if len({bag.spiked for bag in bags}) < 2:
+                cause = f"split {split} does not hold both spiked and normal glomeruli"
+                raise SamplesError(", ".join(map(str, tables)), cause, "label more patients, or set the splits")
+        self.validation = _spread(validation, options.validation_bags)
+        self.certain = [
+            Instance(bag, float(x), float(y), True, True) for bag in self.bags if bag.spiked for x, y in bag.boxes_px
+        ]
+        self.chosen: list[Instance] = []
+
+    @property
+    def signature(self) -> str:
+        begin = "scratch" if self.begin is None else f"{sum(float(t.double().sum()) for t in self.begin.values())}"
+        return json.dumps([table_signature(self.tables), asdict(self.options), begin])
+
+    def network(self) -> nn.Module:
+        network = tile_network()
+        if self.begin is not None:
+            network.load_state_dict(self.begin)
+        return network
+
+    def begin_epoch(self, network: nn.Module, epoch: int) -> int:
+        rng = np.random.default_rng([epoch, len(self.bags)])
+        bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
+        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION, _device(network))
+        found = [instance for bag, own in zip(bags, scores, strict=True) for instance in self._worst(bag, own)]
+        pool = self.certain + found
+        self.chosen = [pool[i] for _ in range(self.options.passes) for i in rng.permutation(len(pool))]
+        return len(self.chosen)
+
+    def _worst(self, bag: Bag, scores: np.ndarray) -> list[Instance]:
+        """The tiles of a bag that look most like spikes."""
+        count = self.options.k_pos if bag.spiked else self.options.k_neg
+        middles = bag.grid.corners_px[np.argsort(-scores, kind="stable")[:count]] + TILE_PX / 2
+        return [Instance(bag, float(x), float(y), bag.spiked, False) for x, y in middles]
+
+    def sample(self, index: int, rng: Rng) -> Example:
+        instance = self.chosen[index]
+        jitter = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if instance.certain else np.zeros(2)
+        tile = instance.bag.around(instance.x_px + jitter[0], instance.y_px + jitter[1])
+        pixels = varied(tile, rng)
+        return {"image": pixels.transpose(2, 0, 1), "spiked": np.float32(instance.spiked)}
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy (equations 1 and 2, with the sign and the mean that they lack)."""
+        logits = network(normalised(batch["image"], NORMALISATION))[:, 0]
+        return nn.functional.binary_cross_entropy_with_logits(logits, batch["spiked"])
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        grids = [bag.grid for bag in self.validation]
+        highest = [s.max(initial=0.0) for s in score_grids(network, grids, NORMALISATION, _device(network))]
+        spiked = np.array([bag.spiked for bag in self.validation])
+        agree = float(((np.array(highest) >= 0.5) == spiked).mean())
+        return {"auc": float(roc_auc_score(spiked, highest)), "accuracy": agree}
+
+    def examples(self, network: nn.Module) -> RGB:
+        """Each validation glomerulus's highest tile, with its score and the glomerulus's label."""
+        bags = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]
+        tiles, captions = [], []
+        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION, _device(network))
+        for bag, own in zip(bags, scores, strict=True):
+            if len(own):
+                tile = bag.grid.cut(np.array([own.argmax()]))[0]
+                tiles.append(cv2.resize(tile, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST))
+                captions.append(f"{'spiked' if bag.spiked else 'normal'} {own.max():.2f}")
+        return sheet(tiles, captions)
+
+    def card(self, measured: dict[str, float]) -> CardDraft:
+        count = len(self.validation)
+        return CardDraft(
+            kind="classifier",
+            name="glomspike spike classifier",
+            version="1",
+            architecture=ARCHITECTURE,
+            arguments={},
+            mpp=MPP,
+            input_px=TILE_PX,
+            normalisation=NORMALISATION,
+            classes=("spiked",),
+            thresholds={"spiked": 0.5},
+            training_data=training_data(self.tables),
+            metrics=tuple(
+                Metric(name=name, value=value, data="validation patients", n=count)
+                for name, value in measured.items()
+            ),
+            intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
+            licence="Apache-2.0",
+        )
+
+
+def varied(tile: RGB, rng: Rng) -> RGB:
+    """A tile turned, mirrored and stained otherwise; what was blank outside the outline stays blank."""
+    tile = np.rot90(tile, rng.integers(4))
+    tile = tile[:, ::-1] if rng.random() < 0.5 else tile
+    blank = ~tile.any(axis=2)
+    pixels = np.ascontiguousarray(tile)
+    if rng.random() < 0.4:
+        pixels = restained(pixels, rng)
+    pixels = lit(pixels, rng)
+    if rng.random() < 0.3:
+        pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.3, 1.0)), dtype=np.uint8)
+    pixels = compressed(pixels, rng)
+    pixels[blank] = 0
+    return pixels
+
+
+def _spread(bags: list[Bag], count: int) -> list[Bag]:
+    """At most `count` of the bags, evenly taken."""
+    step = max(1, len(bags) // max(1, count))
+    return bags[::step][:count]
+
+
+def _device(network: nn.Module) -> torch.device:
+    return next(network.parameters()).device

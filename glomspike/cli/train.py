@@ -1,0 +1,75 @@
+"""`glomspike train`: new weights from annotated tissue."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from glomspike.training import Task
+    from glomspike.weights import Kind
+
+EPILOG = """\b
+Examples:
+  glomspike train detector ours/samples.csv --out detector
+  glomspike train segmenter ours/samples.csv more/samples.csv --out segmenter --epochs 60
+  glomspike slide.svs results --detector detector
+
+\b
+SAMPLES are tables of annotated pictures (docs/training.md). An interrupted
+training goes on where it was when the same command is typed again."""
+
+EPOCHS = {"detector": 40, "segmenter": 40, "classifier": 30}
+BATCH = {"detector": 8, "segmenter": 8, "classifier": 8}
+
+
+@click.command(name="train", epilog=EPILOG, short_help="New weights from annotated tissue.")
+@click.argument("model", type=click.Choice(list(EPOCHS)))
+@click.argument("samples", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for weights, curves and examples.")
+@click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
+@click.option("--batch", type=click.IntRange(2), help="Pictures learnt from at once.")
+@click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="How fast to learn.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, another training.")
+@click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@click.option("--gpus", type=click.IntRange(1), default=1, help="How many GPUs to learn on together.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Weights to begin with instead of the installed ones.")
+@click.option("--from-scratch", is_flag=True, help="Begin with random weights.")
+@click.option(
+    "--encoder-weights",
+    type=click.Choice(["imagenet"]),
+    help="Begin with an encoder trained on photographs, which is downloaded.",
+)
+def command(
+    model: "Kind",
+    samples: tuple[Path, ...],
+    out: Path,
+    epochs: int | None,
+    batch: int | None,
+    learning_rate: float | None,
+    seed: int,
+    device: str,
+    gpus: int,
+    weights: Path | None,
+    from_scratch: bool,
+    encoder_weights: str | None,
+) -> None:
+    """Train a MODEL on SAMPLES: the shipped weights go on learning from them.
+
+    OUT gets the weights and their card, metrics.csv, curves.png, and pictures of examples.
+    """
+    from rich.console import Console
+
+    from glomspike.training import Settings, train
+
+    console = Console(stderr=True)
+    fresh = from_scratch or encoder_weights is not None
+    task = _task(model, samples, None if fresh else _begin(model, weights), encoder_weights)
+    rate = learning_rate or (1e-3 if fresh else 2e-4)
+    settings = Settings(
+        epochs=epochs or EPOCHS[model], batch=batch or BATCH[model], learning_rate=rate, seed=seed
+    )
+    written = train(task, settings, _fabric(device, gpus, console), out, console)
+    console.print(f"weights: {written}", highlight=False, soft_wrap=True)

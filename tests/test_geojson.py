@@ -1,0 +1,94 @@
+"""GeoJSON as QuPath will read it."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from results import glomerulus, slide_facts, slide_result, spike_score
+from shapely.geometry import shape
+
+from glomspike.annotate.geojson import write_geojson
+from glomspike.findings import Circle, Glomerulus, Mpp, Outline
+
+
+def features(tmp_path, result):
+    write_geojson(tmp_path / "slide.geojson", result)
+    collection = json.loads((tmp_path / "slide.geojson").read_text("utf-8"))
+    assert collection["type"] == "FeatureCollection"
+    return collection["features"]
+
+
+def of_class(found, name):
+    return [feature for feature in found if feature["properties"]["classification"]["name"] == name]
+
+
+def test_objects_carry_class_colour_name_and_measurements(tmp_path):
+    found = features(tmp_path, slide_result(glomerulus(17, spikes=spike_score(0.93)), glomerulus(18)))
+    (spiked,) = of_class(found, "Spiked glomeruli")
+    assert spiked["properties"] == {
+        "objectType": "annotation",
+        "name": "17: spike 0.93",
+        "classification": {"name": "Spiked glomeruli", "color": [255, 0, 0]},
+        "isLocked": False,
+        "measurements": {
+            "Detection score": 0.875,
+            "Radius µm": 100.0,
+            "Spike probability": 0.93,
+            "Spike fraction": 0.25,
+        },
+    }
+    (other,) = of_class(found, "Other glomeruli")
+    assert other["properties"]["name"] == "18: not scored"
+    assert "Spike probability" not in other["properties"]["measurements"]
+    assert [len(of_class(found, name)) for name in ("Outlines", "Spike tiles")] == [2, 2]
+
+
+def test_nothing_found_is_an_empty_collection(tmp_path):
+    assert features(tmp_path, slide_result()) == []
+
+
+def test_circles_lie_at_the_bounds_origin_and_are_not_turned(tmp_path):
+    for vendor in ("mirax", "leica"):
+        slide = slide_facts(vendor, Mpp(0.25, 0.5), (3_000, 2_000, 20_000, 18_000))
+        (circle, *_) = features(tmp_path, slide_result(glomerulus(mpp=slide.mpp), slide=slide))
+        np.testing.assert_allclose(shape(circle["geometry"]).bounds, [6_600, 5_800, 7_400, 6_200], atol=0.02)
+
+
+def test_a_circle_keeps_its_area(tmp_path):
+    (circle, *_) = features(tmp_path, slide_result(glomerulus(radius_um=100.0)))
+    np.testing.assert_allclose(shape(circle["geometry"]).area, np.pi * 400**2, rtol=1e-3)
+
+
+points = st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), min_size=3, max_size=12)
+
+
+@given(points)
+def test_every_polygon_is_valid_even_where_an_outline_crosses_itself(tmp_path_factory, drawn):
+    crossing = Glomerulus(1, Circle(30, 30, 5, 0.9), Outline(np.array(drawn), 1.0, False), None)
+    for feature in features(tmp_path_factory.mktemp("geojson"), slide_result(crossing)):
+        polygon = shape(feature["geometry"])
+        assert polygon.is_valid
+        assert polygon.geom_type == "Polygon"
+        assert polygon.area > 0
+
+
+def test_a_figure_of_eight_keeps_its_larger_loop(tmp_path):
+    eight = np.array([[0, 0], [100, 100], [100, 0], [0, 100], [-50, 50]], dtype=float)
+    found = features(
+        tmp_path, slide_result(Glomerulus(1, Circle(30, 30, 5, 0.9), Outline(eight, 1.0, False), None))
+    )
+    (outline,) = of_class(found, "Outlines")
+    assert shape(outline["geometry"]).area == pytest.approx(5_000, abs=1)
+
+
+def test_the_same_result_gives_the_same_bytes_and_ids_are_unique(tmp_path):
+    result = slide_result(*(glomerulus(i + 1, spikes=spike_score(0.9)) for i in range(5)))
+    ids = [feature["id"] for feature in features(tmp_path, result)]
+    first = (tmp_path / "slide.geojson").read_bytes()
+    assert ids == [feature["id"] for feature in features(tmp_path, result)]
+    assert first == (tmp_path / "slide.geojson").read_bytes()
+    assert len(set(ids)) == len(ids) == 20
+    elsewhere = slide_result(*result.glomeruli, slide=slide_facts(name="another.svs"))
+    assert not {feature["id"] for feature in features(tmp_path, elsewhere)} & set(ids)
