@@ -23,6 +23,7 @@ run_with_buildah() {
     root=$(buildah mount "$container")
     mapfile -t variables < <(buildah inspect --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' "$container" | sed '/^$/d')
     mkdir -p "$root/examples" "$root/out"
+    # shellcheck disable=SC2016  # the inner shell expands these
     unshare --mount --net --pid --fork bash -euc '
         root=$1 examples=$2 out=$3
         shift 3

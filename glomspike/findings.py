@@ -102,6 +102,11 @@ class Glomerulus:
     outline: Outline
     spikes: SpikeScore | None
 
+    @property
+    def judgement(self) -> SpikeScore | None:
+        """The score, or None where not one tile could be scored: a blank must not pass for "no spikes"."""
+        return self.spikes if self.spikes is not None and self.spikes.tiles else None
+
 
 @dataclass(frozen=True)
 class SlideFacts:

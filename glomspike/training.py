@@ -35,7 +35,6 @@ from glomspike.weights import CardDraft, TrainingData, save_weights
 
 Batch = dict[str, Tensor]
 Example = dict[str, np.ndarray[Any, Any]]
-Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 CHECKPOINT = "checkpoint.pt"
 READ_AHEAD_BATCHES = 3
@@ -118,6 +117,18 @@ def train(task: Task, settings: Settings, fabric: Fabric, out: Path, console: Co
         return run.finish()
 
 
+def fabric_on(device: torch.device, gpus: int) -> Fabric:
+    """Lightning Fabric on a device, in bfloat16 where that is fast; from a GPU on, over several GPUs."""
+    if device.type == "cpu":
+        fast = torch.cpu._is_avx512_bf16_supported()
+        fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed" if fast else "32-true")
+    else:
+        first = device.index or 0
+        fabric = Fabric(accelerator="cuda", devices=list(range(first, first + gpus)), precision="bf16-mixed")
+    fabric.launch()
+    return fabric
+
+
 class Run:
     """One training in one folder, epoch by epoch."""
 
@@ -137,6 +148,8 @@ class Run:
         )
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.best_state: dict[str, Tensor] = {}
+        # The pool's threads do what OpenCV's own would; both together get in each other's way.
+        cv2.setNumThreads(1)
         self.pool = ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 2) - 1)))
         try:
             (out / "examples").mkdir(parents=True, exist_ok=True)
@@ -306,6 +319,16 @@ def replace_file(path: Path, content: bytes) -> None:
 def table_signature(tables: Sequence[Path]) -> str:
     """A hash of the tables' contents."""
     return hashlib.sha256(b"\0".join(table.read_bytes() for table in tables)).hexdigest()
+
+
+def state_signature(state: dict[str, Tensor] | None) -> str:
+    """A hash of the weights that a training begins with; empty where it begins from scratch."""
+    if state is None:
+        return ""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode() + tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _signature(task: Task, settings: Settings) -> str:

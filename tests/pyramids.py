@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 import tifffile
 
-from glomspike.findings import Mpp
 from glomspike.slide.picture import Picture
 from glomspike.slide.reader import Slide
-from glomspike.slide.source import Bounds
 
 TILE_PX = 64
-PERIOD0 = 300.0  # of the waves below, in level-0 pixels
+PERIOD0 = 100.0  # of the waves below, in level-0 pixels
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -33,9 +31,10 @@ def wave(x0, y0):
 
 
 def waves(width, height):
-    """A picture of waves; pixel 0 spans 0 to 1."""
+    """A picture of waves; pixel 0 spans 0 to 1. Rounded at random, so that its averages are not rounded."""
     x0, y0 = np.arange(width) + 0.5, np.arange(height) + 0.5
-    return np.rint(wave(x0[None, :], y0[:, None])).astype(np.uint8)
+    dither = np.random.default_rng(0).random((height, width, 1))
+    return np.floor(wave(x0[None, :], y0[:, None]) + dither).astype(np.uint8)
 
 
 def shrunk(picture, factor):
@@ -81,9 +80,9 @@ class Scanned(Picture):
     def __init__(self, path, mpp, bounds):
         super().__init__(path)
         self.mpp = mpp
-        self.bounds = bounds
+        self.bounds = bounds or self.bounds
 
 
-def scanned_slide(path, mpp=Mpp(0.25, 0.25), bounds=Bounds(0, 0, 100, 100)):
-    """A slide of one level from a picture's file."""
+def scanned_slide(path, mpp, bounds=None):
+    """A slide of one level from a picture's file; its bounds are the whole of it where none are given."""
     return Slide(path, Scanned(path, mpp, bounds))

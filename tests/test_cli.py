@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from cards import DRAFT, STATE
 
 from glomspike import __version__, cli, weights
 from glomspike.errors import SlideError
-from tests.test_weights import DRAFT, STATE
 
 HEAVY = ("torch", "numpy", "cv2", "matplotlib", "sklearn", "pydantic", "rich", "openslide")
 
@@ -99,7 +99,11 @@ def test_in_a_container_a_missing_slide_is_explained_by_its_mount(
 @pytest.mark.parametrize(
     ("failure", "status", "said"),
     [
-        (SlideError("a.svs", "breaks\nhere", "get another"), 1, "glomspike: a.svs: breaks here; get another\n"),
+        (
+            SlideError("a.svs", "breaks\nhere", "get another"),
+            1,
+            "glomspike: a.svs: breaks here; get another\n",
+        ),
         (OSError(28, "No space left on device", "out/x.png"), 1, "out/x.png: No space left on device"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

@@ -67,13 +67,15 @@ def test_a_pytorch_without_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_gpu_number_that_is_not_there_is_refused(one_gpu: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DeviceError, match="there is no GPU number 3: .* there is 1"):
+    with pytest.raises(DeviceError, match=r"there is no GPU number 3: .* there is 1"):
         choose_device("cuda:3")
 
 
 def test_a_gpu_that_fails_at_its_first_sum_is_refused(one_gpu: pytest.MonkeyPatch) -> None:
     one_gpu.setattr(torch, "ones", failing_with("CUDA error: no kernel image is available\nCompile with"))
-    with pytest.raises(DeviceError, match=r"GPU 0 \(Old Card\) fails: CUDA error: no kernel image is available;"):
+    with pytest.raises(
+        DeviceError, match=r"GPU 0 \(Old Card\) fails: CUDA error: no kernel image is available;"
+    ):
         choose_device("cuda")
 
 

@@ -1,6 +1,5 @@
 """Slides: opened or refused with a reason, and read where and at the scale one asked for."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +13,6 @@ from pyramids import (
     scanned_slide,
     shared,
     shrunk,
-    wave,
     waves,
     write_aperio,
 )
@@ -44,13 +42,15 @@ def shift0(pixels, x0, y0, scale_x0, scale_y0):
     """How far, in level-0 pixels, a picture of the waves is off its place along x and y."""
     x0 = x0 + (np.arange(pixels.shape[1]) + 0.5) * scale_x0
     y0 = y0 + (np.arange(pixels.shape[0]) + 0.5) * scale_y0
-    error = pixels - wave(x0[None, :], y0[:, None])
-    slope_x = 200 * np.pi / PERIOD0 * np.cos(2 * np.pi * x0 / PERIOD0)[None, :]
-    slope_y = 200 * np.pi / PERIOD0 * np.cos(2 * np.pi * y0 / PERIOD0)[:, None]
-    return (
-        -(error[..., 0] * slope_x).sum() / (slope_x**2).sum() / len(y0),
-        -(error[..., 1] * slope_y).sum() / (slope_y**2).sum() / len(x0),
-    )
+    return shift_along0(pixels[..., 0].mean(axis=0), x0), shift_along0(pixels[..., 1].mean(axis=1), y0)
+
+
+def shift_along0(profile, along0):
+    phase = 2 * np.pi * along0 / PERIOD0
+    # Averaging pixels flattens a wave but does not move it, so both are fitted.
+    parts = np.stack([np.sin(phase), np.cos(phase), np.ones_like(phase)], axis=1)
+    sine, cosine, _ = np.linalg.lstsq(parts, profile, rcond=None)[0]
+    return -np.arctan2(cosine, sine) * PERIOD0 / (2 * np.pi)
 
 
 def test_facts_of_an_aperio_slide(waved):
@@ -105,7 +105,7 @@ def test_outside_the_slide_is_white(waved):
     pixels = waved.read(-50, -50, 100, 100, 0.25)
     assert (pixels[:50] == 255).all()
     assert (pixels[:, :50] == 255).all()
-    assert np.array_equal(pixels[50:, 50:], waves(50, 50))
+    assert np.array_equal(pixels[50:, 50:], waves(WIDTH0, HEIGHT0)[:50, :50])
     assert (waved.read(WIDTH0 + 500, -900, 64, 64, 1.0) == 255).all()
 
 
@@ -114,7 +114,8 @@ def test_a_region_of_next_to_nothing_is_one_pixel(waved):
 
 
 def test_many_threads_read_the_same_as_one(waved):
-    regions = [(float(x0), float(y0), 150, 150, mpp) for x0 in (0, 333) for y0 in (5, 444) for mpp in (0.25, 0.9)]
+    corners0 = [(x0, y0) for x0 in (0, 333) for y0 in (5, 444)]
+    regions = [(*corner0, 150, 150, mpp) for corner0 in corners0 for mpp in (0.25, 0.9)]
     alone = [waved.read(*region) for region in regions]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda region: waved.read(*region), regions * 8))
@@ -140,7 +141,7 @@ def test_damage_is_said_and_harms_no_other_read(tmp_path):
 
 def test_a_thumbnail_shows_the_bounds(tmp_path):
     path = save(waves(900, 700), tmp_path / "waves.png")
-    with scanned_slide(path, bounds=Bounds(100, 50, 600, 400)) as slide:
+    with scanned_slide(path, Mpp(0.25, 0.25), Bounds(100, 50, 600, 400)) as slide:
         pixels, frame = slide.thumbnail(300)
     assert pixels.shape == (200, 300, 3)
     assert (frame.corner_x0, frame.corner_y0) == (100, 50)
@@ -169,7 +170,7 @@ def test_a_slides_own_scale_goes_before_the_option(waved):
 
 @pytest.mark.parametrize("mpp", [0.0, 0.049, 5.1, 25.0, -1.0, float("nan"), float("inf")])
 def test_an_absurd_option_is_refused(waved, mpp):
-    with pytest.raises(SlideError, match="outside 0.05 to 5 µm/px"):
+    with pytest.raises(SlideError, match=r"outside 0\.05 to 5 µm/px"):
         open_slide(waved.path, mpp)
 
 
@@ -208,7 +209,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
         open_slide(tmp_path / "secret.svs")
 
 
-@pytest.mark.parametrize("content", [b"", b"not a slide", json.dumps({"a": 1}).encode(), b"II*\0" + b"\0" * 900])
+@pytest.mark.parametrize("content", [b"", b"not a slide", b"II*\0" + b"\0" * 900])
 def test_what_is_no_slide_is_refused(tmp_path, content):
     path = tmp_path / "letter.svs"
     path.write_bytes(content)
@@ -240,7 +241,7 @@ def test_real_slides_open_or_say_why_not():
 
 
 def test_levels_of_a_real_slide_lie_on_each_other():
-    """Its sizes are odd: taking OpenSlide's downsample of 2.0005 for true would move the far side by a pixel."""
+    """Its sizes are odd: were OpenSlide's downsample of 2.0005 true, the far side would move by a pixel."""
     with open_slide(shared("slides/tcga-cr-7395-01a-01-ts1.svs"), 0.25) as slide:
         fine = slide.read(3500, 2500, 800, 800, 0.25).mean(axis=2)
         coarse = slide.read(3500, 2500, 800, 800, 0.5).mean(axis=2)

@@ -6,28 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from cards import DRAFT, STATE
 
 from glomspike import weights
 from glomspike.errors import WeightsError
-from glomspike.weights import CardDraft, Metric, Normalisation, TrainingData
-
-DRAFT = CardDraft(
-    kind="segmenter",
-    name="tuft outlines",
-    version="1",
-    architecture="unet",
-    arguments={"encoder": "resnet18", "depth": 4},
-    mpp=1.0,
-    input_px=256,
-    normalisation=Normalisation(mean=(0.5, 0.5, 0.5), std=(0.2, 0.2, 0.2)),
-    classes=("glomerulus",),
-    thresholds={"mask": 0.5},
-    training_data=(TrainingData(name="phantoms", licence="CC0-1.0", images=10),),
-    metrics=(Metric(name="dice", value=0.9, ci95=(0.85, 0.95), data="other phantoms", n=30),),
-    intended_use="tests",
-    licence="CC0-1.0",
-)
-STATE = {"layer.weight": torch.tensor([[1.5, -0.25]]), "seen": torch.tensor(7)}
 
 
 @pytest.fixture
@@ -74,7 +56,9 @@ def test_a_changed_byte_is_refused(folder: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     card, _ = weights.load_card("segmenter", path)
     assert not weights.matches(card, path)
-    with pytest.raises(WeightsError, match=r"mine\.safetensors: its SHA-256 is not the one on its card.*; copy"):
+    with pytest.raises(
+        WeightsError, match=r"mine\.safetensors: its SHA-256 is not the one on its card.*; copy"
+    ):
         weights.load_state(card, path)
 
 

@@ -44,14 +44,14 @@ def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterato
     polygon = to_viewer(glomerulus.outline.polygon0, slide, viewer)
     outline = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}")
     yield Mark(OUTLINES, outline, {"Area µm²": glomerulus.outline.area_um2})
-    spikes = glomerulus.spikes
+    spikes = glomerulus.judgement
     if spikes is not None and spikes.spiked:
         for tile in spikes.top_tiles:
             yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)
 
 
 def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Mark:
-    circle, spikes = glomerulus.circle, glomerulus.spikes
+    circle, spikes = glomerulus.circle, glomerulus.judgement
     numbers = {"Detection score": circle.score, "Radius µm": circle.radius_um}
     label = f"{glomerulus.id}: not scored"
     if spikes is not None:

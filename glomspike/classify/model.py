@@ -1,14 +1,12 @@
 """The tile network: ResNet-18 with one output, the log-odds that a tile shows spikes."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from glomspike.weights import Card, Normalisation, load_state
+from glomspike.weights import Normalisation
 
 ARCHITECTURE = "resnet18"
 NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))
@@ -18,13 +16,6 @@ def tile_network() -> nn.Module:
     """A ResNet-18 (He et al. 2016) with random weights: (n, 3, 50, 50) to log-odds (n, 1)."""
     network: nn.Module = resnet18(weights=None, num_classes=1)
     return network
-
-
-def load_tile_network(card: Card, tensors_path: Path) -> nn.Module:
-    """The network of a card with its weights, ready to score."""
-    network = tile_network()
-    network.load_state_dict(load_state(card, tensors_path))
-    return network.eval()
 
 
 def as_input(tiles: NDArray[np.uint8], normalisation: Normalisation, device: torch.device) -> Tensor:

@@ -19,9 +19,13 @@ POSITIVE = 0.5  # a tile of exactly this probability counts as positive
 
 
 def score_grids(
-    network: nn.Module, grids: Sequence[TileGrid], normalisation: Normalisation, device: torch.device
+    network: nn.Module, grids: Sequence[TileGrid], normalisation: Normalisation
 ) -> list[Scores]:
-    """Spike probabilities (n,) of the tiles of each grid; batches run on across glomeruli."""
+    """Spike probabilities (n,) of the tiles of each grid, computed where the network is.
+
+    Batches run on across glomeruli.
+    """
+    device = next(network.parameters()).device
     counts = [len(grid.corners_px) for grid in grids]
     owners = np.repeat(np.arange(len(grids)), counts)
     within = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, dtype=np.intp)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
@@ -94,7 +93,7 @@ class MilTask:
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         rng = np.random.default_rng([epoch, len(self.bags)])
         bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
-        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION, _device(network))
+        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION)
         found = [instance for bag, own in zip(bags, scores, strict=True) for instance in self._worst(bag, own)]
         pool = self.certain + found
         self.chosen = [pool[i] for _ in range(self.options.passes) for i in rng.permutation(len(pool))]
@@ -120,7 +119,7 @@ class MilTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         grids = [bag.grid for bag in self.validation]
-        highest = [s.max(initial=0.0) for s in score_grids(network, grids, NORMALISATION, _device(network))]
+        highest = [s.max(initial=0.0) for s in score_grids(network, grids, NORMALISATION)]
         spiked = np.array([bag.spiked for bag in self.validation])
         agree = float(((np.array(highest) >= 0.5) == spiked).mean())
         return {"auc": float(roc_auc_score(spiked, highest)), "accuracy": agree}
@@ -129,7 +128,7 @@ class MilTask:
         """Each validation glomerulus's highest tile, with its score and the glomerulus's label."""
         bags = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]
         tiles, captions = [], []
-        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION, _device(network))
+        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION)
         for bag, own in zip(bags, scores, strict=True):
             if len(own):
                 tile = bag.grid.cut(np.array([own.argmax()]))[0]
@@ -180,7 +179,3 @@ def _spread(bags: list[Bag], count: int) -> list[Bag]:
     """At most `count` of the bags, evenly taken."""
     step = max(1, len(bags) // max(1, count))
     return bags[::step][:count]
-
-
-def _device(network: nn.Module) -> torch.device:
-    return next(network.parameters()).device

@@ -18,6 +18,12 @@ COMMANDS = (MAIN_JOB, "phantom", "weights", "doctor")
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; 0 is success
 
 
+def find(name: str) -> click.Command:
+    """The command of this name, one of COMMANDS."""
+    command: click.Command = import_module(f"glomspike.cli.{name}").command
+    return command
+
+
 class _Commands(click.Group):
     """A group whose first word may be left out, which then is the main job's."""
 
@@ -25,10 +31,7 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"glomspike.cli.{cmd_name}").command
-        return command
+        return find(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = {*COMMANDS, "--help", "--version"}
@@ -36,12 +39,11 @@ class _Commands(click.Group):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The main job's help, since that is what most people want, then the other commands."""
-        main_job = self.get_command(ctx, MAIN_JOB)
-        assert main_job is not None
+        main_job = find(MAIN_JOB)
         main_job.format_help(click.Context(main_job, info_name=ctx.info_name), formatter)
-        others = [(name, self.get_command(ctx, name)) for name in COMMANDS if name != MAIN_JOB]
         with formatter.section("Other commands (`glomspike COMMAND --help` tells more)"):
-            formatter.write_dl([(name, other.get_short_help_str(120)) for name, other in others if other])
+            others = [name for name in COMMANDS if name != MAIN_JOB]
+            formatter.write_dl([(name, find(name).get_short_help_str(limit=120)) for name in others])
         with formatter.section("Exit status"):
             formatter.write_text("0 done; 1 failed; 2 wrong usage; 130 interrupted")
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glomspike.errors import UsageError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -60,16 +62,45 @@ def command(
 
     OUT gets the weights and their card, metrics.csv, curves.png, and pictures of examples.
     """
+    if model == "classifier" and encoder_weights is not None:
+        raise UsageError("--encoder-weights", "the classifier has no encoder", "leave it out")
     from rich.console import Console
 
-    from glomspike.training import Settings, train
+    from glomspike.device import choose_device
+    from glomspike.training import Settings, fabric_on, train
 
     console = Console(stderr=True)
+    chosen = choose_device(device)
+    if chosen.note:
+        console.print(chosen.note, highlight=False)
+    fabric = fabric_on(chosen.device, gpus)
     fresh = from_scratch or encoder_weights is not None
     task = _task(model, samples, None if fresh else _begin(model, weights), encoder_weights)
     rate = learning_rate or (1e-3 if fresh else 2e-4)
     settings = Settings(
         epochs=epochs or EPOCHS[model], batch=batch or BATCH[model], learning_rate=rate, seed=seed
     )
-    written = train(task, settings, _fabric(device, gpus, console), out, console)
+    written = train(task, settings, fabric, out, console)
     console.print(f"weights: {written}", highlight=False, soft_wrap=True)
+
+
+def _begin(model: "Kind", weights: Path | None) -> "dict[str, Tensor]":
+    from glomspike.weights import load_card, load_state
+
+    return load_state(*load_card(model, weights))
+
+
+def _task(
+    model: "Kind", tables: tuple[Path, ...], begin: "dict[str, Tensor] | None", encoder_weights: str | None
+) -> "Task":
+    if model == "detector":
+        from glomspike.detect.train import DetectorOptions, DetectorTask
+
+        return DetectorTask(tables, DetectorOptions(), begin, encoder_weights)
+    if model == "segmenter":
+        from glomspike.segment.train import SegmenterOptions, SegmenterTask
+
+        return SegmenterTask(tables, SegmenterOptions(), begin, encoder_weights)
+    from glomspike.classify.train import MilOptions, MilTask
+
+    return MilTask(tables, MilOptions(), begin)

@@ -30,9 +30,11 @@ class Maps(NamedTuple):
 class CircleNet(nn.Module):
     """Images (n, 3, h, w), normalised, to `Maps`; h and w are multiples of 32."""
 
-    def __init__(self, encoder: str, pyramid_channels: int, head_channels: int) -> None:
+    def __init__(
+        self, encoder: str, pyramid_channels: int, head_channels: int, encoder_weights: str | None = None
+    ) -> None:
         super().__init__()
-        self.encoder = smp.encoders.get_encoder(encoder, weights=None)
+        self.encoder = smp.encoders.get_encoder(encoder, weights=encoder_weights)
         self.decoder = FPNDecoder(
             encoder_channels=self.encoder.out_channels,
             encoder_depth=5,

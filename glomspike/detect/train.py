@@ -21,7 +21,7 @@ from glomspike.findings import RGB
 from glomspike.metrics.circle_ap import circle_ap
 from glomspike.samples import Sample, read_samples
 from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled, sheet
-from glomspike.training import Batch, Example, table_signature, training_data
+from glomspike.training import Batch, Example, state_signature, table_signature, training_data
 from glomspike.truth import Picture, load_picture
 from glomspike.weights import CardDraft, Metric, Normalisation
 
@@ -56,9 +56,14 @@ class DetectorTask:
     quality = "ap50"
 
     def __init__(
-        self, tables: Sequence[Path], options: DetectorOptions, begin: dict[str, Tensor] | None
+        self,
+        tables: Sequence[Path],
+        options: DetectorOptions,
+        begin: dict[str, Tensor] | None,
+        encoder_weights: str | None,
     ) -> None:
-        self.tables, self.options, self.begin = tables, options, begin
+        """Loads all pictures; `begin` are weights to go on from, `encoder_weights` a name smp knows."""
+        self.tables, self.options, self.begin, self.encoder_weights = tables, options, begin, encoder_weights
         samples = [s for s in read_samples(tables) if s.mask is not None or s.xml is not None]
         training = [load_picture(s, options.mpp) for s in samples if s.split == "train"]
         self.crops = [p for p in training if p.mpp is None and any(g.outline_px is not None for g in p.truth.glomeruli)]
@@ -80,11 +85,11 @@ class DetectorTask:
 
     @property
     def signature(self) -> str:
-        begin = "scratch" if self.begin is None else f"{sum(float(t.double().sum()) for t in self.begin.values())}"
-        return json.dumps([table_signature(self.tables), asdict(self.options), begin])
+        beginning = [state_signature(self.begin), self.encoder_weights]
+        return json.dumps([table_signature(self.tables), asdict(self.options), beginning])
 
     def network(self) -> nn.Module:
-        network = CircleNet(**self._arguments())
+        network = CircleNet(**self._arguments(), encoder_weights=self.encoder_weights)
         if self.begin is not None:
             network.load_state_dict(self.begin)
         return network

@@ -45,9 +45,9 @@ def _circle(
 
 
 def _colour(glomerulus: Glomerulus) -> tuple[int, int, int]:
-    if glomerulus.spikes is None:
+    if glomerulus.judgement is None:
         return NOT_SCORED
-    red, green, blue = jet(np.array(glomerulus.spikes.probability)).tolist()
+    red, green, blue = jet(np.array(glomerulus.judgement.probability)).tolist()
     return red, green, blue
 
 

@@ -115,7 +115,7 @@ class Counts(_Strict):
         scores = [glomerulus.spikes for glomerulus in result.glomeruli if glomerulus.spikes is not None]
         return cls(
             glomeruli=len(result.glomeruli),
-            scored=len(scores),
+            scored=sum(glomerulus.judgement is not None for glomerulus in result.glomeruli),
             spiked=sum(score.spiked for score in scores),
             unreadable_windows=unreadable_windows,
             unreadable_tiles=sum(score.unreadable_tiles for score in scores),

@@ -45,7 +45,19 @@ def _row(glomerulus: Glomerulus) -> dict[str, str]:
         "area_um2": f"{outline.area_um2:.1f}",
         "touches_edge": str(int(outline.touches_edge)),
     }
-    return row if glomerulus.spikes is None else row | _score_cells(glomerulus.spikes)
+    if glomerulus.spikes is not None:
+        row |= _count_cells(glomerulus.spikes)
+    if glomerulus.judgement is not None:
+        row |= _score_cells(glomerulus.judgement)
+    return row
+
+
+def _count_cells(spikes: SpikeScore) -> dict[str, str]:
+    return {
+        "tiles": str(spikes.tiles),
+        "positive_tiles": str(spikes.positive_tiles),
+        "unreadable_tiles": str(spikes.unreadable_tiles),
+    }
 
 
 def _score_cells(spikes: SpikeScore) -> dict[str, str]:
@@ -54,8 +66,5 @@ def _score_cells(spikes: SpikeScore) -> dict[str, str]:
         "spike_probability": f"{spikes.probability:.6f}",
         "spiked": str(int(spikes.spiked)),
         "spike_fraction": f"{spikes.fraction:.4f}",
-        "tiles": str(spikes.tiles),
-        "positive_tiles": str(spikes.positive_tiles),
         "top_tiles": top,
-        "unreadable_tiles": str(spikes.unreadable_tiles),
     }

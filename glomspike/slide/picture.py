@@ -44,25 +44,29 @@ class Picture:
 
 
 def _decode(path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # half a bomb, odd tags: what matters comes as an error
+        with _identified(path) as picture:
+            try:
+                if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
+                    cure = "save the one you want as a file of its own"
+                    raise SlideError(path, "holds several pictures", cure)
+                return _to_rgb(picture)
+            except _DAMAGE as error:
+                cause = f"cannot be decoded as a picture ({error})"
+                raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
+
+
+def _identified(path: Path) -> Image.Image:
+    """The picture, its pixels not decoded yet."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of half a bomb and odd tags: what matters comes as an error
-            opened = Image.open(path, formats=FORMATS)
+        return Image.open(path, formats=FORMATS)
     except Image.DecompressionBombError as error:
         cure = "save it as a tiled pyramidal TIFF"
         raise SlideError(path, "has too many pixels for a plain picture", cure) from error
     except _DAMAGE as error:
         cause = "is neither a slide that OpenSlide can open nor a PNG, JPEG or TIFF picture"
-        cure = "check that it is a slide and was copied whole"
-        raise SlideError(path, cause, cure) from error
-    with opened:
-        if opened.format == "TIFF" and getattr(opened, "n_frames", 1) > 1:
-            raise SlideError(path, "holds several pictures", "save the one you want as a file of its own")
-        try:
-            return _to_rgb(opened)
-        except _DAMAGE as error:
-            cause = f"cannot be decoded as a picture ({error})"
-            raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
+        raise SlideError(path, cause, "check that it is a slide and was copied whole") from error
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

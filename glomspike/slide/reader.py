@@ -104,12 +104,10 @@ class Slide:
         pixels = np.empty((height_px, width_px, 3), dtype=np.uint8)
         for down in rows:
             for across in columns:
-                crop = self._source.crop(
-                    index, across.corner0, down.corner0, across.length_px, down.length_px
-                )
+                crop = self._crop(index, across, down)
                 box = across.start_px, down.start_px, across.stop_px, down.stop_px
-                size = across.size, down.size
-                pixels[down.place, across.place] = np.asarray(crop.resize(size, _FILTER, box))
+                resampled = crop.resize((across.size, down.size), _FILTER, box)
+                pixels[down.place, across.place] = np.asarray(resampled)
         return pixels
 
     def thumbnail(self, longest_px: int) -> tuple[RGB, FieldFrame]:
@@ -128,6 +126,14 @@ class Slide:
         """SHA-256 (hex) that tells this slide from a changed one; see `fingerprint.fingerprint`."""
         return fingerprint(self.path)
 
+    def _crop(self, index: int, across: "_Piece", down: "_Piece") -> Image.Image:
+        crop = Image.new("RGB", (across.length_px, down.length_px), "white")
+        width_px, height_px = across.length_px - across.pad_px, down.length_px - down.pad_px
+        if width_px > 0 and height_px > 0:
+            inside = self._source.crop(index, across.corner0, down.corner0, width_px, height_px)
+            crop.paste(inside, (across.pad_px, down.pad_px))
+        return crop
+
     def _level_mpp(self, level: Level) -> float:
         return max(level.scale_x0 * self.facts.mpp.x, level.scale_y0 * self.facts.mpp.y)
 
@@ -141,12 +147,14 @@ class Slide:
 class _Piece:
     """One axis of a part of a picture, and the crop of a level that it is resampled from.
 
-    `place` is in picture pixels. The crop begins at level-0 pixel `corner0` and is `length_px` level pixels
-    long; the part spans its pixels `start_px` to `stop_px`.
+    `place` is in picture pixels. The crop is `length_px` level pixels long: `pad_px` white ones that lie
+    before the slide, then those from level-0 pixel `corner0` on. The part spans its pixels `start_px` to
+    `stop_px`.
     """
 
     place: slice
     corner0: int
+    pad_px: int
     length_px: int
     start_px: float
     stop_px: float
@@ -162,17 +170,20 @@ def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> lis
     The picture begins at level pixel `corner_px` and has `ratio` level pixels to each of its own.
     """
     # With a margin as wide as the filter, neighbouring pieces meet without a seam. One pixel more, because
-    # a crop's corner is a whole level-0 pixel and so moves by up to a level pixel.
+    # a crop begins at a whole level pixel, and that at a whole level-0 pixel.
     margin_px = math.ceil(_FILTER_RADIUS_PX * max(ratio, 1.0)) + 1
     side = max(1, int((BLOCK_PX - 2 * margin_px - 2) / ratio))
     pieces = []
     for first in range(0, length_px, side):
         place = slice(first, min(first + side, length_px))
         begin_px = corner_px + place.start * ratio
-        corner0 = math.floor((begin_px - margin_px) * step0)
-        start_px = begin_px - corner0 / step0
+        crop_px = math.floor(begin_px - margin_px)
+        # OpenSlide rounds negative corners to whole level pixels, so it is never asked for one.
+        pad_px = max(0, -crop_px)
+        corner0 = math.floor(max(0, crop_px) * step0)
+        start_px = begin_px - corner0 / step0 + pad_px
         stop_px = start_px + (place.stop - place.start) * ratio
-        pieces.append(_Piece(place, corner0, math.ceil(stop_px + margin_px), start_px, stop_px))
+        pieces.append(_Piece(place, corner0, pad_px, math.ceil(stop_px) + margin_px, start_px, stop_px))
     return pieces
 
 

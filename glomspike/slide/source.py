@@ -49,9 +49,10 @@ class PixelSource(Protocol):
     def bounds(self) -> Bounds: ...
 
     def crop(self, level: int, corner_x0: int, corner_y0: int, width_px: int, height_px: int) -> Image.Image:
-        """An RGB picture of level pixels, its corner at `corner / step0` level pixels; white outside.
+        """An RGB picture of level pixels, its corner at `corner / step0` level pixels.
 
-        Raises UnreadableRegion where the pixels cannot be decoded.
+        The corner is not negative; what lies beyond the level is white. Raises UnreadableRegion where the
+        pixels cannot be decoded.
         """
         ...
 

@@ -1,0 +1,124 @@
+"""The glomeruli of a slide as circles."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from glomspike.detect.model import CircleNet
+from glomspike.detect.scan import BATCH, WINDOW_PX, scan_windows
+from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, Window, merged, windows_over
+from glomspike.errors import WeightsError
+from glomspike.findings import Circle
+from glomspike.slide.field import Field, read_field
+from glomspike.slide.frames import FieldFrame
+from glomspike.slide.reader import Slide
+from glomspike.slide.tissue import Tissue
+from glomspike.weights import Card, load_card, load_state
+
+READERS = 4
+# Windows read ahead of the device: enough to keep it busy, few enough to stay small in memory.
+READ_AHEAD = 4 * BATCH
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """A trained CircleNet, its card, and the device it is on."""
+
+    network: nn.Module
+    card: Card
+    device: torch.device
+
+    @property
+    def threshold(self) -> float:
+        """The score from which a circle counts as a glomerulus."""
+        return self.card.thresholds["score"]
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Circles in reading order, and how many windows could not be read whole."""
+
+    circles: tuple[Circle, ...]
+    unreadable_windows: int
+
+
+def load_detector(path: Path | None, device: torch.device) -> Detector:
+    """The detector at `path`, or the one that came with glomspike, on a device. Raises WeightsError."""
+    card, tensors = load_card("detector", path)
+    try:
+        network = CircleNet(**card.arguments)  # type: ignore[arg-type]
+        network.load_state_dict(load_state(card, tensors))
+    except (TypeError, RuntimeError, KeyError) as error:
+        raise WeightsError(tensors, "does not fit its card", "use a detector that glomspike trained") from error
+    return Detector(network.to(device, memory_format=torch.channels_last).eval(), card, device)
+
+
+def detect(slide: Slide, tissue: Tissue, detector: Detector) -> Detections:
+    """All glomeruli on a slide's tissue, one circle each, with scores from the detector's threshold on.
+
+    Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
+    cannot be decoded is white to the detector, and the window is counted.
+    """
+    mpp = detector.card.mpp
+    facts = slide.facts
+    frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
+    windows = _on_tissue(slide, tissue, frame, mpp)
+    owned, unreadable = [np.zeros((0, 4))], 0
+    with ThreadPoolExecutor(READERS) as pool:
+        for some, fields in _batches(pool, slide, windows, frame, mpp):
+            unreadable += sum(not field.readable.all() for field in fields)
+            pixels = [field.pixels for field in fields]
+            found = scan_windows(detector.network, detector.device, pixels, detector.card.normalisation)
+            for window, circles in zip(some, found, strict=True):
+                circles[:, :2] += (window.x_px, window.y_px)
+                sure = circles[:, 3] >= detector.threshold
+                owned.append(circles[sure & window.owns(circles, SLACK_UM / mpp)])
+    return Detections(_circles(merged(np.concatenate(owned)), frame, mpp), unreadable)
+
+
+def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, mpp: float) -> list[Window]:
+    """Windows over the slide's bounds that have any tissue in them."""
+    facts = slide.facts
+    width_px = max(1, round(facts.bounds_width0 / frame.scale_x0))
+    height_px = max(1, round(facts.bounds_height0 / frame.scale_y0))
+    windows = []
+    for window in windows_over(width_px, height_px, WINDOW_PX, round(OVERLAP_UM / mpp)):
+        ((x0, y0),) = frame.to_level0(np.array([[window.x_px, window.y_px]]))
+        if tissue.fraction(x0, y0, WINDOW_PX * frame.scale_x0, WINDOW_PX * frame.scale_y0) > 0:
+            windows.append(window)
+    return windows
+
+
+def _batches(
+    pool: ThreadPoolExecutor, slide: Slide, windows: Sequence[Window], frame: FieldFrame, mpp: float
+) -> Iterator[tuple[Sequence[Window], list[Field]]]:
+    """The windows a batch at a time with their fields, in order; never more than `READ_AHEAD` in memory."""
+
+    def read(window: Window) -> Field:
+        ((x0, y0),) = frame.to_level0(np.array([[window.x_px, window.y_px]]))
+        return read_field(slide, x0, y0, WINDOW_PX, WINDOW_PX, mpp)
+
+    waiting: deque[Future[Field]] = deque(pool.submit(read, window) for window in windows[:READ_AHEAD])
+    for first in range(0, len(windows), BATCH):
+        some = windows[first : first + BATCH]
+        fields = [waiting.popleft().result() for _ in some]
+        ahead = first + READ_AHEAD
+        waiting.extend(pool.submit(read, window) for window in windows[ahead : ahead + len(some)])
+        yield some, fields
+
+
+def _circles(found_px: NDArray[np.float64], frame: FieldFrame, mpp: float) -> tuple[Circle, ...]:
+    """Circles on the slide in reading order, of scored circles (n, 4) in the scan's pixels."""
+    centres0 = frame.to_level0(found_px[:, :2])
+    circles = [
+        Circle(float(x0), float(y0), float(radius_px) * mpp, float(score))
+        for (x0, y0), (_, _, radius_px, score) in zip(centres0, found_px, strict=True)
+    ]
+    return tuple(sorted(circles, key=lambda circle: (circle.y0, circle.x0)))

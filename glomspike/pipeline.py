@@ -1,0 +1,232 @@
+"""The main job for one slide: tissue, circles, outlines, spike scores, then everything that is written.
+
+One pass in one direction. What stages hand on is in `findings.py`; pictures of a glomerulus live only
+while it is worked on, so memory does not grow with the slide.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from glomspike import __version__
+from glomspike.annotate.geojson import write_geojson
+from glomspike.annotate.imagescope import write_imagescope
+from glomspike.classify.infer import Judged, judge_glomeruli
+from glomspike.detect.infer import detect
+from glomspike.findings import Circle, Glomerulus, Outline, SlideResult
+from glomspike.models import Models
+from glomspike.report.folder import ResultFolder, is_done
+from glomspike.report.overview import write_overview
+from glomspike.report.pictures import write_glomerulus_pictures
+from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord
+from glomspike.report.table import write_table
+from glomspike.segment.infer import outline_glomeruli
+from glomspike.slide.field import Field, read_field
+from glomspike.slide.reader import Slide, open_slide
+from glomspike.slide.tissue import find_tissue
+
+BATCH = 8  # glomeruli worked on at once
+THREADS = 4  # that read from the slide, and that write pictures
+MARGIN_UM = 15.0  # around the outline in a glomerulus's pictures
+OVERVIEW_PX = 2000
+WARN_ABOVE_MPP = 0.3  # scored, but spikes are hardly resolved
+UNSCORED_ABOVE_MPP = 0.6  # spikes cannot be seen
+
+Progress = Callable[[str, int, int], None]  # stage, done, of how many
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user chose. `threshold` None is the classifier's own; `mpp` is for slides without a scale."""
+
+    mpp: float | None = None
+    threshold: float | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """A slide's result folder, and what was found; None where the folder stood there complete."""
+
+    folder: Path
+    result: SlideResult | None
+
+
+def run_slide(path: Path, out: Path, models: Models, options: Options, progress: Progress) -> Done:
+    """The main job for a slide: writes `OUT/stem/`, or skips what is done with the same settings.
+
+    Raises SlideError for a slide that cannot be used and OutputError for a folder that cannot be written
+    or holds other results; nothing half-written is left in either case.
+    """
+    with open_slide(path, options.mpp) as slide:
+        place, settings = out / path.stem, _settings(slide, models, options)
+        if not options.overwrite and is_done(place, settings):
+            return Done(place, None)
+        with ResultFolder(place) as results:
+            job = _Job(slide, models, float(str(settings.options["threshold"])), results.path, progress)
+            result = job.run()
+            _write_annotations(slide, results.path, path.stem, result, job)
+            (results.replace if options.overwrite else results.publish)(_record(job, settings, result))
+    return Done(place, result)
+
+
+def _settings(slide: Slide, models: Models, options: Options) -> RunSettings:
+    """What decides the results; a run is skipped where these are the same."""
+    own = models.classifier.card.thresholds["spiked"]
+    threshold = own if options.threshold is None else options.threshold
+    chosen = {"mpp": options.mpp, "threshold": threshold}
+    return RunSettings(
+        version=__version__, fingerprint=slide.fingerprint(), options=chosen, weights=models.hashes
+    )
+
+
+@dataclass(eq=False)
+class _Job:
+    """One slide on its way through the stages, and what gathers meanwhile."""
+
+    slide: Slide
+    models: Models
+    threshold: float
+    folder: Path
+    progress: Progress
+    warnings: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    unreadable_windows: int = 0
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time spent inside to the stage's."""
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    @property
+    def coarsest_mpp(self) -> float:
+        """µm/px along the slide's coarser axis, which decides what can be seen."""
+        return max(self.slide.facts.mpp.x, self.slide.facts.mpp.y)
+
+    @property
+    def field_mpp(self) -> float | None:
+        """µm/px of the glomeruli's fields where spikes can be scored, else None."""
+        return self.models.classifier.card.mpp if self.coarsest_mpp <= UNSCORED_ABOVE_MPP else None
+
+    def run(self) -> SlideResult:
+        """Everything about a slide's glomeruli; their pictures are written on the way."""
+        circles = self._circles()
+        glomeruli: list[Glomerulus] = []
+        with ThreadPoolExecutor(THREADS) as readers, ThreadPoolExecutor(THREADS) as writers:
+            writing: list[Future[None]] = []
+            for first in range(0, len(circles), BATCH):
+                batch = circles[first : first + BATCH]
+                self.progress("outline and score", len(glomeruli), len(circles))
+                judged = self._judged(batch, len(glomeruli) + 1, readers)
+                with self.stage("pictures"):
+                    _finish(writing)  # of the batch before, so that two batches at most are held
+                    writing = [writers.submit(self._write_pictures, one) for one in judged]
+                glomeruli += [one.glomerulus for one in judged]
+            self.progress("outline and score", len(circles), len(circles))
+            with self.stage("pictures"):
+                _finish(writing)
+        return SlideResult(self.slide.facts, tuple(glomeruli), tuple(self.warnings))
+
+    def _circles(self) -> list[Circle]:
+        """The glomeruli's circles in reading order."""
+        with self.stage("tissue"):
+            tissue = find_tissue(self.slide)
+        with self.stage("detect"):
+            found = detect(self.slide, tissue, self.models.detector, self.models.device, self._detecting)
+        self.unreadable_windows = found.unreadable_windows
+        self._warn(bool(tissue.mask.any()), bool(found.circles))
+        return sorted(found.circles, key=lambda circle: (circle.y0, circle.x0))
+
+    def _detecting(self, done: int, windows: int) -> None:
+        self.progress("detect", done, windows)
+
+    def _warn(self, any_tissue: bool, any_circle: bool) -> None:
+        if not any_tissue:
+            self.warnings.append("no tissue was found on the slide")
+        elif not any_circle:
+            self.warnings.append("no glomerulus was found")
+        if self.unreadable_windows:
+            count = f"{self.unreadable_windows} detection windows could not be read in full"
+            self.warnings.append(f"{count}: glomeruli may be missing")
+        if self.field_mpp is None:
+            cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and above {UNSCORED_ABOVE_MPP} spikes cannot be seen"
+            self.warnings.append(f"nothing was scored for spikes: {cause}")
+        elif self.coarsest_mpp > WARN_ABOVE_MPP:
+            cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and the classifier wants {self.field_mpp:g}"
+            self.warnings.append(f"spike probabilities are unreliable: {cause}")
+
+    def _judged(self, circles: Sequence[Circle], first_id: int, readers: ThreadPoolExecutor) -> list[Judged]:
+        """Some glomeruli outlined, pictured and scored together."""
+        with self.stage("segment"):
+            found = outline_glomeruli(self.slide, circles, self.models.segmenter, readers)
+        outlines = []
+        for id_, (circle, outline) in enumerate(zip(circles, found, strict=True), start=first_id):
+            if outline is None:
+                self.warnings.append(f"glomerulus {id_}: no outline was found, its circle stands for it")
+            outlines.append(outline or outline_of_circle(circle, self.slide.facts))
+        with self.stage("read"):
+            mpp = self.field_mpp or self.coarsest_mpp
+            fields = list(readers.map(lambda outline: _field_around(self.slide, outline, mpp), outlines))
+        ids = range(first_id, first_id + len(circles))
+        with self.stage("classify"):
+            if self.field_mpp is None:
+                whole = zip(ids, circles, outlines, fields, strict=True)
+                return [Judged(Glomerulus(i, c, o, None), f, None) for i, c, o, f in whole]
+            judged = judge_glomeruli(ids, circles, outlines, fields, self.models.classifier, self.threshold)
+        for one in judged:
+            self._warn_unreadable(one.glomerulus)
+        return judged
+
+    def _warn_unreadable(self, glomerulus: Glomerulus) -> None:
+        spikes = glomerulus.spikes
+        if spikes is not None and spikes.unreadable_tiles:
+            lost = f"{spikes.unreadable_tiles} of {spikes.unreadable_tiles + spikes.tiles} tiles"
+            self.warnings.append(f"glomerulus {glomerulus.id}: {lost} could not be read and are not scored")
+
+    def _write_pictures(self, one: Judged) -> None:
+        write_glomerulus_pictures(self.folder, one.glomerulus, one.field, one.heat())
+
+
+def _finish(writing: Sequence[Future[None]]) -> None:
+    for one in writing:
+        one.result()
+
+
+def _field_around(slide: Slide, outline: Outline, mpp: float) -> Field:
+    """A glomerulus with a margin, at `mpp` µm/px."""
+    scale = np.array([slide.facts.mpp.x, slide.facts.mpp.y])
+    low_um, high_um = outline.polygon0.min(axis=0) * scale, outline.polygon0.max(axis=0) * scale
+    corner_x0, corner_y0 = (low_um - MARGIN_UM) / scale
+    width_px, height_px = np.ceil((high_um - low_um + 2 * MARGIN_UM) / mpp).astype(int).tolist()
+    return read_field(slide, corner_x0, corner_y0, width_px, height_px, mpp)
+
+
+def _write_annotations(slide: Slide, folder: Path, stem: str, result: SlideResult, job: _Job) -> None:
+    with job.stage("annotate"):
+        write_imagescope(folder / f"{stem}.xml", result)
+        write_geojson(folder / f"{stem}.geojson", result)
+        write_table(folder / "glomeruli.csv", result)
+        write_overview(folder / "overview.png", *slide.thumbnail(OVERVIEW_PX), result)
+
+
+def _record(job: _Job, settings: RunSettings, result: SlideResult) -> RunRecord:
+    return RunRecord(
+        slide=SlideRecord.of(result.slide, settings.fingerprint),
+        options=settings.options,
+        weights=settings.weights,
+        device=str(job.models.device),
+        started=job.started,
+        finished=datetime.now(UTC),
+        seconds={stage: round(seconds, 3) for stage, seconds in job.seconds.items()},
+        counts=Counts.of(result, job.unreadable_windows),
+        warnings=result.warnings,
+    )

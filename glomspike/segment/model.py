@@ -1,0 +1,21 @@
+"""The segmenter: a network that says of each pixel of a crop whether it is of the glomerulus in its middle.
+
+Ronneberger et al., "U-Net" (2015) or Chen et al., "DeepLabV3+" (2018), on a residual encoder.
+"""
+
+from typing import Literal
+
+import segmentation_models_pytorch as smp
+from torch import nn
+
+Architecture = Literal["Unet", "DeepLabV3Plus"]
+UNET_CHANNELS = (128, 96, 64, 32, 16)
+
+
+def segmentation_network(
+    architecture: Architecture, encoder: str, encoder_weights: str | None = None
+) -> nn.Module:
+    """A network from normalised images (n, 3, h, w) to log-odds (n, 1, h, w); h and w are multiples of 32."""
+    if architecture == "Unet":
+        return smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
+    return smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)

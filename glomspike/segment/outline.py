@@ -1,0 +1,76 @@
+"""From the probability of each pixel to the outline of the one glomerulus that is meant."""
+
+import contourpy
+import cv2
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from glomspike.findings import Mask, Outline, Points, SlideFacts
+from glomspike.slide.frames import FieldFrame
+
+Probability = NDArray[np.float32]  # (height, width), 0 to 1
+
+IS_GLOMERULUS = 0.5
+TOLERANCE_PX = 0.4
+# Smaller than this share of the crop is not a glomerulus that the crop was made for.
+LEAST_SHARE = 0.01
+# An outline this close to the slide's edge, in pixels of the crop, is taken to be cut by it.
+EDGE_PX = 1.5
+
+
+def glomerulus_polygon(probability: Probability, centre_px: tuple[float, float]) -> Points | None:
+    """The outline (n, 2) of the region that holds the centre, else of the largest; None where there is none.
+
+    Holes are filled. The line runs where the probability is 0.5, between pixels, in pixels of the crop.
+    """
+    region = central_region(probability >= IS_GLOMERULUS, centre_px)
+    if region is None:
+        return None
+    # Outside the region the probability counts as none, inside its filled holes as certain.
+    surface = np.where(region, np.maximum(probability, 0.5 + 1e-3), np.minimum(probability, 0.5 - 1e-3))
+    surface = np.where(ndimage.binary_dilation(region, iterations=2), surface, 0.0)
+    # Pixel centres lie at halves, and the padding has moved them by one.
+    lines = contourpy.contour_generator(z=np.pad(surface, 1)).lines(IS_GLOMERULUS)
+    rings = [shapely.Polygon(line - 0.5) for line in lines if len(line) > 3]
+    valid = [part for ring in rings for part in _parts(shapely.make_valid(ring))]
+    if not valid:
+        return None
+    simple = max(_parts(max(valid, key=_area).simplify(TOLERANCE_PX)), key=_area)
+    return np.asarray(simple.exterior.coords, dtype=np.float64)[:-1]
+
+
+def central_region(mask: Mask, centre_px: tuple[float, float]) -> Mask | None:
+    """The connected region that holds the centre, else the largest, with its holes filled."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
+    if count == 1:
+        return None
+    column = min(max(int(centre_px[0]), 0), mask.shape[1] - 1)
+    row = min(max(int(centre_px[1]), 0), mask.shape[0] - 1)
+    label = labels[row, column] or 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    region: Mask = ndimage.binary_fill_holes(labels == label)
+    return region if region.mean() >= LEAST_SHARE else None
+
+
+def outline_on_slide(polygon_px: Points, frame: FieldFrame, slide: SlideFacts) -> Outline | None:
+    """The outline of a polygon in a crop's pixels, cut where the slide ends; None where nothing is left."""
+    drawn = shapely.Polygon(frame.to_level0(polygon_px))
+    parts = _parts(shapely.intersection(drawn, shapely.box(0, 0, slide.width0, slide.height0)))
+    if not parts:
+        return None
+    polygon = max(parts, key=_area)
+    left, top, right, bottom = polygon.bounds
+    near_x0, near_y0 = EDGE_PX * frame.scale_x0, EDGE_PX * frame.scale_y0
+    touches = left < near_x0 or top < near_y0 or right > slide.width0 - near_x0 or bottom > slide.height0 - near_y0
+    polygon0 = np.asarray(polygon.exterior.coords, dtype=np.float64)[:-1]
+    return Outline(polygon0, float(polygon.area) * slide.mpp.x * slide.mpp.y, touches)
+
+
+def _parts(shape: shapely.Geometry) -> list[shapely.Polygon]:
+    """The polygons that a shape is made of, lines and points left out."""
+    return [part for part in shapely.get_parts(shape).tolist() if isinstance(part, shapely.Polygon) and part.area > 0]
+
+
+def _area(polygon: shapely.Polygon) -> float:
+    return float(polygon.area)
