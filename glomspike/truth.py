@@ -1,9 +1,12 @@
 """The pictures that a samples table names, with the glomeruli and spikes annotated on them.
 
-Everything is in pixels of the loaded picture (`_px`), pixel 0 spanning 0 to 1.
+Everything is in pixels of the loaded picture (`_px`), pixel 0 spanning 0 to 1; for `slide_truth` these
+are level-0 pixels.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import cv2
@@ -11,33 +14,30 @@ import numpy as np
 import shapely
 
 from glomspike.annotate.imagescope import read_imagescope
-from glomspike.annotate.layers import Layer, RegionType
+from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import OTHER, SPIKED
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, Points, SlideFacts
+from glomspike.findings import RGB, Mpp, Points, SlideFacts
 from glomspike.samples import Label, Sample
+from glomspike.slide.field import read_field
+from glomspike.slide.frames import from_viewer
 from glomspike.slide.reader import open_slide
 
-PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"})
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 # Specks of an annotation are slips of the hand or of thresholding, not glomeruli.
 LEAST_REGION_PX = 16
-LABEL_OF_LAYER: dict[str, Label] = {SPIKED.name: "spiked", OTHER.name: "normal"}
+LABELS: dict[str, Label] = {SPIKED.name: "spiked", OTHER.name: "normal"}
 
 
 @dataclass(frozen=True, eq=False)
 class TrueGlomerulus:
-    """One annotated glomerulus: its enclosing circle, its outline (n, 2) where one was drawn, its label."""
+    """One annotated glomerulus: its enclosing circle, its outline (n, 2) and its label where there are such."""
 
     x_px: float
     y_px: float
     radius_px: float
     outline_px: Points | None
     label: Label | None = None
-
-    def scaled(self, factor: float) -> "TrueGlomerulus":
-        """The same glomerulus on a picture `factor` times as large."""
-        outline = None if self.outline_px is None else self.outline_px * factor
-        return TrueGlomerulus(self.x_px * factor, self.y_px * factor, self.radius_px * factor, outline, self.label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,10 +47,21 @@ class Truth:
     glomeruli: tuple[TrueGlomerulus, ...]
     spike_boxes_px: Points
 
-    def scaled(self, factor: float) -> "Truth":
-        """The same truth on a picture `factor` times as large."""
-        glomeruli = tuple(glomerulus.scaled(factor) for glomerulus in self.glomeruli)
-        return Truth(glomeruli, self.spike_boxes_px * factor)
+    def scaled(self, factor_x: float, factor_y: float) -> "Truth":
+        """The same truth on a picture so many times as wide and as high."""
+        factors = np.array([factor_x, factor_y])
+        mean = float(np.sqrt(factor_x * factor_y))
+        glomeruli = tuple(
+            replace(
+                g,
+                x_px=g.x_px * factor_x,
+                y_px=g.y_px * factor_y,
+                radius_px=g.radius_px * mean,
+                outline_px=None if g.outline_px is None else g.outline_px * factors,
+            )
+            for g in self.glomeruli
+        )
+        return Truth(glomeruli, self.spike_boxes_px * np.tile(factors, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,34 +79,58 @@ class Picture:
         return np.array([(g.x_px, g.y_px, g.radius_px) for g in self.truth.glomeruli]).reshape(-1, 3)
 
 
+def load_pictures(samples: Sequence[Sample], mpp: float | None) -> list[Picture]:
+    """`load_picture` of each sample, in order, several at a time."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(load_picture, samples, [mpp] * len(samples)))
+
+
+def is_plain(sample: Sample) -> bool:
+    """Whether the image is a plain picture, which needs no scale; all else is opened as a slide."""
+    return sample.image.suffix.lower() in PICTURE_SUFFIXES
+
+
 def load_picture(sample: Sample, mpp: float | None = None) -> Picture:
     """A sample's picture with its truth, brought to `mpp` µm/px where its scale is known.
 
     Without `mpp`, or where the scale is lost, the pixels are the image's own. Raises SamplesError for a
-    file that is not what the table says.
+    file that is not what the table says, SlideError for a slide that cannot be read.
     """
-    if sample.image.suffix.lower() not in PICTURE_SUFFIXES:
+    if not is_plain(sample):
         return _load_slide(sample, mpp)
     pixels = _read_rgb(sample)
-    truth = read_truth(sample, pixels.shape[1], pixels.shape[0])
+    truth = slide_truth(sample, _plain(pixels.shape[1], pixels.shape[0], sample.mpp))
     if mpp is None or sample.mpp is None:
         return Picture(sample, pixels, sample.mpp, truth)
     factor = sample.mpp / mpp
-    return Picture(sample, resized(pixels, factor), mpp, truth.scaled(factor))
+    return Picture(sample, resized(pixels, factor), mpp, truth.scaled(factor, factor))
 
 
 def _load_slide(sample: Sample, mpp: float | None) -> Picture:
-    """A whole slide at `mpp` µm/px, or at its finest level; level-0 pixels must be square."""
     with open_slide(sample.image, sample.mpp) as slide:
         facts = slide.facts
         wanted = facts.mpp.mean if mpp is None else mpp
-        pixels = slide.read(0, 0, facts.width0, facts.height0, wanted)
-        return Picture(sample, pixels, wanted, slide_truth(sample, facts).scaled(facts.mpp.mean / wanted))
+        factor_x, factor_y = facts.mpp.x / wanted, facts.mpp.y / wanted
+        size_px = round(facts.width0 * factor_x), round(facts.height0 * factor_y)
+        pixels = read_field(slide, 0, 0, *size_px, wanted).pixels
+        return Picture(sample, pixels, wanted, slide_truth(sample, facts).scaled(factor_x, factor_y))
 
 
-def slide_truth(sample: Sample, facts: SlideFacts) -> Truth:
-    """What a sample's mask and XML say of a slide, in level-0 pixels."""
-    return read_truth(sample, facts.width0, facts.height0)
+def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
+    """What a sample's mask and XML say of a slide or picture, in its level-0 pixels. Raises SamplesError.
+
+    The label of the row, where it has one, is that of all its glomeruli; else each has that of the layer
+    that it is drawn in.
+    """
+    glomeruli = [] if sample.mask is None else _from_mask(sample, slide)
+    boxes = np.zeros((0, 4))
+    if sample.xml is not None:
+        drawn, boxes = _from_layers(read_imagescope(sample.xml), slide)
+        # A glomerulus may stand in both; the mask is the finer of the two.
+        glomeruli += _not_among(drawn, glomeruli)
+    if sample.label is not None:
+        glomeruli = [replace(glomerulus, label=sample.label) for glomerulus in glomeruli]
+    return Truth(tuple(glomeruli), boxes)
 
 
 def resized(pixels: RGB, factor: float) -> RGB:
@@ -114,21 +149,14 @@ def _read_rgb(sample: Sample) -> RGB:
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def read_truth(sample: Sample, width_px: int, height_px: int) -> Truth:
-    """What a sample's mask and XML say of a picture of the given size, in its own pixels."""
-    glomeruli: list[TrueGlomerulus] = []
-    boxes: list[tuple[float, float, float, float]] = []
-    if sample.mask is not None:
-        glomeruli += _from_mask(sample, width_px, height_px)
-    if sample.xml is not None:
-        from_xml, boxes = _from_layers(read_imagescope(sample.xml))
-        # A glomerulus may stand in both; the mask is the finer of the two.
-        glomeruli = _labelled(glomeruli, from_xml) + _not_among(from_xml, glomeruli)
-    labelled = [replace(g, label=g.label or sample.label) for g in glomeruli]
-    return Truth(tuple(labelled), np.array(boxes, dtype=np.float64).reshape(-1, 4))
+def _plain(width_px: int, height_px: int, mpp: float | None) -> SlideFacts:
+    """A plain picture as a slide of its own; its scale plays no part in where things are."""
+    scale = Mpp(mpp or 1.0, mpp or 1.0)
+    return SlideFacts("", "generic", width_px, height_px, scale, 0, 0, width_px, height_px)
 
 
-def _from_mask(sample: Sample, width_px: int, height_px: int) -> list[TrueGlomerulus]:
+def _from_mask(sample: Sample, slide: SlideFacts) -> list[TrueGlomerulus]:
+    width_px, height_px = slide.width0, slide.height0
     mask = cv2.imread(str(sample.mask), cv2.IMREAD_UNCHANGED)
     if mask is None or mask.shape[:2] != (height_px, width_px):
         size = "no picture" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
@@ -152,37 +180,44 @@ def outlined(polygon_px: Points) -> TrueGlomerulus:
     return TrueGlomerulus(float(x_px), float(y_px), float(radius_px), polygon_px)
 
 
-def _from_layers(
-    layers: Sequence[Layer],
-) -> tuple[list[TrueGlomerulus], list[tuple[float, float, float, float]]]:
+def _from_layers(layers: Sequence[Layer], slide: SlideFacts) -> tuple[list[TrueGlomerulus], Points]:
+    """Glomeruli, each once although it may have an outline and a circle, and spike boxes (m, 4)."""
     outlines: list[TrueGlomerulus] = []
     circles: list[TrueGlomerulus] = []
-    boxes: list[tuple[float, float, float, float]] = []
-    regions = [(layer, region) for layer in layers for region in layer.regions if not region.negative]
-    for layer, region in regions:
-        left, top, right, bottom = region.box_viewer
-        if region.type is RegionType.POLYGON:
-            outlines.append(outlined(region.vertices_viewer))
-        elif region.type is RegionType.ELLIPSE:
-            radius_px = (right - left + bottom - top) / 4
-            label = LABEL_OF_LAYER.get(layer.name)
-            circles.append(TrueGlomerulus((left + right) / 2, (top + bottom) / 2, radius_px, None, label))
-        elif region.type is RegionType.RECTANGLE:
-            boxes.append((left, top, right - left, bottom - top))
-    return _labelled(outlines, circles) + _not_among(circles, outlines), boxes
+    boxes = [np.zeros((0, 4))]
+    for layer in layers:
+        for region in layer.regions:
+            label = LABELS.get(layer.name)
+            if region.negative:
+                continue
+            if region.type is RegionType.POLYGON:
+                outline_px = from_viewer(region.vertices_viewer, slide, "imagescope")
+                outlines.append(replace(outlined(outline_px), label=label))
+            elif region.type is RegionType.ELLIPSE:
+                x, y, width, height = _box(region, slide)
+                radius_px = (width + height) / 4
+                circles.append(TrueGlomerulus(x + width / 2, y + height / 2, radius_px, None, label))
+            elif region.type is RegionType.RECTANGLE:
+                boxes.append(np.array([_box(region, slide)]))
+    labelled = [_labelled(outline, circles) for outline in outlines]
+    return labelled + _not_among(circles, outlines), np.concatenate(boxes)
 
 
-def _labelled(outlines: list[TrueGlomerulus], circles: list[TrueGlomerulus]) -> list[TrueGlomerulus]:
-    """Each outline with the label of the circle whose centre it holds."""
-    labelled = []
-    for outline in outlines:
-        polygon = shapely.Polygon(outline.outline_px)
-        inside = [c.label for c in circles if c.label and shapely.contains_xy(polygon, c.x_px, c.y_px)]
-        labelled.append(replace(outline, label=inside[0]) if inside else outline)
-    return labelled
+def _box(region: Region, slide: SlideFacts) -> tuple[float, float, float, float]:
+    """The box of a region as x, y, width, height, in the slide's pixels."""
+    points = from_viewer(region.vertices_viewer, slide, "imagescope")
+    (x, y), (right, bottom) = points.min(axis=0), points.max(axis=0)
+    return float(x), float(y), float(right - x), float(bottom - y)
+
+
+def _labelled(outline: TrueGlomerulus, circles: list[TrueGlomerulus]) -> TrueGlomerulus:
+    """The outline with the label of the circle drawn around it."""
+    polygon = shapely.Polygon(outline.outline_px)
+    labels = [c.label for c in circles if c.label and shapely.contains_xy(polygon, c.x_px, c.y_px)]
+    return replace(outline, label=labels[0]) if labels else outline
 
 
 def _not_among(candidates: list[TrueGlomerulus], known: list[TrueGlomerulus]) -> list[TrueGlomerulus]:
+    """The candidates whose centre lies in none of the known outlines."""
     polygons = [shapely.Polygon(k.outline_px) for k in known if k.outline_px is not None]
-    shapely.prepare(polygons)
     return [c for c in candidates if not any(shapely.contains_xy(p, c.x_px, c.y_px) for p in polygons)]

@@ -101,7 +101,7 @@ def load_card(kind: Kind, path: Path | None) -> tuple[Card, Path]:
     set that came with glomspike. Raises WeightsError where there is no such set or its card is not valid.
     """
     place = weights_folder() if path is None else path
-    card_path = _card_of_kind(kind, place) if place.is_dir() else _card_beside(place)
+    card_path = _card_of_kind(kind, place) if path is None or place.is_dir() else _card_beside(place)
     card = read_card(card_path)
     if card.kind != kind:
         raise WeightsError(card_path, f"is a {card.kind}, not a {kind}", f"give the weights of a {kind}")

@@ -16,12 +16,11 @@ use_venv() {
     unset PYTHONHOME PYTHONPATH
 }
 
-# The lock file's name, and a hash of all that decides what the environment holds. The place is part of it,
-# since an environment cannot be moved.
+# The lock file's name, and a hash of what it pins and of the checkout's place: an environment cannot be moved.
 _stamp() {
     local checkout=$1 lock=$2
     printf '%s ' "$lock"
-    { cat "$checkout/$lock" "$checkout/pyproject.toml" && printf '%s' "$checkout"; } | sha256sum | cut -d ' ' -f 1
+    { cat "$checkout/$lock" && printf '%s' "$checkout"; } | sha256sum | cut -d ' ' -f 1
 }
 
 _holds() {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openslide import OpenSlide
 from PIL import Image
 from pyramids import (
     PERIOD0,
@@ -19,7 +20,7 @@ from pyramids import (
 
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import Mpp
-from glomspike.slide import reader
+from glomspike.slide import reader, scan
 from glomspike.slide.reader import open_slide
 from glomspike.slide.source import Bounds
 
@@ -137,6 +138,20 @@ def test_damage_is_said_and_harms_no_other_read(tmp_path):
                 assert isinstance(read.exception(), UnreadableRegion)
             else:
                 assert np.array_equal(read.result(), sound)
+
+
+def test_after_damage_a_slide_is_opened_once_more_and_not_for_every_read(tmp_path, monkeypatch):
+    path = write_aperio(tmp_path / "damaged.svs", waves(512, 512), compression="jpeg")
+    break_tiles(path, page=0, tiles=[0])
+    opened = []
+    monkeypatch.setattr(scan.openslide, "OpenSlide", lambda path: opened.append(path) or OpenSlide(path))
+    with open_slide(path) as slide:
+        with pytest.raises(UnreadableRegion):
+            slide.read(0, 0, 64, 64, 0.25)
+        before = len(opened)
+        for _ in range(5):
+            slide.read(300, 300, 64, 64, 0.25)
+    assert len(opened) == before + 1
 
 
 def test_a_thumbnail_shows_the_bounds(tmp_path):

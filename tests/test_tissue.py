@@ -91,7 +91,7 @@ def share_found(tissue, truth):
 @pytest.mark.parametrize("stain", STAINS)
 def test_every_stain_is_found_on_every_glass(tmp_path, stain, shade):
     on_tissue, on_glass = share_found(tissue_of(core(stain, shade), tmp_path / "a.tif"), core_mask())
-    assert on_tissue > 0.99
+    assert on_tissue > 0.98
     assert on_glass < 0.005
 
 
@@ -128,9 +128,10 @@ def test_what_was_never_scanned_is_no_tissue(tmp_path, padding):
     assert on_glass < 0.005
 
 
-def test_smooth_stained_tissue_is_found_too(tmp_path):
+@pytest.mark.parametrize("colour", [(225, 190, 210), (90, 90, 90)])
+def test_smooth_stained_tissue_is_found_too(tmp_path, colour):
     picture = glass("white").copy()
-    picture[core_mask()] = (225, 190, 210)
+    picture[core_mask()] = colour
     assert share_found(tissue_of(picture, tmp_path / "a.tif"), core_mask())[0] > 0.99
 
 

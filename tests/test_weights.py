@@ -104,6 +104,12 @@ def test_weights_of_another_kind_are_refused(folder: Path) -> None:
         weights.load_card("detector", folder)
 
 
+def test_an_installation_without_weights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path / "share")
+    with pytest.raises(WeightsError, match="share: holds no weights of a detector"):
+        weights.load_card("detector", None)
+
+
 def test_a_folder_with_two_of_a_kind_asks_which(folder: Path) -> None:
     weights.save_weights(STATE, DRAFT, folder, "second")
     with pytest.raises(WeightsError, match=r"holds several segmenters \(mine.json, second.json\)"):

@@ -1,6 +1,6 @@
 """A glomerulus cut into tiles: half-overlapping squares of its field, blank outside its outline."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -27,6 +27,11 @@ class TileGrid:
     pixels: RGB
     corners_px: Corners
     unreadable: int
+
+    def sampled(self, rng: np.random.Generator, count: int) -> "TileGrid":
+        """The same grid with `count` of its tiles, drawn at random; with all where it has no more."""
+        chosen = np.sort(rng.permutation(len(self.corners_px))[:count])
+        return replace(self, corners_px=self.corners_px[chosen])
 
     def cut(self, indices: NDArray[np.intp] | slice = slice(None)) -> RGB:
         """The chosen tiles, (n, 50, 50, 3)."""

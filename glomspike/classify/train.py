@@ -19,9 +19,9 @@ from glomspike.augment import Rng, compressed, lit, restained
 from glomspike.classify.bags import Bag, load_bags
 from glomspike.classify.model import ARCHITECTURE, NORMALISATION, normalised, tile_network
 from glomspike.classify.scores import score_grids
-from glomspike.classify.tiles import TILE_PX
+from glomspike.classify.tiles import TILE_PX, TileGrid
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB
+from glomspike.findings import RGB, Scores
 from glomspike.samples import read_samples
 from glomspike.sheets import sheet
 from glomspike.training import Batch, Example, table_signature, training_data
@@ -36,16 +36,17 @@ EXAMPLES = 24
 class MilOptions:
     """How a round chooses its tiles.
 
-    `k_pos` and `k_neg` tiles come from each positive and each negative bag (the paper's 1 : 5);
-    `bags_per_round` bags are scored each round, drawn anew; the chosen tiles are learnt from `passes`
-    times, each time turned and coloured differently, before the next scoring.
+    `k_pos` and `k_neg` tiles come from each positive and each negative bag, in the paper's 1 : 5. Scoring
+    is the cost of a round, so it sees `bags_per_round` bags and `tiles_per_bag` tiles of each, drawn anew,
+    and the chosen tiles are learnt from `passes` times, each time turned and coloured differently.
     """
 
-    k_pos: int = 1
-    k_neg: int = 5
-    bags_per_round: int = 120
-    passes: int = 4
-    validation_bags: int = 60
+    k_pos: int = 4
+    k_neg: int = 20
+    bags_per_round: int = 80
+    tiles_per_bag: int = 250
+    passes: int = 3
+    validation_bags: int = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,16 +94,17 @@ class MilTask:
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         rng = np.random.default_rng([epoch, len(self.bags)])
         bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
-        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION)
-        found = [instance for bag, own in zip(bags, scores, strict=True) for instance in self._worst(bag, own)]
+        grids = [bag.grid.sampled(rng, self.options.tiles_per_bag) for bag in bags]
+        scores = score_grids(network, grids, NORMALISATION)
+        found = [tile for scored in zip(bags, grids, scores, strict=True) for tile in self._worst(*scored)]
         pool = self.certain + found
         self.chosen = [pool[i] for _ in range(self.options.passes) for i in rng.permutation(len(pool))]
         return len(self.chosen)
 
-    def _worst(self, bag: Bag, scores: np.ndarray) -> list[Instance]:
+    def _worst(self, bag: Bag, grid: TileGrid, scores: Scores) -> list[Instance]:
         """The tiles of a bag that look most like spikes."""
         count = self.options.k_pos if bag.spiked else self.options.k_neg
-        middles = bag.grid.corners_px[np.argsort(-scores, kind="stable")[:count]] + TILE_PX / 2
+        middles = grid.corners_px[np.argsort(-scores, kind="stable")[:count]] + TILE_PX / 2
         return [Instance(bag, float(x), float(y), bag.spiked, False) for x, y in middles]
 
     def sample(self, index: int, rng: Rng) -> Example:

@@ -18,17 +18,19 @@ from glomspike.detect.scan import scan_picture
 from glomspike.detect.targets import circle_loss, targets_of
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
-from glomspike.metrics.circle_ap import circle_ap
+from glomspike.metrics.circle_ap import best_threshold, circle_ap
 from glomspike.samples import Sample, read_samples
 from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled, sheet
 from glomspike.training import Batch, Example, state_signature, table_signature, training_data
-from glomspike.truth import Picture, load_picture
+from glomspike.truth import Picture, load_pictures
 from glomspike.weights import CardDraft, Metric, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
 LEAST_PIECE_RADIUS_UM = 30.0
 EXAMPLES = 12
+# Few validation pictures may put the best threshold anywhere; beyond these it finds all or nothing elsewhere.
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.2, 0.5
 # Tables of many patients, such as phantoms, must not drown the others: none counts more than this many.
 MOST_PATIENTS = 5
 TRIES = 5
@@ -65,16 +67,13 @@ class DetectorTask:
         """Loads all pictures; `begin` are weights to go on from, `encoder_weights` a name smp knows."""
         self.tables, self.options, self.begin, self.encoder_weights = tables, options, begin, encoder_weights
         samples = [s for s in read_samples(tables) if s.mask is not None or s.xml is not None]
-        training = [load_picture(s, options.mpp) for s in samples if s.split == "train"]
+        training = load_pictures([s for s in samples if s.split == "train"], options.mpp)
         self.crops = [p for p in training if p.mpp is None and any(g.outline_px is not None for g in p.truth.glomeruli)]
         self.fields = _by_table([p for p in training if p.mpp is not None])
         counted = np.minimum([len(patients) for patients in self.fields], MOST_PATIENTS)
         self.shares = counted / max(counted.sum(), 1)
-        self.validation = [
-            p
-            for p in (load_picture(s, options.mpp) for s in samples if s.split == "val")
-            if p.mpp is not None
-        ]
+        watched = load_pictures([s for s in samples if s.split == "val"], options.mpp)
+        self.validation = [p for p in watched if p.mpp is not None]
         for split, pictures in (("train", self.fields), ("val", self.validation)):
             if not pictures:
                 raise SamplesError(
@@ -150,8 +149,15 @@ class DetectorTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         found = [self._found(network, picture) for picture in self.validation]
-        measured = circle_ap(found, [picture.circles_px for picture in self.validation])
-        return {"ap": measured.ap, "ap50": measured.ap50, "ap75": measured.ap75, "recall50": measured.recall50}
+        truth = [picture.circles_px for picture in self.validation]
+        measured = circle_ap(found, truth)
+        return {
+            "ap": measured.ap,
+            "ap50": measured.ap50,
+            "ap75": measured.ap75,
+            "recall50": measured.recall50,
+            "threshold": float(np.clip(best_threshold(found, truth), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)),
+        }
 
     def _found(self, network: nn.Module, picture: Picture) -> NDArray[np.float64]:
         device = next(network.parameters()).device
@@ -164,7 +170,7 @@ class DetectorTask:
         for picture in chosen:
             found = self._found(network, picture)
             true = circled(picture.pixels, picture.circles_px, TRUTH_COLOUR)
-            drawn.append(circled(true, found[found[:, 3] >= 0.3], FOUND_COLOUR))
+            drawn.append(circled(true, found[found[:, 3] >= LOWEST_THRESHOLD], FOUND_COLOUR))
         return sheet(drawn, [picture.sample.image.name for picture in chosen])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
@@ -179,11 +185,12 @@ class DetectorTask:
             input_px=self.options.crop_px,
             normalisation=NORMALISATION,
             classes=("glomerulus",),
-            thresholds={"score": 0.3},
+            thresholds={"score": measured["threshold"]},
             training_data=training_data(self.tables),
             metrics=tuple(
                 Metric(name=name, value=value, data="validation patients", n=max(truth, 1))
                 for name, value in measured.items()
+                if name != "threshold"
             ),
             intended_use="research: finding glomeruli in bright-field slides of kidney tissue",
             licence="Apache-2.0",

@@ -49,6 +49,20 @@ def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) ->
     )
 
 
+def best_threshold(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> float:
+    """The score that, asked of circles, gives the best F1 at IoU .50; 0.5 where nothing true is found."""
+    scores = np.concatenate([circles[:, 3] for circles in found] or [np.zeros(0)])
+    hits = np.concatenate([_hits(f, t, 0.5) for f, t in zip(found, truth, strict=True)] or [np.zeros(0, bool)])
+    if not hits.any():
+        return 0.5
+    order = np.argsort(-scores, kind="stable")
+    right = np.cumsum(hits[order])
+    f1 = 2 * right / (np.arange(1, len(right) + 1) + sum(len(circles) for circles in truth))
+    best = int(f1.argmax())
+    following = scores[order][best + 1] if best + 1 < len(order) else 0.0
+    return float((scores[order][best] + following) / 2)
+
+
 def _hits(found: NDArray[np.float64], truth: Circles, threshold: float) -> NDArray[np.bool_]:
     """Which found circles of one image meet a true circle that no better one has taken."""
     hits = np.zeros(len(found), dtype=bool)

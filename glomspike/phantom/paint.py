@@ -19,6 +19,7 @@ from glomspike.phantom.stain import Dye, Stain
 from glomspike.phantom.tissue import TissuePlan, Vessel
 
 COARSE_UM = 1.0
+REACH_UM = 64.0  # how far from a block a shape still pushes its tubules away
 MARGIN_PX = 24  # what blur and lines reach beyond a block
 SHIFT = 4  # sub-pixel bits of drawing
 
@@ -145,18 +146,20 @@ class Painter:
     def _signed_distance(
         self, polygons_um: list[Points], x0: int, y0: int, columns: int, rows: int
     ) -> NDArray[np.float32]:
-        """µm into the polygons (negative outside), on the coarse grid; far outside is about -1000."""
-        pad = 64  # so that shapes just outside the block still push tubules away
+        """µm into the polygons (negative outside), on the coarse grid, cut off at `REACH_UM`."""
+        pad = round(REACH_UM / COARSE_UM)
         mask = np.zeros((rows + 2 * pad, columns + 2 * pad), dtype=np.uint8)
         corner = np.array([x0 - pad, y0 - pad])
         shapes = [np.round(p / COARSE_UM - corner - 0.5).astype(np.int32) for p in polygons_um]
         for shape in shapes:
             cv2.fillPoly(mask, [shape], 1)
         if not mask.any():
-            return np.full((rows, columns), -1000, dtype=np.float32)
+            return np.full((rows, columns), -REACH_UM, dtype=np.float32)
         into = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
         away = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 5) if not mask.all() else np.zeros_like(into)
-        signed = cv2.GaussianBlur(into - away, (0, 0), 1.5) * COARSE_UM  # no stairs of the coarse grid
+        limit = REACH_UM / COARSE_UM
+        signed = np.clip(into, 0, limit) - np.clip(away, 0, limit)
+        signed = cv2.GaussianBlur(signed, (0, 0), 1.5) * COARSE_UM  # no stairs of the coarse grid
         return np.asarray(signed[pad:-pad, pad:-pad], dtype=np.float32)
 
     def _scattered(self, dyes: Dyes, spacing_um: float) -> tuple[Dye, Dye, NDArray[np.float32]]:

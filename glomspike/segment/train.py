@@ -22,7 +22,7 @@ from glomspike.segment.outline import glomerulus_polygon
 from glomspike.segment.probability import glomerulus_probability, normalised
 from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined, sheet
 from glomspike.training import Batch, Example, state_signature, table_signature, training_data
-from glomspike.truth import Picture, TrueGlomerulus, load_picture, resized
+from glomspike.truth import Picture, TrueGlomerulus, is_plain, load_pictures, resized
 from glomspike.weights import CardDraft, Metric, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
@@ -35,7 +35,11 @@ KEPT_RADII = 2.4
 LEAST_RADIUS_PX = 12
 # As many tables as there are, none counts more than this many glomeruli: phantoms must not drown tissue.
 MOST_GLOMERULI = 400
+# Whole slides are loaded no finer: that of the crop of a glomerulus of 100 µm radius.
+SLIDE_MPP = 1.0
 EXAMPLES = 16
+# How often a glomerulus whose crop is all there is gets tissue around it, and the scale of that.
+IN_TISSUE, TISSUE_MPP = 0.7, 1.2
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class SegmenterTask:
         """Loads all glomeruli; `begin` are weights to go on from, `encoder_weights` a name smp knows."""
         self.tables, self.options, self.begin, self.encoder_weights = tables, options, begin, encoder_weights
         samples = read_samples(tables)
+        fields = [s for s in samples if s.split == "train" and s.mpp is not None and s.mpp <= 2 * TISSUE_MPP]
+        self.tissue = load_pictures(fields, TISSUE_MPP)
         training = load_patches([s for s in samples if s.split == "train"], options.input_px)
         self.validation = load_patches([s for s in samples if s.split == "val"], options.input_px)
         for split, patches in (("train", training), ("val", self.validation)):
@@ -115,8 +121,22 @@ class SegmenterTask:
     def sample(self, index: int, rng: Rng) -> Example:
         patches = self.training[rng.choice(len(self.training), p=self.shares)]
         patch, side_px = patches[rng.integers(len(patches))], self.options.input_px
-        pixels, truth = inexact_crop(patch, side_px, rng)
+        pixels, truth, seen = inexact_crop(patch, side_px, rng)
+        if patch.is_crop and self.tissue and rng.random() < IN_TISSUE:
+            pixels = self._in_tissue(pixels, seen, rng)
         return {"image": appearance(pixels, rng), "truth": truth.astype(np.float32)}
+
+    def _in_tissue(self, crop: RGB, seen: Mask, rng: Rng) -> RGB:
+        """The crop with tissue of another picture beyond its borders, where else there would be nothing.
+
+        `seen` is true where the crop shows its own picture.
+        """
+        picture, side_px = self.tissue[rng.integers(len(self.tissue))], crop.shape[0]
+        centre = rng.uniform(0.2, 0.8, 2) * picture.pixels.shape[1::-1]
+        matrix = turned(rng, side_px, (float(centre[0]), float(centre[1])), 1.0)
+        around = warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
+        opacity = cv2.GaussianBlur(cv2.erode(seen.astype(np.float32), np.ones((7, 7))), (0, 0), 2)[..., None]
+        return np.asarray(crop * opacity + around * (1 - opacity), dtype=np.uint8)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         logits = network(normalised(batch["image"], NORMALISATION))[:, 0].float()
@@ -166,8 +186,10 @@ class SegmenterTask:
 
 def load_patches(samples: Sequence[Sample], input_px: int) -> list[Patch]:
     """All outlined glomeruli of some samples, with as much around them as an inexact crop may show."""
-    annotated = (s for s in samples if s.mask is not None or s.xml is not None)
-    return [patch for sample in annotated for patch in _patches_of(load_picture(sample), input_px)]
+    annotated = [s for s in samples if s.mask is not None or s.xml is not None]
+    plain = load_pictures([s for s in annotated if is_plain(s)], None)
+    slides = load_pictures([s for s in annotated if not is_plain(s)], SLIDE_MPP)
+    return [patch for pictures in (plain, slides) for picture in pictures for patch in _patches_of(picture, input_px)]
 
 
 def _patches_of(picture: Picture, input_px: int) -> list[Patch]:
@@ -199,13 +221,15 @@ def _cut_out(picture: Picture, glomerulus: TrueGlomerulus, outline_px: Points, i
     return Patch(picture.sample, pixels, moved, (outline_px - (left, top)) * factor, is_crop=False)
 
 
-def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> tuple[RGB, Mask]:
-    """A crop as the detector would give it: off-centre, of wrong radius, turned; and its truth."""
+def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> tuple[RGB, Mask, Mask]:
+    """A crop as the detector would give it: off-centre, of wrong radius, turned; its truth; where it shows anything."""
     g = patch.glomerulus
     scale = side_px / (SIDE_RADII * g.radius_px * (1 + rng.uniform(-OFF_RADIUS, OFF_RADIUS)))
     off_px = rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * g.radius_px
     matrix = turned(rng, side_px, (g.x_px + off_px[0], g.y_px + off_px[1]), scale)
-    return warped(patch.pixels, matrix, side_px, glass(patch.pixels, rng)), patch.truth(matrix, side_px)
+    everywhere = np.full_like(patch.pixels, 255)
+    seen = warped(everywhere, matrix, side_px, (0.0, 0.0, 0.0))[..., 0] == 255
+    return warped(patch.pixels, matrix, side_px, glass(patch.pixels, rng)), patch.truth(matrix, side_px), seen
 
 
 def exact_crop(patch: Patch, side_px: int) -> tuple[RGB, Mask]:

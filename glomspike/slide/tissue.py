@@ -105,7 +105,7 @@ def _padding(pixels: RGB) -> Mask:
     white = cv2.inRange(pixels, (WHITE, WHITE, WHITE), (255, 255, 255))
     squares = cv2.morphologyEx(cv2.bitwise_or(black, white), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
     # Resampling has blurred their rims into what is next to them.
-    return cv2.dilate(squares, np.ones((5, 5), np.uint8)).astype(np.bool_)
+    return cv2.dilate(squares, np.ones((3, 3), np.uint8)).astype(np.bool_)
 
 
 def _grey(planes: _Plane) -> _Plane:
