@@ -64,7 +64,14 @@ def hubmap_lowmag(folder: Path) -> Iterator[Row]:
         mask = cv2.imread(str(folder / "masks" / path.name), cv2.IMREAD_GRAYSCALE)
         if not mask.any():
             continue
-        yield Row(path.stem, _without_filling(_read(path)), _binary(mask), HUBMAP_MPP, path.stem.split("_")[0], "train")
+        yield Row(
+            path.stem,
+            _without_filling(_read(path)),
+            _binary(mask),
+            HUBMAP_MPP,
+            path.stem.split("_")[0],
+            "train",
+        )
 
 
 def he_fields(folder: Path) -> Iterator[Row]:

@@ -77,7 +77,7 @@ def _unmixing(rng: Rng) -> Float:
 def _target_dyes(rng: Rng) -> Float:
     chosen = _DYE_VECTORS[rng.choice(len(_DYE_VECTORS), 3, replace=False)]
     varied = np.maximum(chosen + rng.normal(0, 0.08, (3, 3)), 0.01)
-    return (varied / np.linalg.norm(varied, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(varied / np.linalg.norm(varied, axis=1, keepdims=True), dtype=np.float32)
 
 
 def lit(pixels: RGB, rng: Rng) -> RGB:

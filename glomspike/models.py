@@ -1,6 +1,8 @@
 """The three models of the main job, loaded once: their cards, networks, and the device they run on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -10,15 +12,16 @@ from glomspike.classify.model import tile_network
 from glomspike.detect.model import CircleNet
 from glomspike.errors import WeightsError
 from glomspike.segment.model import segmentation_network
-from glomspike.weights import Card, load_card, load_state
+from glomspike.weights import Card, Kind, load_card, load_state
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network ready to run, and its card."""
+    """A network ready to run, its card, and the device it is on."""
 
-    card: Card
     network: nn.Module
+    card: Card
+    device: torch.device
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,9 @@ class Models:
     @property
     def hashes(self) -> dict[str, str]:
         """The SHA-256 of each model's weights."""
-        return {card.kind: card.sha256 for card in (self.detector.card, self.segmenter.card, self.classifier.card)}
+        return {
+            card.kind: card.sha256 for card in (self.detector.card, self.segmenter.card, self.classifier.card)
+        }
 
 
 def load_models(
@@ -58,15 +63,18 @@ def _model(card: Card, tensors_path: Path, device: torch.device) -> Model:
     except RuntimeError as error:
         cause = f"does not hold the tensors of a {card.architecture} as its card describes it"
         raise WeightsError(tensors_path, cause, "use weights that glomspike wrote") from error
-    return Model(card, network.eval().to(device=device, memory_format=torch.channels_last))
+    return Model(network.to(memory_format=torch.channels_last).to(device).eval(), card, device)
 
 
 def _network(card: Card, tensors_path: Path) -> nn.Module:
     """The network that a card describes, with random weights."""
-    build = {"detector": CircleNet, "segmenter": segmentation_network, "classifier": tile_network}[card.kind]
+    build: dict[Kind, Callable[..., nn.Module]] = {
+        "detector": CircleNet,
+        "segmenter": partial(segmentation_network, card.architecture),
+        "classifier": tile_network,
+    }
     try:
-        network: nn.Module = build(**card.arguments)
+        return build[card.kind](**card.arguments)
     except (TypeError, ValueError, KeyError) as error:
         cause = f"its card describes a {card.architecture} that this version does not know"
         raise WeightsError(tensors_path, cause, "use weights of this version of glomspike") from error
-    return network

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from pydantic import JsonValue
 
 from glomspike import __version__
 from glomspike.annotate.geojson import write_geojson
@@ -80,7 +81,7 @@ def _settings(slide: Slide, models: Models, options: Options) -> RunSettings:
     """What decides the results; a run is skipped where these are the same."""
     own = models.classifier.card.thresholds["spiked"]
     threshold = own if options.threshold is None else options.threshold
-    chosen = {"mpp": options.mpp, "threshold": threshold}
+    chosen: dict[str, JsonValue] = {"mpp": options.mpp, "threshold": threshold}
     return RunSettings(
         version=__version__, fingerprint=slide.fingerprint(), options=chosen, weights=models.hashes
     )
@@ -141,7 +142,7 @@ class _Job:
         with self.stage("tissue"):
             tissue = find_tissue(self.slide)
         with self.stage("detect"):
-            found = detect(self.slide, tissue, self.models.detector, self.models.device, self._detecting)
+            found = detect(self.slide, tissue, self.models.detector, self._detecting)
         self.unreadable_windows = found.unreadable_windows
         self._warn(bool(tissue.mask.any()), bool(found.circles))
         return sorted(found.circles, key=lambda circle: (circle.y0, circle.x0))
@@ -161,13 +162,15 @@ class _Job:
             cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and above {UNSCORED_ABOVE_MPP} spikes cannot be seen"
             self.warnings.append(f"nothing was scored for spikes: {cause}")
         elif self.coarsest_mpp > WARN_ABOVE_MPP:
-            cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and the classifier wants {self.field_mpp:g}"
+            cause = (
+                f"the slide has {self.coarsest_mpp:.2f} µm/px, and the classifier wants {self.field_mpp:g}"
+            )
             self.warnings.append(f"spike probabilities are unreliable: {cause}")
 
     def _judged(self, circles: Sequence[Circle], first_id: int, readers: ThreadPoolExecutor) -> list[Judged]:
         """Some glomeruli outlined, pictured and scored together."""
         with self.stage("segment"):
-            found = outline_glomeruli(self.slide, circles, self.models.segmenter, readers)
+            found = outline_glomeruli(self.slide, circles, self.models.segmenter)
         outlines = []
         for id_, (circle, outline) in enumerate(zip(circles, found, strict=True), start=first_id):
             if outline is None:

@@ -132,9 +132,7 @@ def fabric_on(device: torch.device, gpus: int) -> Fabric:
 class Run:
     """One training in one folder, epoch by epoch."""
 
-    def __init__(
-        self, task: Task, settings: Settings, fabric: Fabric, out: Path, console: Console
-    ) -> None:
+    def __init__(self, task: Task, settings: Settings, fabric: Fabric, out: Path, console: Console) -> None:
         self.task, self.settings, self.fabric, self.out, self.console = task, settings, fabric, out, console
         self.signature = _signature(task, settings)
         self.progress = _Progress()
@@ -235,6 +233,7 @@ class Run:
             f"epoch {number}/{self.settings.epochs}: loss {loss:.4f}, {numbers} "
             f"(best {progress.best:.3f} at {progress.best_epoch}), {rate:.1f} samples/s",
             highlight=False,
+            soft_wrap=True,
         )
 
     def _state(self) -> dict[str, Tensor]:
@@ -270,9 +269,7 @@ class Run:
             return
         kept = torch.load(path, map_location="cpu", weights_only=True)
         if kept["signature"] != self.signature:
-            raise OutputError(
-                self.out, "holds a training of other samples or settings", "give another --out"
-            )
+            raise OutputError(self.out, "holds a training of other samples or settings", "give another --out")
         self.progress = _Progress(**kept["progress"])
         self.best_state = kept["best_state"]
         self.network.module.load_state_dict(kept["network"])
@@ -313,7 +310,8 @@ def replace_file(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(path, f"cannot be written ({error.strerror})", "make room or give another --out") from error
+        cause = f"cannot be written ({error.strerror})"
+        raise OutputError(path, cause, "make room or give another --out") from error
 
 
 def table_signature(tables: Sequence[Path]) -> str:
@@ -369,7 +367,7 @@ def _write_curves(out: Path, rows: list[dict[str, float]], quality: str) -> None
 
 
 def training_data(tables: Sequence[Path]) -> tuple[TrainingData, ...]:
-    """What a card says of the tables: folder, rows in training, and the first line of `licence.txt` beside."""
+    """What a card says of the tables: folder, rows in training, first line of `licence.txt` beside."""
     stated = []
     for table in tables:
         licence = table.parent / "licence.txt"

@@ -164,9 +164,7 @@ def _from_mask(sample: Sample, slide: SlideFacts) -> list[TrueGlomerulus]:
             sample.mask, f"mask is {size}, its image is {width_px} x {height_px}", "make them the same size"
         )
     marked = mask if mask.ndim == 2 else mask[..., :3].max(axis=2)
-    contours, _ = cv2.findContours(
-        (marked > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-    )
+    contours, _ = cv2.findContours((marked > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return [
         outlined(contour[:, 0].astype(np.float64) + 0.5)
         for contour in contours

@@ -36,8 +36,8 @@ def test_openslide_takes_it_for_an_aperio_slide_with_scale_objective_and_thumbna
 
 def test_levels_show_the_same_picture(folder: Path) -> None:
     with openslide.OpenSlide(folder / "phantom-0001.svs") as slide:
-        fine = slide.read_region((400, 400), 0, (1600, 1600)).convert("RGB").resize((100, 100), box=None, reducing_gap=3)
-        coarse = slide.read_region((400, 400), 1, (400, 400)).convert("RGB").resize((100, 100), reducing_gap=3)
+        fine = slide.read_region((400, 400), 0, (1600, 1600)).convert("RGB").reduce(16)
+        coarse = slide.read_region((400, 400), 1, (400, 400)).convert("RGB").reduce(4)
     difference = np.abs(np.asarray(fine, float) - np.asarray(coarse, float))
     assert difference.mean() < 3
 
@@ -131,5 +131,5 @@ def test_membranes_are_one_to_one_and_a_half_micrometres_thick_on_average() -> N
     for _ in range(12):
         plan = plan_glomerulus(rng, Anatomy.sample(rng), np.zeros(2), 80.0)
         thickness.append(np.mean([loop.thickness_um.mean() for loop in plan.loops]))
-    assert 0.95 < min(thickness)
+    assert min(thickness) > 0.95
     assert max(thickness) < 1.6

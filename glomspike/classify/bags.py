@@ -13,7 +13,7 @@ from glomspike.findings import RGB, Outline, Points
 from glomspike.samples import Sample
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide, open_slide
-from glomspike.truth import Truth, TrueGlomerulus, slide_truth
+from glomspike.truth import TrueGlomerulus, Truth, slide_truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,9 @@ def _bags_of(sample: Sample, mpp: float) -> list[Bag]:
     with open_slide(sample.image, sample.mpp) as slide:
         if max(slide.facts.mpp.x, slide.facts.mpp.y) > 2.4 * mpp:
             scale = f"{slide.facts.mpp.mean:.2f} µm/px"
-            raise SamplesError(sample.image, f"{scale} is too coarse for spikes", "leave it out of this table")
+            raise SamplesError(
+                sample.image, f"{scale} is too coarse for spikes", "leave it out of this table"
+            )
         truth = slide_truth(sample, slide.facts)
         labelled = [g for g in truth.glomeruli if g.label in ("spiked", "normal")]
         return [_bag(sample, slide, truth, glomerulus, mpp) for glomerulus in labelled]
@@ -82,4 +84,4 @@ def _outline0(glomerulus: TrueGlomerulus) -> Points:
         return glomerulus.outline_px
     turn = np.linspace(0, 2 * np.pi, 90, endpoint=False)
     circle = glomerulus.radius_px * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    return circle + np.array([glomerulus.x_px, glomerulus.y_px])
+    return np.asarray(circle + np.array([glomerulus.x_px, glomerulus.y_px]), dtype=np.float64)

@@ -18,9 +18,7 @@ TOP_TILES = 4
 POSITIVE = 0.5  # a tile of exactly this probability counts as positive
 
 
-def score_grids(
-    network: nn.Module, grids: Sequence[TileGrid], normalisation: Normalisation
-) -> list[Scores]:
+def score_grids(network: nn.Module, grids: Sequence[TileGrid], normalisation: Normalisation) -> list[Scores]:
     """Spike probabilities (n,) of the tiles of each grid, computed where the network is.
 
     Batches run on across glomeruli.
@@ -39,7 +37,9 @@ def score_grids(
     return np.split(probabilities, np.cumsum(counts)[:-1]) if counts else []
 
 
-def _gather(grids: Sequence[TileGrid], owners: NDArray[np.intp], within: NDArray[np.intp]) -> NDArray[np.uint8]:
+def _gather(
+    grids: Sequence[TileGrid], owners: NDArray[np.intp], within: NDArray[np.intp]
+) -> NDArray[np.uint8]:
     return np.concatenate([grids[owner].cut(within[owners == owner]) for owner in np.unique(owners)])
 
 

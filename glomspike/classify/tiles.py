@@ -57,7 +57,9 @@ def grid_of(pixels: RGB, inside: Mask, readable: Mask) -> TileGrid:
     blanked = np.where(inside[..., None], pixels, np.uint8(0))
     height, width = inside.shape
     y, x = np.meshgrid(
-        np.arange(0, height - TILE_PX + 1, STRIDE_PX), np.arange(0, width - TILE_PX + 1, STRIDE_PX), indexing="ij"
+        np.arange(0, height - TILE_PX + 1, STRIDE_PX),
+        np.arange(0, width - TILE_PX + 1, STRIDE_PX),
+        indexing="ij",
     )
     corners = np.stack([x.ravel(), y.ravel()], axis=1)
     covered = _sums(inside, corners) >= COVERAGE * TILE_PX**2

@@ -73,16 +73,25 @@ class MilTask:
         for split, bags in (("train", self.bags), ("val", validation)):
             if len({bag.spiked for bag in bags}) < 2:
                 cause = f"split {split} does not hold both spiked and normal glomeruli"
-                raise SamplesError(", ".join(map(str, tables)), cause, "label more patients, or set the splits")
+                raise SamplesError(
+                    ", ".join(map(str, tables)), cause, "label more patients, or set the splits"
+                )
         self.validation = _spread(validation, options.validation_bags)
         self.certain = [
-            Instance(bag, float(x), float(y), True, True) for bag in self.bags if bag.spiked for x, y in bag.boxes_px
+            Instance(bag, float(x), float(y), True, True)
+            for bag in self.bags
+            if bag.spiked
+            for x, y in bag.boxes_px
         ]
         self.chosen: list[Instance] = []
 
     @property
     def signature(self) -> str:
-        begin = "scratch" if self.begin is None else f"{sum(float(t.double().sum()) for t in self.begin.values())}"
+        begin = (
+            "scratch"
+            if self.begin is None
+            else f"{sum(float(t.double().sum()) for t in self.begin.values())}"
+        )
         return json.dumps([table_signature(self.tables), asdict(self.options), begin])
 
     def network(self) -> nn.Module:
@@ -112,7 +121,7 @@ class MilTask:
         jitter = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if instance.certain else np.zeros(2)
         tile = instance.bag.around(instance.x_px + jitter[0], instance.y_px + jitter[1])
         pixels = varied(tile, rng)
-        return {"image": pixels.transpose(2, 0, 1), "spiked": np.float32(instance.spiked)}
+        return {"image": pixels.transpose(2, 0, 1), "spiked": np.array(instance.spiked, dtype=np.float32)}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy (equations 1 and 2, with the sign and the mean that they lack)."""
@@ -163,7 +172,7 @@ class MilTask:
 
 def varied(tile: RGB, rng: Rng) -> RGB:
     """A tile turned, mirrored and stained otherwise; what was blank outside the outline stays blank."""
-    tile = np.rot90(tile, rng.integers(4))
+    tile = np.rot90(tile, int(rng.integers(4)))
     tile = tile[:, ::-1] if rng.random() < 0.5 else tile
     blank = ~tile.any(axis=2)
     pixels = np.ascontiguousarray(tile)

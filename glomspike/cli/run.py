@@ -3,10 +3,16 @@
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+
+from glomspike.cli.progress import shown_progress
 from glomspike.errors import SlideError, UsageError
+
+if TYPE_CHECKING:
+    from glomspike.pipeline import Done
 
 EXAMPLES = """\b
 Examples:
@@ -76,19 +82,36 @@ def command(
     OUT is the folder for what was found: annotations for ImageScope and QuPath, tables and pictures.
     """
     _check(slide)
-    from glomspike.pipeline import run_slide
+    from glomspike.device import choose_device
+    from glomspike.models import load_models
+    from glomspike.pipeline import Options, run_slide
+    from glomspike.report.folder import check_writable
+    from glomspike.slide.reader import open_slide
 
-    run_slide(
-        slide,
-        out,
-        device=device,
-        mpp=mpp,
-        detector=detector,
-        segmenter=segmenter,
-        classifier=classifier,
-        threshold=threshold,
-        overwrite=overwrite,
-    )
+    # What is wrong with the slide or the folder is told before the networks are loaded.
+    open_slide(slide, mpp).close()
+    check_writable(out)
+    chosen = choose_device(device)
+    if chosen.note:
+        click.echo(f"glomspike: {chosen.note}", err=True)
+    models = load_models(detector, segmenter, classifier, chosen.device)
+    with shown_progress(slide.name) as progress:
+        done = run_slide(slide, out, models, Options(mpp, threshold, overwrite), progress)
+    _tell(done)
+
+
+def _tell(done: "Done") -> None:
+    """What was found, in a line or a few."""
+    if done.result is None:
+        click.echo(f"{done.folder}: done before with the same settings, nothing to do")
+        return
+    for warning in done.result.warnings:
+        click.echo(f"glomspike: {done.result.slide.name}: {warning}", err=True)
+    judged = [g.judgement for g in done.result.glomeruli if g.judgement is not None]
+    count = len(done.result.glomeruli)
+    spiked = sum(score.spiked for score in judged)
+    verdict = f"{spiked} of {len(judged)} scored spiked" if judged else "none scored for spikes"
+    click.echo(f"{done.folder}: {count} {'glomerulus' if count == 1 else 'glomeruli'}, {verdict}")
 
 
 def _check(slide: Path) -> None:

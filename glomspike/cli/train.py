@@ -30,14 +30,18 @@ BATCH = {"detector": 8, "segmenter": 8, "classifier": 8}
 @click.command(name="train", epilog=EPILOG, short_help="New weights from annotated tissue.")
 @click.argument("model", type=click.Choice(list(EPOCHS)))
 @click.argument("samples", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for weights, curves and examples.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for weights, curves and examples."
+)
 @click.option("--epochs", type=click.IntRange(1), help="How often to go through the samples.")
 @click.option("--batch", type=click.IntRange(2), help="Pictures learnt from at once.")
 @click.option("--learning-rate", type=click.FloatRange(0, 1, min_open=True), help="How fast to learn.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, another training.")
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
 @click.option("--gpus", type=click.IntRange(1), default=1, help="How many GPUs to learn on together.")
-@click.option("--weights", type=click.Path(path_type=Path), help="Weights to begin with instead of the installed ones.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Weights to begin with instead of the installed ones."
+)
 @click.option("--from-scratch", is_flag=True, help="Begin with random weights.")
 @click.option(
     "--encoder-weights",

@@ -2,11 +2,14 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from glomspike.augment import Rng
 from glomspike.detect.circles import Circles
 from glomspike.findings import RGB
 from glomspike.truth import Picture, outlined
+
+Plane = NDArray[np.float32]
 
 # Glomeruli whose scale is lost get a size at random; both in µm.
 LEAST_DIAMETER_UM = 130.0
@@ -46,14 +49,16 @@ def _set_in(pixels: RGB, crop: Picture, centre_px: np.ndarray, radius_px: float,
     outline_px = glomerulus.outline_px @ linear.T + shift
     height_px, width_px = pixels.shape[:2]
     affine = np.column_stack([linear, shift])
-    patch = cv2.warpAffine(crop.pixels, affine, (width_px, height_px), borderMode=cv2.BORDER_REPLICATE)
-    opacity = np.zeros((height_px, width_px), np.float32)
+    patch = np.asarray(
+        cv2.warpAffine(crop.pixels, affine, (width_px, height_px), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+    opacity: Plane = np.zeros((height_px, width_px), np.float32)
     cv2.fillPoly(opacity, [outline_px.round().astype(np.int32)], 1.0)
     margin = max(1.0, FEATHER * radius_px)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(margin) + 1,) * 2)
     known = cv2.warpAffine(np.ones_like(crop.pixels[..., 0]), affine, (width_px, height_px))
-    opacity = cv2.dilate(opacity, kernel) * cv2.erode(known, kernel, borderValue=1)
-    opacity = cv2.GaussianBlur(opacity, (0, 0), margin / 2)[..., None]
+    opacity = np.asarray(cv2.dilate(opacity, kernel) * cv2.erode(known, kernel, borderValue=1), np.float32)
+    opacity = np.asarray(cv2.GaussianBlur(opacity, (0, 0), margin / 2), np.float32)[..., None]
     patch = _coloured_like(patch, pixels, float(rng.uniform(0, 1)))
     pixels[:] = (patch * opacity + pixels * (1 - opacity)).astype(np.uint8)
     circle = outlined(outline_px)

@@ -56,8 +56,10 @@ def load_detector(path: Path | None, device: torch.device) -> Detector:
         network = CircleNet(**card.arguments)  # type: ignore[arg-type]
         network.load_state_dict(load_state(card, tensors))
     except (TypeError, RuntimeError, KeyError) as error:
-        raise WeightsError(tensors, "does not fit its card", "use a detector that glomspike trained") from error
-    return Detector(network.to(device, memory_format=torch.channels_last).eval(), card, device)
+        raise WeightsError(
+            tensors, "does not fit its card", "use a detector that glomspike trained"
+        ) from error
+    return Detector(network.to(memory_format=torch.channels_last).to(device).eval(), card, device)
 
 
 def detect(slide: Slide, tissue: Tissue, detector: Detector) -> Detections:

@@ -42,20 +42,20 @@ class CircleNet(nn.Module):
             segmentation_channels=head_channels,
             dropout=0.0,
         )
-        self.centre = _head(head_channels, 1)
+        self.centre = _head(head_channels, 1, CENTRE_BIAS)
         self.radius = _head(head_channels, 1)
         self.offset = _head(head_channels, 2)
-        nn.init.constant_(self.centre[-1].bias, CENTRE_BIAS)
 
     def forward(self, images: Tensor) -> Maps:
         features = self.decoder(self.encoder(images))
         return Maps(self.centre(features), self.radius(features), self.offset(features))
 
 
-def _head(channels: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True), nn.Conv2d(channels, outputs, 1)
-    )
+def _head(channels: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
+    last = nn.Conv2d(channels, outputs, 1)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, bias)
+    return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True), last)
 
 
 def normalised(pixels: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:

@@ -29,6 +29,7 @@ NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
 LEAST_PIECE_RADIUS_UM = 30.0
 EXAMPLES = 12
+NETWORK_OPTIONS = ("encoder", "pyramid_channels", "head_channels")
 # Few validation pictures may put the best threshold anywhere; beyond these it finds all or nothing elsewhere.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.2, 0.5
 # Tables of many patients, such as phantoms, must not drown the others: none counts more than this many.
@@ -55,7 +56,7 @@ class DetectorOptions:
 class DetectorTask:
     """Brings CircleNet to the training loop."""
 
-    quality = "ap50"
+    quality = "ap50_of_tables"
 
     def __init__(
         self,
@@ -68,7 +69,9 @@ class DetectorTask:
         self.tables, self.options, self.begin, self.encoder_weights = tables, options, begin, encoder_weights
         samples = [s for s in read_samples(tables) if s.mask is not None or s.xml is not None]
         training = load_pictures([s for s in samples if s.split == "train"], options.mpp)
-        self.crops = [p for p in training if p.mpp is None and any(g.outline_px is not None for g in p.truth.glomeruli)]
+        self.crops = [
+            p for p in training if p.mpp is None and any(g.outline_px is not None for g in p.truth.glomeruli)
+        ]
         self.fields = _by_table([p for p in training if p.mpp is not None])
         counted = np.minimum([len(patients) for patients in self.fields], MOST_PATIENTS)
         self.shares = counted / max(counted.sum(), 1)
@@ -88,14 +91,11 @@ class DetectorTask:
         return json.dumps([table_signature(self.tables), asdict(self.options), beginning])
 
     def network(self) -> nn.Module:
-        network = CircleNet(**self._arguments(), encoder_weights=self.encoder_weights)
+        o = self.options
+        network = CircleNet(o.encoder, o.pyramid_channels, o.head_channels, self.encoder_weights)
         if self.begin is not None:
             network.load_state_dict(self.begin)
         return network
-
-    def _arguments(self) -> dict[str, str | int]:
-        o = self.options
-        return {"encoder": o.encoder, "pyramid_channels": o.pyramid_channels, "head_channels": o.head_channels}
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         return self.options.samples_per_epoch
@@ -151,7 +151,16 @@ class DetectorTask:
         found = [self._found(network, picture) for picture in self.validation]
         truth = [picture.circles_px for picture in self.validation]
         measured = circle_ap(found, truth)
+        tables = [picture.sample.table for picture in self.validation]
+        each = [
+            circle_ap(
+                [f for f, t in zip(found, tables, strict=True) if t == table],
+                [c for c, t in zip(truth, tables, strict=True) if t == table],
+            ).ap50
+            for table in sorted(set(tables))
+        ]
         return {
+            "ap50_of_tables": float(np.mean(each)),
             "ap": measured.ap,
             "ap50": measured.ap50,
             "ap75": measured.ap75,
@@ -180,7 +189,7 @@ class DetectorTask:
             name="glomspike detector",
             version="1",
             architecture="CircleNet",
-            arguments=dict(self._arguments()),
+            arguments={name: asdict(self.options)[name] for name in NETWORK_OPTIONS},
             mpp=self.options.mpp,
             input_px=self.options.crop_px,
             normalisation=NORMALISATION,

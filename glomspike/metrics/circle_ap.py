@@ -52,7 +52,9 @@ def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) ->
 def best_threshold(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> float:
     """The score that, asked of circles, gives the best F1 at IoU .50; 0.5 where nothing true is found."""
     scores = np.concatenate([circles[:, 3] for circles in found] or [np.zeros(0)])
-    hits = np.concatenate([_hits(f, t, 0.5) for f, t in zip(found, truth, strict=True)] or [np.zeros(0, bool)])
+    hits = np.concatenate(
+        [_hits(f, t, 0.5) for f, t in zip(found, truth, strict=True)] or [np.zeros(0, bool)]
+    )
     if not hits.any():
         return 0.5
     order = np.argsort(-scores, kind="stable")

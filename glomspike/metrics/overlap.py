@@ -36,4 +36,6 @@ class OverlapSummary:
 def summarised(overlaps: list[Overlap]) -> OverlapSummary:
     """The summary of at least one overlap; the standard deviation is the population's."""
     dice = np.array([o.dice for o in overlaps])
-    return OverlapSummary(float(dice.mean()), float(dice.std()), float(np.mean([o.iou for o in overlaps])), len(dice))
+    return OverlapSummary(
+        float(dice.mean()), float(dice.std()), float(np.mean([o.iou for o in overlaps])), len(dice)
+    )

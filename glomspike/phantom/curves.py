@@ -1,6 +1,7 @@
 """Closed curves in micrometres: blobs, smoothing, normals, strips."""
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
@@ -15,7 +16,8 @@ def blob(rng: np.random.Generator, radius_um: float, wobble: float, points: int 
     radius = np.ones(points)
     for waves in range(2, 7):
         radius += wobble / waves * rng.normal() * np.cos(waves * theta + rng.uniform(0, 2 * np.pi))
-    return radius_um * radius[:, None] * np.stack([np.cos(theta), np.sin(theta)], axis=1)
+    unit = np.stack([np.cos(theta), np.sin(theta)], axis=1)
+    return np.asarray(radius_um * radius[:, None] * unit, dtype=np.float64)
 
 
 def resample(curve_um: Points, step_um: float) -> Points:
@@ -50,3 +52,10 @@ def normals(curve_um: Points) -> Points:
     tangent = np.roll(curve_um, -1, axis=0) - np.roll(curve_um, 1, axis=0)
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-9)
     return np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)
+
+
+def largest_ring(shape: shapely.Geometry) -> Points:
+    """The outer edge (n, 2) of the largest polygon in a shape, first point not repeated."""
+    parts = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
+    largest = max(parts, key=lambda part: part.area)
+    return np.asarray(largest.exterior.coords)[:-1]

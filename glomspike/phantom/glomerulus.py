@@ -11,9 +11,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from scipy.spatial import Voronoi, cKDTree
+from shapely.geometry.base import BaseGeometry
 
 from glomspike.findings import Points
-from glomspike.phantom.curves import blob, normals, resample, smooth, wave
+from glomspike.phantom.curves import blob, largest_ring, normals, resample, smooth, wave
 
 STEP_UM = 0.4  # distance of points along a membrane
 
@@ -134,23 +135,17 @@ def _tuft(rng: np.random.Generator, capsule_um: Points, radius_um: float) -> Poi
     towards = np.array([np.cos(hilum), np.sin(hilum)]) * (1 - fill) * radius_um * 0.7
     inside = shapely.Polygon(capsule_um).buffer(-0.04 * radius_um)
     tuft = shapely.Polygon(shrunk + towards).buffer(0).intersection(inside)
-    return resample(_largest_ring(tuft), 1.0)
+    return resample(largest_ring(tuft), 1.0)
 
 
-def _largest_ring(shape: shapely.Geometry) -> Points:
-    parts = [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
-    largest = max(parts, key=lambda part: part.area)
-    return np.asarray(largest.exterior.coords)[:-1]
-
-
-def _cells(rng: np.random.Generator, tuft_um: Points, spacing_um: float) -> list[shapely.Polygon]:
+def _cells(rng: np.random.Generator, tuft_um: Points, spacing_um: float) -> list[BaseGeometry]:
     """The tuft cut into cells about `spacing_um` wide, a fifth of them joined with a neighbour."""
     tuft = shapely.Polygon(tuft_um)
     seeds = _spread(rng, tuft, spacing_um)
     far = 4 * np.abs(tuft_um).max()
     fence = np.array([[far, 0], [-far, 0], [0, far], [0, -far]])
     diagram = Voronoi(np.vstack([seeds, fence]))
-    cells = []
+    cells: list[BaseGeometry] = []
     for seed in range(len(seeds)):
         region = diagram.regions[diagram.point_region[seed]]
         cells.append(shapely.Polygon(diagram.vertices[region]).intersection(tuft))
@@ -160,7 +155,7 @@ def _cells(rng: np.random.Generator, tuft_um: Points, spacing_um: float) -> list
     return [cell for cell in cells if cell.area > 4]
 
 
-def _spread(rng: np.random.Generator, area: shapely.Polygon, spacing_um: float) -> Points:
+def _spread(rng: np.random.Generator, area: BaseGeometry, spacing_um: float) -> Points:
     """Points in `area` that keep a distance of 0.5 to 1.1 times the spacing, smaller in some regions."""
     low, high = np.array(area.bounds[:2]), np.array(area.bounds[2:])
     count = int(9 * np.prod(high - low) / spacing_um**2)
@@ -177,13 +172,13 @@ def _spread(rng: np.random.Generator, area: shapely.Polygon, spacing_um: float) 
     return candidates[alive]
 
 
-def _loop(rng: np.random.Generator, cell: shapely.Polygon, anatomy: Anatomy) -> Loop | None:
+def _loop(rng: np.random.Generator, cell: BaseGeometry, anatomy: Anatomy) -> Loop | None:
     """The capillary loop in a tuft cell, or nothing where the cell is too small to hold one."""
     gap = anatomy.gap_um * rng.uniform(0.4, 1.8)
     inner = cell.buffer(-gap - anatomy.membrane_um / 2)
     if inner.area < 9:
         return None
-    curve = smooth(resample(_largest_ring(inner), STEP_UM), rng.uniform(0.7, 1.8), STEP_UM)
+    curve = smooth(resample(largest_ring(inner), STEP_UM), rng.uniform(0.7, 1.8), STEP_UM)
     curve = resample(curve, STEP_UM)
     out = normals(curve)
     curve = curve + out * (anatomy.wrinkle_um * rng.uniform(0.3, 1.4) * wave(rng, len(curve), 5.0))[:, None]
@@ -197,9 +192,9 @@ def _loop(rng: np.random.Generator, cell: shapely.Polygon, anatomy: Anatomy) -> 
     )
 
 
-def _matrix(cell: shapely.Polygon) -> Points:
+def _matrix(cell: BaseGeometry) -> Points:
     """A mesangial cell's matrix: it fills the cell and joins its neighbours'."""
-    grown = smooth(resample(_largest_ring(cell.buffer(0.8)), STEP_UM), 1.2, STEP_UM)
+    grown = smooth(resample(largest_ring(cell.buffer(0.8)), STEP_UM), 1.2, STEP_UM)
     return resample(grown, STEP_UM)
 
 
@@ -207,11 +202,11 @@ def _nuclei(
     rng: np.random.Generator, capsule_um: Points, tuft_um: Points, loops: list[Loop], matrix: list[Points]
 ) -> tuple[Points, Points]:
     """Podocyte nuclei between loops and at the tuft's edge; endothelial and mesangial ones inside."""
-    tuft = shapely.Polygon(tuft_um).buffer(2.5).intersection(shapely.Polygon(capsule_um).buffer(-6))
+    room = shapely.Polygon(tuft_um).buffer(2.5).intersection(shapely.Polygon(capsule_um).buffer(-6))
     rings = np.array([shapely.Polygon(loop.membrane_um[::3]) for loop in loops])
     taken = shapely.union_all(shapely.buffer(rings, 1.0))  # buffered first: a wrinkled loop may cross itself
     shapely.prepare(taken)
-    spots = _spread(rng, tuft, 9.0)
+    spots = _spread(rng, room, 9.0)
     outside = spots[~shapely.contains_xy(taken, spots[:, 0], spots[:, 1])]
     inner = [loop.membrane_um.mean(axis=0) * 0.35 + loop.membrane_um[0] * 0.65 for loop in loops]
     inner = [spot for spot in inner if rng.random() < 0.22]

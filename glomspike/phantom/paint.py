@@ -40,20 +40,25 @@ class Dyes:
     def pixels(self, points_um: Points) -> NDArray[np.int32]:
         """Points for cv2's drawing, with `SHIFT` fractional bits; its pixel centres are whole numbers."""
         points = points_um / self.mpp - np.array([self.x_px, self.y_px]) - 0.5
-        return np.round(points * (1 << SHIFT)).astype(np.int32)
+        return np.asarray(np.round(points * (1 << SHIFT)), dtype=np.int32)
+
+    def clear(self, share: Dye) -> None:
+        """Takes a share of all dyes away, pixel by pixel."""
+        for dye in (self.silver, self.cytoplasm, self.nuclei):
+            np.multiply(dye, 1 - share, out=dye)
 
     def coverage(self, *polygons_um: Points) -> Dye:
         """How much of each pixel lies in any of the polygons, 0 to 1."""
         canvas = np.zeros(self.silver.shape, dtype=np.uint8)
         for polygon in polygons_um:
             cv2.fillPoly(canvas, [self.pixels(polygon)], 255, cv2.LINE_AA, SHIFT)
-        return canvas.astype(np.float32) / 255
+        return np.asarray(canvas / np.float32(255), dtype=np.float32)
 
     def ring(self, outer_um: Points, inner_um: Points) -> Dye:
         """How much of each pixel lies between two curves, one inside the other, 0 to 1."""
         canvas = np.zeros(self.silver.shape, dtype=np.uint8)
         cv2.fillPoly(canvas, [self.pixels(outer_um), self.pixels(inner_um)], 255, cv2.LINE_AA, SHIFT)
-        return canvas.astype(np.float32) / 255
+        return np.asarray(canvas / np.float32(255), dtype=np.float32)
 
 
 class Painter:
@@ -113,8 +118,7 @@ class Painter:
         dyes.cytoplasm[:] += cell * np.clip(0.85 + 0.13 * grain + 0.10 * cloud, 0.2, None)
         dyes.cytoplasm[:] += lumen * (plan.casts[tubule] + 0.04)
         self._tubule_nuclei(dyes, rel, plan.epithelium_um[tubule])
-        for dye in (dyes.silver, dyes.cytoplasm, dyes.nuclei):
-            dye *= tissue
+        dyes.clear(1 - tissue)
         return dyes
 
     def _tubule_depth(
@@ -127,7 +131,8 @@ class Painter:
         grid_x, grid_y = np.meshgrid(np.arange(x0, x0 + columns), np.arange(y0, y0 + rows))
         points = (np.stack([grid_x, grid_y], axis=-1) + 0.5) * COARSE_UM
         bend = [self._warp.at(x0, y0, columns, rows, s) for s in (25.0, 26.0)]
-        distances, nearest = self._tree.query(points + 11.0 * np.stack(bend, axis=-1), k=2)
+        found = self._tree.query(points + 11.0 * np.stack(bend, axis=-1), k=2)
+        distances, nearest = np.asarray(found[0]), np.asarray(found[1])
         depth = (distances[..., 1] - distances[..., 0]) / 2 * 1.15
         within = self._signed_distance([self.plan.tissue_um], x0, y0, columns, rows)
         depth = np.minimum(depth, within + 2.0)
@@ -138,10 +143,12 @@ class Painter:
         map_x = ((np.arange(width_px) + x_px + 0.5) / step - x0 - 0.5).astype(np.float32)
         map_y = ((np.arange(height_px) + y_px + 0.5) / step - y0 - 0.5).astype(np.float32)
         maps = np.meshgrid(map_x, map_y)
-        fine = cv2.remap(depth.astype(np.float32), *maps, cv2.INTER_CUBIC)
-        inside = cv2.remap(within.astype(np.float32), *maps, cv2.INTER_LINEAR)
-        which = nearest[..., 0][np.rint(map_y).astype(int)[:, None], np.rint(map_x).astype(int)[None, :]]
-        return fine, which, np.clip(inside + 0.5, 0, 1).astype(np.float32)
+        fine = np.asarray(cv2.remap(depth.astype(np.float32), *maps, cv2.INTER_CUBIC), dtype=np.float32)
+        inside = np.asarray(cv2.remap(within, *maps, cv2.INTER_LINEAR), dtype=np.float32)
+        which: NDArray[np.intp] = nearest[..., 0][
+            np.rint(map_y).astype(int)[:, None], np.rint(map_x).astype(int)[None, :]
+        ]
+        return fine, which, np.clip(inside + np.float32(0.5), 0, 1)
 
     def _signed_distance(
         self, polygons_um: list[Points], x0: int, y0: int, columns: int, rows: int
@@ -182,7 +189,8 @@ class Painter:
             if roll[2] < self.stain.precipitate:
                 radius_px = (0.25 + 0.6 * roll[3] ** 2) / self.mpp
                 centre = (round((x - 0.5) * 16), round((y - 0.5) * 16))
-                cv2.circle(specks, centre, round(radius_px * 16), int(255 * (0.4 + 0.6 * roll[1])), -1, cv2.LINE_AA, SHIFT)
+                darkness = int(255 * (0.4 + 0.6 * roll[1]))
+                cv2.circle(specks, centre, round(radius_px * 16), darkness, -1, cv2.LINE_AA, SHIFT)
         np.maximum(dyes.silver, specks.astype(np.float32) / 255, out=dyes.silver)
 
     def _tubule_nuclei(self, dyes: Dyes, rel: Dye, epithelium_um: NDArray[np.float64]) -> None:
@@ -201,8 +209,7 @@ class Painter:
         centre = vessel.edge_um.mean(axis=0)
         whole = dyes.coverage(vessel.edge_um)
         grain, cloud = self._texture(dyes, GRAIN), self._texture(dyes, CLOUD)
-        for dye in (dyes.silver, dyes.cytoplasm, dyes.nuclei):
-            dye *= 1 - whole
+        dyes.clear(whole)
         dyes.cytoplasm[:] += whole * np.clip(0.7 + 0.12 * grain, 0, None)
         for share in np.linspace(1.0, vessel.lumen, 6):
             ring = centre + (vessel.edge_um - centre) * share
@@ -218,8 +225,7 @@ class Painter:
     def _paint_glomerulus(self, dyes: Dyes, plan: GlomerulusPlan) -> None:
         grain, cloud = self._texture(dyes, GRAIN), self._texture(dyes, CLOUD)
         whole = dyes.coverage(plan.capsule_um)
-        for dye in (dyes.silver, dyes.cytoplasm, dyes.nuclei):
-            dye *= 1 - whole
+        dyes.clear(whole)
         out = normals(plan.capsule_um)
         inner = plan.capsule_um - out * plan.capsule_thickness_um
         capsule = dyes.ring(plan.capsule_um, inner) * np.clip(0.75 + 0.3 * cloud, 0.25, 1.1)
@@ -289,13 +295,15 @@ def _reaches(polygon_um: Points, dyes: Dyes) -> bool:
     height, width = dyes.silver.shape
     low, high = polygon_um.min(axis=0) / dyes.mpp, polygon_um.max(axis=0) / dyes.mpp
     return bool(
-        low[0] < dyes.x_px + width and high[0] > dyes.x_px
-        and low[1] < dyes.y_px + height and high[1] > dyes.y_px
+        low[0] < dyes.x_px + width
+        and high[0] > dyes.x_px
+        and low[1] < dyes.y_px + height
+        and high[1] > dyes.y_px
     )
 
 
 def _local(dyes: Dyes, points_um: Points) -> Points:
-    return points_um / dyes.mpp - np.array([dyes.x_px, dyes.y_px])
+    return np.asarray(points_um / dyes.mpp - np.array([dyes.x_px, dyes.y_px]), dtype=np.float64)
 
 
 def _nuclei(dyes: Dyes, centres_px: Points, rolls: NDArray[np.float32] | None, grain: Dye) -> None:

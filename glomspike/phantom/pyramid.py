@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -31,30 +32,35 @@ def write_pyramid(
         f"Aperio Image Library v12.0.0 (glomspike phantom)\n{width_px}x{height_px} "
         f"({TILE_PX}x{TILE_PX}) JPEG/RGB Q={jpeg_quality}|AppMag = {objective:g}|MPP = {mpp:g}"
     )
-    with tempfile.TemporaryFile() as store, tifffile.TiffWriter(path, bigtiff=width_px * height_px > 2**30) as tiff:
+    big = width_px * height_px > 2**30
+    with tempfile.TemporaryFile() as store, tifffile.TiffWriter(path, bigtiff=big) as tiff:
         wide, high = sizes[1] if len(sizes) > 1 else sizes[0]
         level1 = np.memmap(store, dtype=np.uint8, mode="w+", shape=(high, wide, 3))
-        options = {
-            "photometric": "rgb",
-            "subsampling": (2, 2),
-            "compression": "jpeg",
-            "compressionargs": {"level": jpeg_quality},
-            "metadata": None,
-            "software": "glomspike",
-        }
-        tiled = options | {"tile": (TILE_PX, TILE_PX), "dtype": np.uint8}
+        write = partial(
+            tiff.write,
+            photometric="rgb",
+            compression="jpeg",
+            compressionargs={"level": jpeg_quality},
+            metadata=None,
+            software="glomspike",
+            description=description,
+        )
+        write_tiled = partial(write, tile=(TILE_PX, TILE_PX), dtype=np.uint8)
         tiles = _tiles_of_blocks(block, width_px, height_px, level1)
-        tiff.write(tiles, shape=(height_px, width_px, 3), description=description, **tiled)
-        # Aperio keeps a thumbnail, stripped, as the second picture of the file.
-        shrink = min(1.0, THUMBNAIL_PX / max(wide, high))
-        size = (max(1, round(wide * shrink)), max(1, round(high * shrink)))
-        thumbnail = cv2.resize(level1, size, interpolation=cv2.INTER_AREA)
-        tiff.write(thumbnail, rowsperstrip=16, description=description, **options)
+        write_tiled(tiles, shape=(height_px, width_px, 3))
+        write(_thumbnail(level1), rowsperstrip=16)  # Aperio keeps it, stripped, as the file's second picture
         level: RGB = level1
         for wide, high in sizes[1:]:
             if level.shape[:2] != (high, wide):
                 level = np.asarray(cv2.resize(level, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
-            tiff.write(_tiles(level), shape=level.shape, description=description, **tiled)
+            write_tiled(_tiles(level), shape=level.shape)
+
+
+def _thumbnail(level: RGB) -> RGB:
+    height, width = level.shape[:2]
+    shrink = min(1.0, THUMBNAIL_PX / max(width, height))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    return np.asarray(cv2.resize(level, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _level_sizes(width_px: int, height_px: int) -> list[tuple[int, int]]:

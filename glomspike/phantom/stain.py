@@ -56,9 +56,9 @@ class Stain:
         """The picture (height, width, 3) of three dyes on a slide; `noise` has unit variance."""
         picture = np.empty((*silver.shape, 3), dtype=np.float32)
         for channel in range(3):
-            density = silver * self.silver[channel]
-            density += cytoplasm * self.cytoplasm[channel]
-            density += nuclei * self.nuclei[channel]
+            density = silver * np.float32(self.silver[channel])
+            density += cytoplasm * np.float32(self.cytoplasm[channel])
+            density += nuclei * np.float32(self.nuclei[channel])
             picture[..., channel] = self.background[channel] * np.exp(-density)
         picture = cv2.GaussianBlur(picture, (0, 0), self.psf_um / mpp)
         if self.sharpen:

@@ -12,7 +12,7 @@ import shapely
 from numpy.typing import NDArray
 
 from glomspike.findings import Points
-from glomspike.phantom.curves import blob, resample
+from glomspike.phantom.curves import blob, largest_ring, resample
 from glomspike.phantom.glomerulus import Anatomy, GlomerulusPlan, plan_glomerulus
 from glomspike.phantom.spikes import Lesion, with_spikes
 
@@ -86,7 +86,7 @@ def plan_tissue(
     return TissuePlan(
         width_um,
         height_um,
-        np.asarray(shapely.union_all([area, *held]).exterior.coords)[:-1],
+        largest_ring(shapely.union_all([area, *held])),
         cortex,
         tubules,
         cortex.epithelium_um * rng.lognormal(0, 0.25, size=len(tubules)),
@@ -104,7 +104,7 @@ def _core(rng: np.random.Generator, width_um: float, height_um: float) -> Points
     edge = resample(np.asarray(box.buffer(-corner_um).buffer(corner_um).exterior.coords)[:-1], 8.0)
     centre = edge.mean(axis=0)
     wobble = np.linalg.norm(blob(rng, 1.0, 0.05, len(edge)), axis=1)
-    return centre + (edge - centre) * np.minimum(wobble, 1.05)[:, None]
+    return np.asarray(centre + (edge - centre) * np.minimum(wobble, 1.05)[:, None], dtype=np.float64)
 
 
 def _place(

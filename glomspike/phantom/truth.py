@@ -16,13 +16,20 @@ BOXES_PER_GLOMERULUS = 6
 
 
 def write_truth(
-    path: Path, glomeruli: tuple[GlomerulusPlan, ...], mpp: float, boxed_share: float, rng: np.random.Generator
+    path: Path,
+    glomeruli: tuple[GlomerulusPlan, ...],
+    mpp: float,
+    boxed_share: float,
+    rng: np.random.Generator,
 ) -> None:
     """Writes each glomerulus's outline and enclosing circle, and boxes on spikes of some spiked ones.
 
     `boxed_share` is the share of spiked glomeruli that carry boxes of 50 × 50 pixels.
     """
-    spiked, other, outlines, boxes = [], [], [], []
+    spiked: list[Region] = []
+    other: list[Region] = []
+    outlines: list[Region] = []
+    boxes: list[Region] = []
     for number, plan in enumerate(glomeruli, start=1):
         outline = plan.capsule_um / mpp
         (x, y), radius = cv2.minEnclosingCircle(outline.astype(np.float32))

@@ -36,6 +36,27 @@ def is_done(place: Path, settings: RunSettings) -> bool:
     return True
 
 
+def check_writable(folder: Path) -> None:
+    """Raises OutputError unless results can be made in a folder, which is created where it is missing."""
+    _make_beside(folder / "any").rmdir()
+
+
+def _make_beside(place: Path) -> Path:
+    """A new folder with a hidden name beside a place."""
+    # Not tempfile.mkdtemp: its folders are closed to everyone but their owner, and stay so when renamed.
+    path = place.parent / f".glomspike-{uuid.uuid4().hex}.partial"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+    except OSError as error:
+        raise OutputError(
+            place.parent,
+            f"cannot be written ({error.strerror})",
+            "choose an output folder that you may write to",
+        ) from error
+    return path
+
+
 class ResultFolder:
     """A context in which a slide's results are built under a hidden name beside their place.
 
@@ -46,21 +67,12 @@ class ResultFolder:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        # Not tempfile.mkdtemp: its folders are closed to everyone but their owner, and stay so when renamed.
-        self.path = place.parent / f".glomspike-{uuid.uuid4().hex}.partial"
+        self.path = Path()  # known once the context is entered
 
     def __enter__(self) -> Self:
         if not _is_free(self.place):
             _refuse_foreign(self.place)
-        try:
-            self.place.parent.mkdir(parents=True, exist_ok=True)
-            self.path.mkdir()
-        except OSError as error:
-            raise OutputError(
-                self.place.parent,
-                f"cannot be written ({error.strerror})",
-                "choose an output folder that you may write to",
-            ) from error
+        self.path = _make_beside(self.place)
         return self
 
     def __exit__(

@@ -38,8 +38,10 @@ def load_segmenter(path: Path | None, device: torch.device) -> Segmenter:
         network = segmentation_network(card.architecture, **card.arguments)  # type: ignore[arg-type]
         network.load_state_dict(load_state(card, tensors))
     except (TypeError, RuntimeError, KeyError) as error:
-        raise WeightsError(tensors, "does not fit its card", "use a segmenter that glomspike trained") from error
-    return Segmenter(network.to(device, memory_format=torch.channels_last).eval(), card, device)
+        raise WeightsError(
+            tensors, "does not fit its card", "use a segmenter that glomspike trained"
+        ) from error
+    return Segmenter(network.to(memory_format=torch.channels_last).to(device).eval(), card, device)
 
 
 def outline_glomeruli(

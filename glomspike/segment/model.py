@@ -16,6 +16,9 @@ def segmentation_network(
     architecture: Architecture, encoder: str, encoder_weights: str | None = None
 ) -> nn.Module:
     """A network from normalised images (n, 3, h, w) to log-odds (n, 1, h, w); h and w are multiples of 32."""
+    network: nn.Module
     if architecture == "Unet":
-        return smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
-    return smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+        network = smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
+    else:
+        network = smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+    return network

@@ -7,7 +7,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from glomspike.findings import Mask, Outline, Points, SlideFacts
+from glomspike.findings import Circle, Mask, Outline, Points, SlideFacts
 from glomspike.slide.frames import FieldFrame
 
 Probability = NDArray[np.float32]  # (height, width), 0 to 1
@@ -33,7 +33,7 @@ def glomerulus_polygon(probability: Probability, centre_px: tuple[float, float])
     surface = np.where(ndimage.binary_dilation(region, iterations=2), surface, 0.0)
     # Pixel centres lie at halves, and the padding has moved them by one.
     lines = contourpy.contour_generator(z=np.pad(surface, 1)).lines(IS_GLOMERULUS)
-    rings = [shapely.Polygon(line - 0.5) for line in lines if len(line) > 3]
+    rings = [shapely.Polygon(np.asarray(line) - 0.5) for line in lines if len(line) > 3]
     valid = [part for ring in rings for part in _parts(shapely.make_valid(ring))]
     if not valid:
         return None
@@ -62,14 +62,30 @@ def outline_on_slide(polygon_px: Points, frame: FieldFrame, slide: SlideFacts) -
     polygon = max(parts, key=_area)
     left, top, right, bottom = polygon.bounds
     near_x0, near_y0 = EDGE_PX * frame.scale_x0, EDGE_PX * frame.scale_y0
-    touches = left < near_x0 or top < near_y0 or right > slide.width0 - near_x0 or bottom > slide.height0 - near_y0
+    touches = (
+        left < near_x0 or top < near_y0 or right > slide.width0 - near_x0 or bottom > slide.height0 - near_y0
+    )
     polygon0 = np.asarray(polygon.exterior.coords, dtype=np.float64)[:-1]
     return Outline(polygon0, float(polygon.area) * slide.mpp.x * slide.mpp.y, touches)
 
 
+def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
+    """A circle as an outline, cut where the slide ends."""
+    turn = np.linspace(0, 2 * np.pi, 96, endpoint=False)
+    round_um = circle.radius_um * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    frame = FieldFrame.at(circle.x0, circle.y0, slide.mpp, 1.0)
+    outline = outline_on_slide(round_um, frame, slide)
+    assert outline is not None  # the centre of a detected circle lies on the slide
+    return outline
+
+
 def _parts(shape: shapely.Geometry) -> list[shapely.Polygon]:
     """The polygons that a shape is made of, lines and points left out."""
-    return [part for part in shapely.get_parts(shape).tolist() if isinstance(part, shapely.Polygon) and part.area > 0]
+    return [
+        part
+        for part in shapely.get_parts(shape).tolist()
+        if isinstance(part, shapely.Polygon) and part.area > 0
+    ]
 
 
 def _area(polygon: shapely.Polygon) -> float:
