@@ -28,6 +28,7 @@ from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord
 from glomspike.report.table import write_table
 from glomspike.segment.infer import outline_glomeruli
+from glomspike.segment.outline import outline_of_circle
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.tissue import find_tissue
@@ -159,7 +160,8 @@ class _Job:
             count = f"{self.unreadable_windows} detection windows could not be read in full"
             self.warnings.append(f"{count}: glomeruli may be missing")
         if self.field_mpp is None:
-            cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and above {UNSCORED_ABOVE_MPP} spikes cannot be seen"
+            seen = f"above {UNSCORED_ABOVE_MPP} spikes cannot be seen"
+            cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and {seen}"
             self.warnings.append(f"nothing was scored for spikes: {cause}")
         elif self.coarsest_mpp > WARN_ABOVE_MPP:
             cause = (

@@ -38,9 +38,8 @@ def judge_glomeruli(
     grids = [cut_tiles(field, outline) for field, outline in zip(fields, outlines, strict=True)]
     scores = score_grids(classifier.network, grids, classifier.card.normalisation)
     judged = []
-    for id_, circle, outline, field, grid, own in zip(
-        ids, circles, outlines, fields, grids, scores, strict=True
-    ):
+    parts = zip(ids, circles, outlines, fields, grids, scores, strict=True)
+    for id_, circle, outline, field, grid, own in parts:
         tiles = placed(grid, own, field.frame, field.mpp)
         glomerulus = Glomerulus(id_, circle, outline, judge(tiles, field.frame, threshold))
         judged.append(Judged(glomerulus, field, tiles))

@@ -44,8 +44,8 @@ BACKGROUND_TISSUE = 0.5
 class DetectorOptions:
     """What the detector sees in training. `composed_share` applies where there are crops without a scale."""
 
-    mpp: float = 2.0
-    crop_px: int = 256
+    mpp: float = 4.0
+    crop_px: int = 160
     samples_per_epoch: int = 2000
     composed_share: float = 0.35
     encoder: str = "resnet18"

@@ -243,7 +243,7 @@ class Painter:
         np.clip(dyes.silver, 0, 1.15, out=dyes.silver)
 
     def _paint_loops(self, dyes: Dyes, loops: tuple[Loop, ...]) -> None:
-        """Lumens first, then membranes and spikes in one drawing, so that neighbours don't erase each other."""
+        """Lumens first, then membranes and spikes in one drawing: neighbours don't erase each other."""
         shape = dyes.silver.shape
         lumen, smear, ink = (np.zeros(shape, dtype=np.uint8) for _ in range(3))
         for loop in loops:
