@@ -49,14 +49,19 @@ def load_models(
     Raises WeightsError where a set is missing, damaged, or not of the kind and architecture it is meant for.
     """
     return Models(
-        _model(*load_card("detector", detector), device),
-        _model(*load_card("segmenter", segmenter), device),
-        _model(*load_card("classifier", classifier), device),
+        load_model("detector", detector, device),
+        load_model("segmenter", segmenter, device),
+        load_model("classifier", classifier, device),
         device,
     )
 
 
-def _model(card: Card, tensors_path: Path, device: torch.device) -> Model:
+def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:
+    """The model of a kind from these weights, None being those that came with glomspike, on a device.
+
+    Raises WeightsError as `load_models` does.
+    """
+    card, tensors_path = load_card(kind, path)
     network = _network(card, tensors_path)
     try:
         network.load_state_dict(load_state(card, tensors_path))

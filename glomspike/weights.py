@@ -32,6 +32,12 @@ class Normalisation(_Strict):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Network input (n, 3, h, w), channels last in memory, of uint8 pictures (n, h, w, 3)."""
+        mean = torch.tensor(self.mean, device=pixels.device)
+        std = torch.tensor(self.std, device=pixels.device)
+        return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+
 
 class Calibration(_Strict):
     """How raw scores become probabilities: the method, its parameters, and the data they were fitted on."""

@@ -7,7 +7,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from glomspike.classify.model import as_input
 from glomspike.classify.tiles import TILE_PX, TileGrid
 from glomspike.findings import Scores, SpikeScore, TileScores, TopTile
 from glomspike.slide.frames import FieldFrame
@@ -31,8 +30,8 @@ def score_grids(network: nn.Module, grids: Sequence[TileGrid], normalisation: No
     with torch.inference_mode():
         for start in range(0, len(owners), BATCH):
             part = slice(start, start + BATCH)
-            tiles = _gather(grids, owners[part], within[part])
-            logits = network(as_input(tiles, normalisation, device))
+            tiles = torch.from_numpy(_gather(grids, owners[part], within[part])).to(device)
+            logits = network(normalisation.apply(tiles))
             probabilities[part] = torch.sigmoid(logits[:, 0].double()).cpu().numpy()
     return np.split(probabilities, np.cumsum(counts)[:-1]) if counts else []
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from glomspike.augment import Rng, compressed, lit, restained
 from glomspike.classify.bags import Bag, load_bags
-from glomspike.classify.model import ARCHITECTURE, NORMALISATION, normalised, tile_network
+from glomspike.classify.model import ARCHITECTURE, NORMALISATION, tile_network
 from glomspike.classify.scores import score_grids
 from glomspike.classify.tiles import TILE_PX, TileGrid
 from glomspike.errors import SamplesError
@@ -41,11 +41,11 @@ class MilOptions:
     and the chosen tiles are learnt from `passes` times, each time turned and coloured differently.
     """
 
-    k_pos: int = 4
-    k_neg: int = 20
-    bags_per_round: int = 80
+    k_pos: int = 6
+    k_neg: int = 30
+    bags_per_round: int = 160
     tiles_per_bag: int = 250
-    passes: int = 3
+    passes: int = 2
     validation_bags: int = 24
 
 
@@ -120,12 +120,11 @@ class MilTask:
         instance = self.chosen[index]
         jitter = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if instance.certain else np.zeros(2)
         tile = instance.bag.around(instance.x_px + jitter[0], instance.y_px + jitter[1])
-        pixels = varied(tile, rng)
-        return {"image": pixels.transpose(2, 0, 1), "spiked": np.array(instance.spiked, dtype=np.float32)}
+        return {"image": varied(tile, rng), "spiked": np.array(instance.spiked, dtype=np.float32)}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy (equations 1 and 2, with the sign and the mean that they lack)."""
-        logits = network(normalised(batch["image"], NORMALISATION))[:, 0]
+        logits = network(NORMALISATION.apply(batch["image"]))[:, 0]
         return nn.functional.binary_cross_entropy_with_logits(logits, batch["spiked"])
 
     def validate(self, network: nn.Module) -> dict[str, float]:

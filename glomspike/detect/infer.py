@@ -1,44 +1,25 @@
 """The glomeruli of a slide as circles."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from glomspike.detect.model import CircleNet
 from glomspike.detect.scan import BATCH, WINDOW_PX, scan_windows
 from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, Window, merged, windows_over
-from glomspike.errors import WeightsError
 from glomspike.findings import Circle
+from glomspike.models import Model
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.frames import FieldFrame
 from glomspike.slide.reader import Slide
 from glomspike.slide.tissue import Tissue
-from glomspike.weights import Card, load_card, load_state
 
 READERS = 4
 # Windows read ahead of the device: enough to keep it busy, few enough to stay small in memory.
 READ_AHEAD = 4 * BATCH
-
-
-@dataclass(frozen=True, eq=False)
-class Detector:
-    """A trained CircleNet, its card, and the device it is on."""
-
-    network: nn.Module
-    card: Card
-    device: torch.device
-
-    @property
-    def threshold(self) -> float:
-        """The score from which a circle counts as a glomerulus."""
-        return self.card.thresholds["score"]
 
 
 @dataclass(frozen=True)
@@ -49,30 +30,19 @@ class Detections:
     unreadable_windows: int
 
 
-def load_detector(path: Path | None, device: torch.device) -> Detector:
-    """The detector at `path`, or the one that came with glomspike, on a device. Raises WeightsError."""
-    card, tensors = load_card("detector", path)
-    try:
-        network = CircleNet(**card.arguments)  # type: ignore[arg-type]
-        network.load_state_dict(load_state(card, tensors))
-    except (TypeError, RuntimeError, KeyError) as error:
-        raise WeightsError(
-            tensors, "does not fit its card", "use a detector that glomspike trained"
-        ) from error
-    return Detector(network.to(memory_format=torch.channels_last).to(device).eval(), card, device)
-
-
-def detect(slide: Slide, tissue: Tissue, detector: Detector) -> Detections:
+def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[int, int], None]) -> Detections:
     """All glomeruli on a slide's tissue, one circle each, with scores from the detector's threshold on.
 
     Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
-    cannot be decoded is white to the detector, and the window is counted.
+    cannot be decoded is white to the detector, and the window is counted. `progress` is told how many
+    windows are done, and of how many.
     """
-    mpp = detector.card.mpp
+    mpp, threshold = detector.card.mpp, detector.card.thresholds["score"]
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
     windows = _on_tissue(slide, tissue, frame, mpp)
-    owned, unreadable = [np.zeros((0, 4))], 0
+    owned, unreadable, done = [np.zeros((0, 4))], 0, 0
+    progress(done, len(windows))
     with ThreadPoolExecutor(READERS) as pool:
         for some, fields in _batches(pool, slide, windows, frame, mpp):
             unreadable += sum(not field.readable.all() for field in fields)
@@ -80,8 +50,10 @@ def detect(slide: Slide, tissue: Tissue, detector: Detector) -> Detections:
             found = scan_windows(detector.network, detector.device, pixels, detector.card.normalisation)
             for window, circles in zip(some, found, strict=True):
                 circles[:, :2] += (window.x_px, window.y_px)
-                sure = circles[:, 3] >= detector.threshold
+                sure = circles[:, 3] >= threshold
                 owned.append(circles[sure & window.owns(circles, SLACK_UM / mpp)])
+            done += len(some)
+            progress(done, len(windows))
     return Detections(_circles(merged(np.concatenate(owned)), frame, mpp), unreadable)
 
 

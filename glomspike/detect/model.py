@@ -7,7 +7,6 @@ residual encoder with a feature pyramid to stride 4.
 from typing import NamedTuple
 
 import segmentation_models_pytorch as smp
-import torch
 from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from torch import Tensor, nn
 
@@ -56,12 +55,3 @@ def _head(channels: int, outputs: int, bias: float = 0.0) -> nn.Sequential:
     assert last.bias is not None
     nn.init.constant_(last.bias, bias)
     return nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU(inplace=True), last)
-
-
-def normalised(pixels: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]) -> Tensor:
-    """Network input (n, 3, h, w) of uint8 pictures (n, h, w, 3)."""
-    scaled = pixels.permute(0, 3, 1, 2).float() / 255
-    shape = (1, 3, 1, 1)
-    return (scaled - torch.tensor(mean, device=pixels.device).view(shape)) / torch.tensor(
-        std, device=pixels.device
-    ).view(shape)

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glomspike.detect.decode import decode
-from glomspike.detect.model import normalised
 from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, merged, windows_over
 from glomspike.findings import RGB
 from glomspike.weights import Normalisation
@@ -44,6 +43,6 @@ def scan_windows(
     """
     pixels = torch.from_numpy(np.stack(windows)).to(device)
     with torch.inference_mode():
-        decoded = decode(network(normalised(pixels, normalisation.mean, normalisation.std)))
+        decoded = decode(network(normalisation.apply(pixels)))
     circles = decoded.cpu().numpy().astype(np.float64)
     return [window[(window[:, 3] >= LEAST_SCORE) & (window[:, 2] > 0)] for window in circles]

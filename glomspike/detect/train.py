@@ -6,14 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glomspike.augment import Rng, appearance, glass, mapped, tissue_share, turned, warped
 from glomspike.detect.circles import Circles
 from glomspike.detect.compose import composed
-from glomspike.detect.model import CircleNet, normalised
+from glomspike.detect.model import CircleNet
 from glomspike.detect.scan import scan_picture
 from glomspike.detect.targets import circle_loss, targets_of
 from glomspike.errors import SamplesError
@@ -144,8 +143,7 @@ class DetectorTask:
         return pixels, moved, _is_small_piece(circles, size_px[0], size_px[1], self.options.mpp)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        images = normalised(batch["image"], NORMALISATION.mean, NORMALISATION.std)
-        return circle_loss(network(images), batch)
+        return circle_loss(network(NORMALISATION.apply(batch["image"])), batch)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         found = [self._found(network, picture) for picture in self.validation]

@@ -12,13 +12,17 @@ Architecture = Literal["Unet", "DeepLabV3Plus"]
 UNET_CHANNELS = (128, 96, 64, 32, 16)
 
 
-def segmentation_network(
-    architecture: Architecture, encoder: str, encoder_weights: str | None = None
-) -> nn.Module:
-    """A network from normalised images (n, 3, h, w) to log-odds (n, 1, h, w); h and w are multiples of 32."""
+def segmentation_network(architecture: str, encoder: str, encoder_weights: str | None = None) -> nn.Module:
+    """A network from normalised images (n, 3, h, w) to log-odds (n, 1, h, w); h and w are multiples of 32.
+
+    Raises ValueError for an architecture that is none of `Architecture`.
+    """
     network: nn.Module
-    if architecture == "Unet":
-        network = smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
-    else:
-        network = smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+    match architecture:
+        case "Unet":
+            network = smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
+        case "DeepLabV3Plus":
+            network = smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+        case _:
+            raise ValueError(architecture)
     return network

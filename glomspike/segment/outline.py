@@ -73,16 +73,6 @@ def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
     """A circle as an outline, cut where the slide ends."""
     turn = np.linspace(0, 2 * np.pi, 96, endpoint=False)
     round_um = circle.radius_um * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    frame = FieldFrame.at(circle.x0, circle.y0, slide.mpp, 1.0)
-    outline = outline_on_slide(round_um, frame, slide)
-    assert outline is not None  # the centre of a detected circle lies on the slide
-    return outline
-
-
-def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
-    """A circle as an outline, cut where the slide ends."""
-    turn = np.linspace(0, 2 * np.pi, 96, endpoint=False)
-    round_um = circle.radius_um * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     outline = outline_on_slide(round_um, FieldFrame.at(circle.x0, circle.y0, slide.mpp, 1.0), slide)
     assert outline is not None  # the centre of a detected circle lies on the slide
     return outline

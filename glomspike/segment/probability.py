@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from glomspike.weights import Normalisation
 
@@ -14,12 +14,5 @@ def glomerulus_probability(
     """Probabilities (n, h, w) for crops (n, h, w, 3), computed where the network is."""
     device = next(network.parameters()).device
     with torch.inference_mode():
-        logits = network(normalised(torch.from_numpy(crops).to(device), normalisation))
+        logits = network(normalisation.apply(torch.from_numpy(crops).to(device)))
     return np.asarray(torch.sigmoid(logits[:, 0].float()).cpu().numpy(), dtype=np.float32)
-
-
-def normalised(crops: Tensor, normalisation: Normalisation) -> Tensor:
-    """Network input (n, 3, h, w) of uint8 crops (n, h, w, 3)."""
-    mean = torch.tensor(normalisation.mean, device=crops.device)
-    std = torch.tensor(normalisation.std, device=crops.device)
-    return ((crops.float() / 255 - mean) / std).permute(0, 3, 1, 2)

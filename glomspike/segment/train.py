@@ -19,7 +19,7 @@ from glomspike.samples import Sample, read_samples
 from glomspike.segment.crop import SIDE_RADII
 from glomspike.segment.model import Architecture, segmentation_network
 from glomspike.segment.outline import glomerulus_polygon
-from glomspike.segment.probability import glomerulus_probability, normalised
+from glomspike.segment.probability import glomerulus_probability
 from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined, sheet
 from glomspike.training import Batch, Example, state_signature, table_signature, training_data
 from glomspike.truth import Picture, TrueGlomerulus, is_plain, load_pictures, resized
@@ -48,7 +48,7 @@ class SegmenterOptions:
 
     architecture: Architecture = "Unet"
     encoder: str = "resnet18"
-    input_px: int = 256
+    input_px: int = 192
     samples_per_epoch: int = 1200
 
 
@@ -142,7 +142,7 @@ class SegmenterTask:
         return np.asarray(crop * opacity + around * (1 - opacity), dtype=np.uint8)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        logits = network(normalised(batch["image"], NORMALISATION))[:, 0].float()
+        logits = network(NORMALISATION.apply(batch["image"]))[:, 0].float()
         return functional.binary_cross_entropy_with_logits(logits, batch["truth"]) + dice_loss(
             torch.sigmoid(logits), batch["truth"]
         )

@@ -1,0 +1,100 @@
+"""How well scores tell spiked glomeruli from others, with intervals that respect whose tissue they are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
+
+from glomspike.findings import Scores
+
+DRAWS = 1000
+SEED = 0
+BINS = 10
+STATISTICS = ("precision", "recall", "f1", "accuracy", "auc")
+
+Labels = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number and its 95 % interval, low and high."""
+
+    value: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ClassifierQuality:
+    """Quality of scores against labels at a threshold; spiked is the positive class."""
+
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+    accuracy: Estimate
+    auc: Estimate
+    ece: float
+    n_positive: int
+    n_negative: int
+    n_patients: int
+    threshold: float
+
+
+def classifier_quality(
+    scores: Scores, spiked: Labels, patients: NDArray[np.str_], threshold: float
+) -> ClassifierQuality:
+    """The quality of scores (n,) in [0, 1], given the truth (n,) and whose each glomerulus is (n,).
+
+    Intervals are percentiles of a bootstrap over patients: glomeruli of one patient resemble each other,
+    so patients are drawn, each with all of theirs. Both classes must be among the labels; draws that lack
+    one are drawn again.
+    """
+    drawn = np.array([
+        list(statistics(scores[rows], spiked[rows], threshold).values())
+        for rows in _draws_of_patients(spiked, patients)
+    ])  # fmt: skip
+    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
+    measured = statistics(scores, spiked, threshold)
+    estimates = {
+        name: Estimate(measured[name], (float(low[i]), float(high[i]))) for i, name in enumerate(STATISTICS)
+    }
+    return ClassifierQuality(
+        **estimates,
+        ece=calibration_error(scores, spiked),
+        n_positive=int(spiked.sum()),
+        n_negative=int((~spiked).sum()),
+        n_patients=len(np.unique(patients)),
+        threshold=threshold,
+    )
+
+
+def statistics(scores: Scores, spiked: Labels, threshold: float) -> dict[str, float]:
+    """The `STATISTICS` by name; precision and F1 are 0 where nothing reaches the threshold."""
+    called = scores >= threshold
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        spiked, called, average="binary", zero_division=0
+    )
+    accuracy, auc = (called == spiked).mean(), roc_auc_score(spiked, scores)
+    return {
+        name: float(value)
+        for name, value in zip(STATISTICS, (precision, recall, f1, accuracy, auc), strict=True)
+    }
+
+
+def calibration_error(scores: Scores, spiked: Labels) -> float:
+    """The expected calibration error over ten bins of equal width (Guo et al. 2017, eq. 3)."""
+    bins = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
+    excess = np.bincount(bins, scores - spiked, minlength=BINS)
+    return float(np.abs(excess).sum() / len(scores))
+
+
+def _draws_of_patients(spiked: Labels, patients: NDArray[np.str_]) -> list[NDArray[np.intp]]:
+    """The rows of each bootstrap draw of as many patients as there are, with replacement."""
+    rng = np.random.default_rng(SEED)
+    rows_of = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
+    draws: list[NDArray[np.intp]] = []
+    while len(draws) < DRAWS:
+        rows = np.concatenate([rows_of[i] for i in rng.integers(len(rows_of), size=len(rows_of))])
+        if 0 < spiked[rows].sum() < len(rows):
+            draws.append(rows)
+    return draws

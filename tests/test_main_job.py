@@ -1,0 +1,238 @@
+"""The main job from the command line to the files, with the weights that ship."""
+
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import numpy as np
+import pytest
+import shapely
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from glomspike.phantom.slides import write_phantoms
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "phantom.svs"
+DATA = ROOT.parent / "shared" / "data"
+TABLES = ("glomeruli.csv", "{}.xml", "{}.geojson")
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "glomspike", "--device", "cpu", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "glomeruli.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def one_line_failure(done: subprocess.CompletedProcess[str], status: int) -> str:
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("glomspike: computing on")]
+    return line
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("example")
+    done = run(EXAMPLE, out)
+    assert done.returncode == 0, done.stderr
+    return out / "phantom"
+
+
+@pytest.fixture(scope="session")
+def small_slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phantom slide with one glomerulus, spiked."""
+    folder = tmp_path_factory.mktemp("small slide ü")
+    list(write_phantoms(folder, 1, 1, 3, 0.0, 1))
+    return (folder / "phantom-0001.svs").rename(folder / "one ü.svs")
+
+
+@pytest.fixture(scope="session")
+def small(small_slide: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("small out")
+    assert run(small_slide, out).returncode == 0
+    return out / small_slide.stem
+
+
+def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(example: Path) -> None:
+    count = len(rows_of(example))
+    pictures = {
+        f"{kind}/{number:04d}.png"
+        for kind in ("patches", "images", "masks", "heatmaps")
+        for number in range(1, count + 1)
+    }
+    written = {p.relative_to(example).as_posix() for p in example.rglob("*") if p.is_file()}
+    tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "overview.png"}
+    assert written == pictures | tables | {"run.json"}
+    record = json.loads((example / "run.json").read_text())
+    hashes = {name: hashlib.sha256((example / name).read_bytes()).hexdigest() for name in written - {"run.json"}}
+    assert record["files"] == hashes
+    assert record["counts"]["glomeruli"] == count
+
+
+def true_circles() -> tuple[np.ndarray, np.ndarray]:
+    """Circles (n, 3) in level-0 pixels and whether each is spiked, read without glomspike's own reader."""
+    circles, spiked = [], []
+    for layer in ElementTree.parse(ROOT / "examples" / "truth.xml").iter("Annotation"):
+        if layer.get("Name") in ("Spiked glomeruli", "Other glomeruli"):
+            for region in layer.iter("Region"):
+                points = np.array([[float(v.get("X")), float(v.get("Y"))] for v in region.iter("Vertex")])
+                low, high = points.min(axis=0), points.max(axis=0)
+                circles.append([*(low + high) / 2, (high - low).mean() / 2])
+                spiked.append(layer.get("Name") == "Spiked glomeruli")
+    return np.array(circles), np.array(spiked)
+
+
+def test_the_examples_glomeruli_are_found_and_spiked_ones_score_higher(example: Path) -> None:
+    circles, spiked = true_circles()
+    rows = rows_of(example)
+    found = np.array([[float(r["x"]), float(r["y"])] for r in rows])
+    near = np.linalg.norm(circles[:, None, :2] - found[None], axis=2)
+    hit = near.min(axis=1) < 0.5 * circles[:, 2]
+    assert hit.mean() >= 0.8
+    probability = np.array([float(rows[i]["spike_probability"]) for i in near.argmin(axis=1)])
+    assert roc_auc_score(spiked[hit], probability[hit]) >= 0.9
+
+
+def test_the_xml_shows_the_circles_of_the_table_within_a_pixel(example: Path) -> None:
+    shown = {}
+    for layer in ElementTree.parse(example / "phantom.xml").iter("Annotation"):
+        if layer.get("Name") in ("Spiked glomeruli", "Other glomeruli"):
+            for region in layer.iter("Region"):
+                points = np.array([[float(v.get("X")), float(v.get("Y"))] for v in region.iter("Vertex")])
+                low, high = points.min(axis=0), points.max(axis=0)
+                shown[region.get("Text").split(":")[0]] = (*(low + high) / 2, (high[0] - low[0]) / 2)
+    for row in rows_of(example):
+        expected = (float(row["x"]), float(row["y"]), float(row["radius_um"]) / 0.25)
+        assert np.abs(np.array(shown[row["id"]]) - expected).max() < 1
+
+
+def test_outlines_and_geojson_agree_with_areas_and_are_valid(example: Path) -> None:
+    features = json.loads((example / "phantom.geojson").read_text())["features"]
+    outlines = [f for f in features if f["properties"]["classification"]["name"] == "Outlines"]
+    areas = [shapely.geometry.shape(f["geometry"]).area * 0.25**2 for f in outlines]
+    assert all(shapely.geometry.shape(f["geometry"]).is_valid for f in features)
+    assert areas == pytest.approx([float(row["area_um2"]) for row in rows_of(example)], rel=0.01)
+
+
+def test_pictures_of_one_glomerulus_show_one_field(example: Path) -> None:
+    for row in rows_of(example):
+        name = f"{int(row['id']):04d}.png"
+        patch, image, mask = (np.asarray(Image.open(example / k / name)) for k in ("patches", "images", "masks"))
+        inside = mask > 0
+        assert set(np.unique(mask)) == {0, 255}
+        assert (patch[~inside] == 0).all()
+        assert (patch[inside] == image[inside]).all()
+        assert inside.sum() * 0.25**2 == pytest.approx(float(row["area_um2"]), rel=0.02)
+
+
+def test_a_second_run_finds_it_done_and_touches_nothing(small_slide: Path, small: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in small.rglob("*")}
+    again = run(small_slide, small.parent)
+    assert again.returncode == 0
+    assert "done before" in again.stdout
+    assert {p: p.stat().st_mtime_ns for p in small.rglob("*")} == before
+
+
+def test_two_runs_write_the_same_bytes(small_slide: Path, small: Path, tmp_path: Path) -> None:
+    assert run(small_slide, tmp_path).returncode == 0
+    for name in TABLES:
+        own = name.format(small.name)
+        assert (tmp_path / small.name / own).read_bytes() == (small / own).read_bytes()
+
+
+def test_other_settings_are_refused_and_overwritten_when_asked(
+    small_slide: Path, small: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / small.name
+    shutil.copytree(small, place)
+    line = one_line_failure(run(small_slide, tmp_path, "--threshold", "0.25"), 1)
+    assert "threshold" in line
+    assert "--overwrite" in line
+    assert run(small_slide, tmp_path, "--threshold", "0.25", "--overwrite").returncode == 0
+    assert json.loads((place / "run.json").read_text())["options"]["threshold"] == 0.25
+    assert [p.name for p in tmp_path.iterdir()] == [small.name]
+
+
+def test_a_slide_without_tissue_is_a_success_with_empty_results(tmp_path: Path) -> None:
+    Image.new("RGB", (1500, 1200), (238, 238, 240)).save(tmp_path / "glass.png")
+    done = run(tmp_path / "glass.png", tmp_path / "out", "--mpp", "0.5")
+    assert done.returncode == 0
+    assert "no tissue" in done.stderr
+    assert rows_of(tmp_path / "out" / "glass") == []
+    layers = ElementTree.parse(tmp_path / "out" / "glass" / "glass.xml").findall("Annotation")
+    assert len(layers) == 4
+
+
+@pytest.mark.parametrize(("mpp", "scored", "said"), [(0.5, True, "unreliable"), (1.0, False, "nothing was scored")])
+def test_a_coarse_slide_is_scored_with_a_warning_or_not_at_all(
+    small_slide: Path, tmp_path: Path, mpp: float, scored: bool, said: str
+) -> None:
+    import openslide
+
+    with openslide.OpenSlide(small_slide) as slide:
+        picture = slide.read_region((0, 0), 0, slide.dimensions).convert("RGB").reduce(round(mpp / 0.25))
+    picture.save(tmp_path / "coarse.png")
+    done = run(tmp_path / "coarse.png", tmp_path / "out", "--mpp", mpp)
+    assert done.returncode == 0
+    assert said in done.stderr
+    rows = rows_of(tmp_path / "out" / "coarse")
+    assert len(rows) == 1
+    assert bool(rows[0]["spike_probability"]) == scored
+    assert (tmp_path / "out" / "coarse" / "heatmaps").exists() == scored
+    assert any(said in warning for warning in json.loads((tmp_path / "out/coarse/run.json").read_text())["warnings"])
+
+
+def test_what_is_no_slide_is_said_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "notes.svs").write_text("not a slide")
+    line = one_line_failure(run(tmp_path / "notes.svs", tmp_path / "out"), 1)
+    assert "notes.svs" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_without_scale_asks_for_it(tmp_path: Path) -> None:
+    Image.new("RGB", (300, 300), "white").save(tmp_path / "p.png")
+    assert "--mpp" in one_line_failure(run(tmp_path / "p.png", tmp_path / "out"), 1)
+
+
+def test_exchanged_weights_are_refused(small_slide: Path, tmp_path: Path) -> None:
+    for name in ("classifier.json", "classifier.safetensors"):
+        shutil.copy(ROOT / "weights" / name, tmp_path / name)
+    with (tmp_path / "classifier.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    done = run(small_slide, tmp_path / "out", "--classifier", tmp_path / "classifier.safetensors")
+    assert "SHA-256" in one_line_failure(done, 1)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+real = pytest.mark.skipif(not DATA.is_dir(), reason="the real slides are not beside the checkout")
+
+
+@real
+@pytest.mark.parametrize("name", ["cmu-1-small-region.svs", "hamamatsu-fluorescence.ndpi"])
+def test_real_slides_that_are_no_kidney_run_through(name: str, tmp_path: Path) -> None:
+    done = run(DATA / "slides" / name, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / Path(name).stem / "run.json").is_file()
+
+
+@real
+def test_a_real_slide_without_scale_is_refused_and_runs_with_one(tmp_path: Path) -> None:
+    slide = DATA / "slides" / "tcga-cr-7395-01a-01-ts1.svs"
+    assert "µm/px" in one_line_failure(run(slide, tmp_path), 1)
+    assert run(slide, tmp_path, "--mpp", "0.5").returncode == 0
+
+
+@real
+def test_a_broken_slide_is_told_in_one_line(tmp_path: Path) -> None:
+    assert "broken.svs" in one_line_failure(run(DATA / "slides" / "broken.svs", tmp_path), 1)
