@@ -51,7 +51,7 @@ def appearance(pixels: RGB, rng: Rng) -> RGB:
 
 
 def restained(pixels: RGB, rng: Rng) -> RGB:
-    """The tissue in other dyes: optical densities are unmixed into dyes, whose colours and strengths change."""
+    """The tissue in other dyes: optical densities are unmixed, and the dyes' colours and strengths change."""
     # One row per channel, so that every step runs along memory.
     density = _DENSITY[np.ascontiguousarray(pixels.reshape(-1, 3).T)]
     amounts = np.maximum(np.linalg.inv(_unmixing(rng)).T @ density, 0)

@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
+from typing import Protocol
 
 from pydantic import JsonValue
 
-from glomspike.errors import SamplesError
 from glomspike.findings import RGB
-from glomspike.samples import Sample, Split
 from glomspike.sheets import sheet
 
 WORST = 10
 
 Progress = Callable[[int, int], None]  # done, of how many
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +22,25 @@ class Evaluation:
     worst: RGB
 
 
-def in_split(samples: Sequence[Sample], split: Split) -> list[Sample]:
-    """The samples of a split. Raises SamplesError where it has none."""
-    chosen = [sample for sample in samples if sample.split == split]
-    if not chosen:
-        counts = {name: sum(sample.split == name for sample in samples) for name in ("train", "val", "test")}
-        cause = f"split {split} is empty ({', '.join(f'{n} in {name}' for name, n in counts.items())})"
-        raise SamplesError(_tables(samples), cause, "take another --split, or name more patients")
-    return chosen
+class Case(Protocol):
+    """One picture or glomerulus that a model was asked about."""
+
+    @property
+    def badness(self) -> float:
+        """How wrong the model was; comparable between cases of one evaluation."""
+        ...
+
+    @property
+    def caption(self) -> str:
+        """What to say of the case in a line."""
+        ...
+
+    def drawn(self) -> RGB:
+        """The case with what the model said and what is true."""
+        ...
 
 
-def require(items: Sequence[Item], samples: Sequence[Sample], what: str) -> Sequence[Item]:
-    """The items that samples were searched for, at least one. Raises SamplesError where there is none."""
-    if not items:
-        raise SamplesError(_tables(samples), f"no {what} in these samples", "see docs/training.md")
-    return items
+def worst_sheet(cases: Sequence[Case]) -> RGB:
+    """The ten worst of at least one case."""
+    worst = sorted(cases, key=lambda case: -case.badness)[:WORST]
+    return sheet([case.drawn() for case in worst], [case.caption for case in worst])

@@ -68,6 +68,20 @@ def read_samples(tables: Sequence[Path]) -> tuple[Sample, ...]:
     return tuple(_sample(table, line, row, splits[row.patient]) for table, line, row in rows)
 
 
+def in_split(samples: Sequence[Sample], split: Split) -> list[Sample]:
+    """The samples of a split. Raises SamplesError where it has none."""
+    chosen = [sample for sample in samples if sample.split == split]
+    if not chosen:
+        cause = f"split {split} is empty"
+        raise SamplesError(names_of_tables(samples), cause, "take another split, or add patients")
+    return chosen
+
+
+def names_of_tables(samples: Sequence[Sample]) -> str:
+    """The tables that samples stand in, for messages."""
+    return ", ".join(sorted({str(sample.table) for sample in samples}))
+
+
 def _read_rows(table: Path) -> list[tuple[int, _Row]]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import cv2
 import numpy as np
@@ -29,6 +29,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from glomspike.errors import OutputError
+from glomspike.files import replace_file
 from glomspike.findings import RGB
 from glomspike.samples import read_samples
 from glomspike.weights import CardDraft, TrainingData, save_weights
@@ -120,7 +121,7 @@ def train(task: Task, settings: Settings, fabric: Fabric, out: Path, console: Co
 def fabric_on(device: torch.device, gpus: int) -> Fabric:
     """Lightning Fabric on a device, in bfloat16 where that is fast; from a GPU on, over several GPUs."""
     if device.type == "cpu":
-        fast = torch.cpu._is_avx512_bf16_supported()
+        fast = torch.cpu.get_capabilities().get("avx512_bf16", False)
         fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed" if fast else "32-true")
     else:
         first = device.index or 0
@@ -155,7 +156,7 @@ class Run:
             raise OutputError(out, f"cannot be written ({error.strerror})", "give another --out") from error
         self._resume()
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -298,20 +299,6 @@ def learning_rate(settings: Settings, epochs_done: float) -> float:
     rising = min(1.0, 0.04 + 0.96 * done / 0.1)
     falling = 0.001 + 0.999 * (1 + np.cos(np.pi * max(0.0, (done - 0.1) / 0.9))) / 2
     return float(settings.learning_rate * rising * falling)
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Puts content in a file so that a reader sees the old or the new, never a part."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        cause = f"cannot be written ({error.strerror})"
-        raise OutputError(path, cause, "make room or give another --out") from error
 
 
 def table_signature(tables: Sequence[Path]) -> str:

@@ -31,7 +31,7 @@ LABELS: dict[str, Label] = {SPIKED.name: "spiked", OTHER.name: "normal"}
 
 @dataclass(frozen=True, eq=False)
 class TrueGlomerulus:
-    """One annotated glomerulus: its enclosing circle, its outline (n, 2) and its label where there are such."""
+    """One annotated glomerulus: its enclosing circle; its outline (n, 2) and its label where it has them."""
 
     x_px: float
     y_px: float

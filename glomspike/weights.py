@@ -5,7 +5,6 @@ that says what they are, what they were trained and measured on, and the SHA-256
 """
 
 import hashlib
-import os
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from glomspike.errors import WeightsError
+from glomspike.files import replace_file
 
 Kind = Literal["detector", "segmenter", "classifier"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -173,8 +173,8 @@ def save_weights(state: Mapping[str, torch.Tensor], draft: CardDraft, folder: Pa
     content = save({name: _stored(tensor) for name, tensor in state.items()})
     card = Card(**draft.model_dump(), sha256=hashlib.sha256(content).hexdigest())
     tensors_path = folder / f"{stem}.safetensors"
-    _write_whole(tensors_path, content)
-    _write_whole(folder / f"{stem}.json", (card.model_dump_json(indent=2) + "\n").encode())
+    replace_file(tensors_path, content)
+    replace_file(folder / f"{stem}.json", (card.model_dump_json(indent=2) + "\n").encode())
     return tensors_path
 
 
@@ -184,15 +184,6 @@ def _stored(tensor: torch.Tensor) -> torch.Tensor:
         return tensor
     half = tensor.half()
     return half if torch.equal(half.isfinite(), tensor.isfinite()) else tensor
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _card_beside(path: Path) -> Path:

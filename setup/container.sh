@@ -37,8 +37,8 @@ _find_paths() {
         case $command:$argument in
             *:--out=*) _make_folder "${argument#*=}" ;;
             *:--out) if [ $# -gt 0 ]; then _make_folder "$1" && shift; fi ;;
-            evaluate:--json=*) _make_folder "$(dirname -- "${argument#*=}")" ;;
-            evaluate:--json) if [ $# -gt 0 ]; then _make_folder "$(dirname -- "$1")" && shift; fi ;;
+            evaluate:--json=* | evaluate:--worst=*) _make_folder "$(dirname -- "${argument#*=}")" ;;
+            evaluate:--json | evaluate:--worst) if [ $# -gt 0 ]; then _make_folder "$(dirname -- "$1")" && shift; fi ;;
             weights:--json) ;;
             *:--*=*) _see "${argument#*=}" readonly ;;
             *:--*) if [[ $flags != *" $argument "* ]] && [ $# -gt 0 ]; then _see "$1" readonly && shift; fi ;;

@@ -74,7 +74,9 @@ def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(e
     tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "overview.png"}
     assert written == pictures | tables | {"run.json"}
     record = json.loads((example / "run.json").read_text())
-    hashes = {name: hashlib.sha256((example / name).read_bytes()).hexdigest() for name in written - {"run.json"}}
+    hashes = {
+        name: hashlib.sha256((example / name).read_bytes()).hexdigest() for name in written - {"run.json"}
+    }
     assert record["files"] == hashes
     assert record["counts"]["glomeruli"] == count
 
@@ -127,7 +129,9 @@ def test_outlines_and_geojson_agree_with_areas_and_are_valid(example: Path) -> N
 def test_pictures_of_one_glomerulus_show_one_field(example: Path) -> None:
     for row in rows_of(example):
         name = f"{int(row['id']):04d}.png"
-        patch, image, mask = (np.asarray(Image.open(example / k / name)) for k in ("patches", "images", "masks"))
+        patch, image, mask = (
+            np.asarray(Image.open(example / k / name)) for k in ("patches", "images", "masks")
+        )
         inside = mask > 0
         assert set(np.unique(mask)) == {0, 255}
         assert (patch[~inside] == 0).all()
@@ -173,7 +177,9 @@ def test_a_slide_without_tissue_is_a_success_with_empty_results(tmp_path: Path) 
     assert len(layers) == 4
 
 
-@pytest.mark.parametrize(("mpp", "scored", "said"), [(0.5, True, "unreliable"), (1.0, False, "nothing was scored")])
+@pytest.mark.parametrize(
+    ("mpp", "scored", "said"), [(0.5, True, "unreliable"), (1.0, False, "nothing was scored")]
+)
 def test_a_coarse_slide_is_scored_with_a_warning_or_not_at_all(
     small_slide: Path, tmp_path: Path, mpp: float, scored: bool, said: str
 ) -> None:
@@ -189,7 +195,9 @@ def test_a_coarse_slide_is_scored_with_a_warning_or_not_at_all(
     assert len(rows) == 1
     assert bool(rows[0]["spike_probability"]) == scored
     assert (tmp_path / "out" / "coarse" / "heatmaps").exists() == scored
-    assert any(said in warning for warning in json.loads((tmp_path / "out/coarse/run.json").read_text())["warnings"])
+    assert any(
+        said in warning for warning in json.loads((tmp_path / "out/coarse/run.json").read_text())["warnings"]
+    )
 
 
 def test_what_is_no_slide_is_said_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:

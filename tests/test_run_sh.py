@@ -185,6 +185,7 @@ def test_results_beside_the_slide_make_its_folder_writable(desk: Desk) -> None:
         (["phantom", "--out", "made"], ["made"]),
         (["train", "detector", "samples/samples.csv", "--out=made", "--epochs", "3"], ["made"]),
         (["evaluate", "detector", "samples", "--json", "figures/e.json"], ["figures"]),
+        (["evaluate", "detector", "samples", "--json=a/e.json", "--worst", "b/w.png"], ["a", "b"]),
         (["samples", "samples/s.svs", "samples/s.xml", "--out", "made"], ["made"]),
         (["crops", "samples", "made"], ["made"]),
         (["run", "samples", "made"], ["made"]),

@@ -16,6 +16,10 @@ from glomspike.slide.reader import Slide, open_slide
 from glomspike.truth import TrueGlomerulus, Truth, slide_truth
 
 
+# The segmenter's outlines are not exact: what lies just outside the capsule must be learnt as no spikes too.
+SLACK_UM = 10.0
+
+
 @dataclass(frozen=True, eq=False)
 class Bag:
     """One labelled glomerulus: its tiles are the instances.
@@ -60,7 +64,7 @@ def _bags_of(sample: Sample, mpp: float) -> list[Bag]:
 
 
 def _bag(sample: Sample, slide: Slide, truth: Truth, glomerulus: TrueGlomerulus, mpp: float) -> Bag:
-    outline0 = _outline0(glomerulus)
+    outline0 = _grown(_outline0(glomerulus), SLACK_UM / slide.facts.mpp.mean)
     low0, high0 = outline0.min(axis=0), outline0.max(axis=0)
     scale0 = np.array([mpp / slide.facts.mpp.x, mpp / slide.facts.mpp.y])
     corner0 = low0 - TILE_PX / 2 * scale0
@@ -77,6 +81,10 @@ def _bag(sample: Sample, slide: Slide, truth: Truth, glomerulus: TrueGlomerulus,
         sample.patient,
         f"{sample.image.name} at {glomerulus.x_px:.0f}, {glomerulus.y_px:.0f}",
     )
+
+
+def _grown(outline0: Points, by0: float) -> Points:
+    return np.asarray(shapely.Polygon(outline0).buffer(by0).exterior.coords, dtype=np.float64)[:-1]
 
 
 def _outline0(glomerulus: TrueGlomerulus) -> Points:

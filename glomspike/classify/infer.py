@@ -34,7 +34,7 @@ def judge_glomeruli(
     classifier: Model,
     threshold: float,
 ) -> list[Judged]:
-    """The judgement of each glomerulus, from its field at the classifier's µm/px; tiles of all run together."""
+    """The judgement of each glomerulus, from its field at the classifier's µm/px; all tiles run together."""
     grids = [cut_tiles(field, outline) for field, outline in zip(fields, outlines, strict=True)]
     scores = score_grids(classifier.network, grids, classifier.card.normalisation)
     judged = []

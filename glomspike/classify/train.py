@@ -12,16 +12,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from glomspike.augment import Rng, compressed, lit, restained
 from glomspike.classify.bags import Bag, load_bags
+from glomspike.classify.evaluate import labels, probabilities, score
 from glomspike.classify.model import ARCHITECTURE, NORMALISATION, tile_network
 from glomspike.classify.scores import score_grids
 from glomspike.classify.tiles import TILE_PX, TileGrid
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Scores
+from glomspike.metrics.roc import best_threshold, statistics
 from glomspike.samples import read_samples
 from glomspike.sheets import sheet
 from glomspike.training import Batch, Example, table_signature, training_data
@@ -30,6 +31,7 @@ from glomspike.weights import CardDraft, Metric
 MPP = 0.25
 BOX_JITTER_PX = 10  # how far the tile cut around a box may be moved
 EXAMPLES = 24
+THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,11 @@ class MilOptions:
     """
 
     k_pos: int = 6
-    k_neg: int = 30
+    k_neg: int = 60
     bags_per_round: int = 160
-    tiles_per_bag: int = 250
-    passes: int = 2
-    validation_bags: int = 24
+    tiles_per_bag: int = 400
+    passes: int = 1
+    validation_bags: int = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,23 +130,14 @@ class MilTask:
         return nn.functional.binary_cross_entropy_with_logits(logits, batch["spiked"])
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        grids = [bag.grid for bag in self.validation]
-        highest = [s.max(initial=0.0) for s in score_grids(network, grids, NORMALISATION)]
-        spiked = np.array([bag.spiked for bag in self.validation])
-        agree = float(((np.array(highest) >= 0.5) == spiked).mean())
-        return {"auc": float(roc_auc_score(spiked, highest)), "accuracy": agree}
+        scored = score(network, self.validation, NORMALISATION)
+        measured = statistics(probabilities(scored), labels(scored), THRESHOLD)
+        return measured | {"best_threshold": best_threshold(probabilities(scored), labels(scored))}
 
     def examples(self, network: nn.Module) -> RGB:
-        """Each validation glomerulus's highest tile, with its score and the glomerulus's label."""
-        bags = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]
-        tiles, captions = [], []
-        scores = score_grids(network, [bag.grid for bag in bags], NORMALISATION)
-        for bag, own in zip(bags, scores, strict=True):
-            if len(own):
-                tile = bag.grid.cut(np.array([own.argmax()]))[0]
-                tiles.append(cv2.resize(tile, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST))
-                captions.append(f"{'spiked' if bag.spiked else 'normal'} {own.max():.2f}")
-        return sheet(tiles, captions)
+        """Validation glomeruli with their highest tiles, their scores and labels."""
+        scored = score(network, _spread(self.validation, EXAMPLES), NORMALISATION)
+        return sheet([one.drawn() for one in scored], [one.caption for one in scored])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         count = len(self.validation)
@@ -158,11 +151,12 @@ class MilTask:
             input_px=TILE_PX,
             normalisation=NORMALISATION,
             classes=("spiked",),
-            thresholds={"spiked": 0.5},
+            thresholds={"spiked": THRESHOLD, "best_f1_on_validation": measured["best_threshold"]},
             training_data=training_data(self.tables),
             metrics=tuple(
                 Metric(name=name, value=value, data="validation patients", n=count)
                 for name, value in measured.items()
+                if name != "best_threshold"
             ),
             intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
             licence="Apache-2.0",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-
 from glomspike.cli.progress import shown_progress
 from glomspike.errors import SlideError, UsageError
 

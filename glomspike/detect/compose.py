@@ -66,7 +66,7 @@ def _set_in(pixels: RGB, crop: Picture, centre_px: np.ndarray, radius_px: float,
 
 
 def _coloured_like(patch: RGB, tissue: RGB, share: float) -> np.ndarray:
-    """The patch with its mean colour brought by `share` to that of the tissue, so that colour gives nothing away."""
+    """The patch with its mean colour brought by `share` to the tissue's: colour must give nothing away."""
     bright = tissue.min(axis=2) > 215
     if bright.mean() > 0.9:
         return patch.astype(np.float32)

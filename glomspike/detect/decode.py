@@ -17,7 +17,7 @@ def decode(maps: Maps) -> Tensor:
     """
     probability = torch.sigmoid(maps.centre.float())
     peaks = probability * (functional.max_pool2d(probability, 3, stride=1, padding=1) == probability)
-    pictures, _, height, width = peaks.shape
+    height, width = peaks.shape[2:]
     scores, places = peaks.flatten(1).topk(min(MOST_CIRCLES, height * width))
     rows, columns = places // width, places % width
 

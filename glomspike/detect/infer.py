@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glomspike.detect.scan import BATCH, WINDOW_PX, scan_windows
 from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, Window, merged, windows_over
-from glomspike.findings import Circle
+from glomspike.findings import Circle, SlideFacts
 from glomspike.models import Model
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.frames import FieldFrame
@@ -47,14 +47,14 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
         for some, fields in _batches(pool, slide, windows, frame, mpp):
             unreadable += sum(not field.readable.all() for field in fields)
             pixels = [field.pixels for field in fields]
-            found = scan_windows(detector.network, detector.device, pixels, detector.card.normalisation)
+            found = scan_windows(detector.network, pixels, detector.card.normalisation)
             for window, circles in zip(some, found, strict=True):
                 circles[:, :2] += (window.x_px, window.y_px)
-                sure = circles[:, 3] >= threshold
-                owned.append(circles[sure & window.owns(circles, SLACK_UM / mpp)])
+                owned.append(circles[window.owns(circles, SLACK_UM / mpp) & (circles[:, 3] >= threshold)])
             done += len(some)
             progress(done, len(windows))
-    return Detections(_circles(merged(np.concatenate(owned)), frame, mpp), unreadable)
+    found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, mpp)
+    return Detections(_circles(found_px, frame, mpp), unreadable)
 
 
 def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, mpp: float) -> list[Window]:
@@ -86,6 +86,20 @@ def _batches(
         ahead = first + READ_AHEAD
         waiting.extend(pool.submit(read, window) for window in windows[ahead : ahead + len(some)])
         yield some, fields
+
+
+def _on_slide(
+    found_px: NDArray[np.float64], frame: FieldFrame, facts: SlideFacts, mpp: float
+) -> NDArray[np.float64]:
+    """Scored circles (n, 4) with their centres on the slide; those more than a slip beyond it are dropped.
+
+    The centre of a glomerulus that the slide cuts in half is at its very edge.
+    """
+    slide_px = np.array([facts.bounds_width0 / frame.scale_x0, facts.bounds_height0 / frame.scale_y0])
+    moved_px = found_px.copy()
+    moved_px[:, :2] = np.clip(found_px[:, :2], 0, slide_px)
+    slip_px = np.abs(moved_px - found_px).max(axis=1, initial=0)
+    return np.asarray(moved_px[slip_px <= SLACK_UM / mpp])
 
 
 def _circles(found_px: NDArray[np.float64], frame: FieldFrame, mpp: float) -> tuple[Circle, ...]:

@@ -17,7 +17,7 @@ LEAST_SCORE = 0.02
 
 
 def scan_picture(
-    network: nn.Module, device: torch.device, pixels: RGB, mpp: float, normalisation: Normalisation
+    network: nn.Module, pixels: RGB, mpp: float, normalisation: Normalisation
 ) -> NDArray[np.float64]:
     """Scored circles (n, 4) of a picture at the detector's µm/px, in its pixels, best first."""
     height_px, width_px = pixels.shape[:2]
@@ -28,20 +28,20 @@ def scan_picture(
     for first in range(0, len(windows), BATCH):
         some = windows[first : first + BATCH]
         cut = [padded[w.y_px : w.y_px + WINDOW_PX, w.x_px : w.x_px + WINDOW_PX] for w in some]
-        for window, circles in zip(some, scan_windows(network, device, cut, normalisation), strict=True):
+        for window, circles in zip(some, scan_windows(network, cut, normalisation), strict=True):
             circles[:, :2] += (window.x_px, window.y_px)
             owned.append(circles[window.owns(circles, SLACK_UM / mpp)])
     return merged(np.concatenate(owned))
 
 
 def scan_windows(
-    network: nn.Module, device: torch.device, windows: list[RGB], normalisation: Normalisation
+    network: nn.Module, windows: list[RGB], normalisation: Normalisation
 ) -> list[NDArray[np.float64]]:
     """Scored circles (n, 4) of each of some windows of one size, in the window's pixels.
 
-    Only those of some likelihood: the rest are the centre map's noise.
+    Computed where the network is. Only those of some likelihood: the rest are the centre map's noise.
     """
-    pixels = torch.from_numpy(np.stack(windows)).to(device)
+    pixels = torch.from_numpy(np.stack(windows)).to(next(network.parameters()).device)
     with torch.inference_mode():
         decoded = decode(network(normalisation.apply(pixels)))
     circles = decoded.cpu().numpy().astype(np.float64)

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from glomspike.augment import Rng, appearance, glass, mapped, tissue_share, turned, warped
 from glomspike.detect.circles import Circles
 from glomspike.detect.compose import composed
+from glomspike.detect.evaluate import Scanned, measured, measured_by_table, scaled_pictures, scan
 from glomspike.detect.model import CircleNet
-from glomspike.detect.scan import scan_picture
 from glomspike.detect.targets import circle_loss, targets_of
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
-from glomspike.metrics.circle_ap import best_threshold, circle_ap
+from glomspike.metrics.circle_ap import best_threshold
 from glomspike.samples import Sample, read_samples
-from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled, sheet
+from glomspike.sheets import sheet
 from glomspike.training import Batch, Example, state_signature, table_signature, training_data
 from glomspike.truth import Picture, load_pictures
 from glomspike.weights import CardDraft, Metric, Normalisation
@@ -74,8 +74,7 @@ class DetectorTask:
         self.fields = _by_table([p for p in training if p.mpp is not None])
         counted = np.minimum([len(patients) for patients in self.fields], MOST_PATIENTS)
         self.shares = counted / max(counted.sum(), 1)
-        watched = load_pictures([s for s in samples if s.split == "val"], options.mpp)
-        self.validation = [p for p in watched if p.mpp is not None]
+        self.validation = scaled_pictures([s for s in samples if s.split == "val"], options.mpp)
         for split, pictures in (("train", self.fields), ("val", self.validation)):
             if not pictures:
                 raise SamplesError(
@@ -146,39 +145,25 @@ class DetectorTask:
         return circle_loss(network(NORMALISATION.apply(batch["image"])), batch)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        found = [self._found(network, picture) for picture in self.validation]
-        truth = [picture.circles_px for picture in self.validation]
-        measured = circle_ap(found, truth)
-        tables = [picture.sample.table for picture in self.validation]
-        each = [
-            circle_ap(
-                [f for f, t in zip(found, tables, strict=True) if t == table],
-                [c for c, t in zip(truth, tables, strict=True) if t == table],
-            ).ap50
-            for table in sorted(set(tables))
-        ]
+        scanned = self._scanned(network, self.validation)
+        all_, each = measured(scanned), measured_by_table(scanned)
+        found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
         return {
-            "ap50_of_tables": float(np.mean(each)),
-            "ap": measured.ap,
-            "ap50": measured.ap50,
-            "ap75": measured.ap75,
-            "recall50": measured.recall50,
+            "ap50_of_tables": float(np.mean([table.ap50 for table in each.values()])),
+            "ap": all_.ap,
+            "ap50": all_.ap50,
+            "ap75": all_.ap75,
+            "recall50": all_.recall50,
             "threshold": float(np.clip(best_threshold(found, truth), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)),
         }
 
-    def _found(self, network: nn.Module, picture: Picture) -> NDArray[np.float64]:
-        device = next(network.parameters()).device
-        return scan_picture(network, device, picture.pixels, self.options.mpp, NORMALISATION)
+    def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[Scanned]:
+        return [scan(network, picture, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
     def examples(self, network: nn.Module) -> RGB:
-        step = max(1, len(self.validation) // EXAMPLES)
-        chosen = self.validation[::step][:EXAMPLES]
-        drawn = []
-        for picture in chosen:
-            found = self._found(network, picture)
-            true = circled(picture.pixels, picture.circles_px, TRUTH_COLOUR)
-            drawn.append(circled(true, found[found[:, 3] >= LOWEST_THRESHOLD], FOUND_COLOUR))
-        return sheet(drawn, [picture.sample.image.name for picture in chosen])
+        chosen = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]
+        scanned = self._scanned(network, chosen)
+        return sheet([one.drawn() for one in scanned], [one.caption for one in scanned])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         truth = sum(len(picture.truth.glomeruli) for picture in self.validation)

@@ -31,14 +31,11 @@ def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) ->
     any true circle there is nothing to be precise about, and all numbers are 0.
     """
     n_truth = sum(len(circles) for circles in truth)
-    scores = np.concatenate([circles[:, 3] for circles in found] or [np.zeros(0)])
-    order = np.argsort(-scores, kind="stable")
     precisions, recalls = [], []
     for threshold in THRESHOLDS:
-        pairs = zip(found, truth, strict=True)
-        hits = np.concatenate([_hits(f, t, threshold) for f, t in pairs] or [np.zeros(0, bool)])[order]
-        precisions.append(_average_precision(hits, n_truth))
-        recalls.append(hits.sum() / n_truth if n_truth else 0.0)
+        _, met = _ranked(found, truth, threshold)
+        precisions.append(_average_precision(met, n_truth))
+        recalls.append(met.sum() / n_truth if n_truth else 0.0)
     return CircleAp(
         ap=float(np.mean(precisions)),
         ap50=precisions[THRESHOLDS.index(0.5)],
@@ -49,41 +46,50 @@ def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) ->
     )
 
 
-def best_threshold(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> float:
-    """The score that, asked of circles, gives the best F1 at IoU .50; 0.5 where nothing true is found."""
-    scores = np.concatenate([circles[:, 3] for circles in found] or [np.zeros(0)])
-    hits = np.concatenate(
-        [_hits(f, t, 0.5) for f, t in zip(found, truth, strict=True)] or [np.zeros(0, bool)]
-    )
-    if not hits.any():
-        return 0.5
-    order = np.argsort(-scores, kind="stable")
-    right = np.cumsum(hits[order])
-    f1 = 2 * right / (np.arange(1, len(right) + 1) + sum(len(circles) for circles in truth))
-    best = int(f1.argmax())
-    following = scores[order][best + 1] if best + 1 < len(order) else 0.0
-    return float((scores[order][best] + following) / 2)
+def hits(found: NDArray[np.float64], truth: Circles, threshold: float) -> NDArray[np.bool_]:
+    """Which found circles (n, 4) of one image meet a true circle (m, 3) that no better one has taken.
 
-
-def _hits(found: NDArray[np.float64], truth: Circles, threshold: float) -> NDArray[np.bool_]:
-    """Which found circles of one image meet a true circle that no better one has taken."""
-    hits = np.zeros(len(found), dtype=bool)
+    They meet where their IoU is at least `threshold`.
+    """
+    met = np.zeros(len(found), dtype=bool)
     if not len(truth) or not len(found):
-        return hits
+        return met
     overlaps = circle_iou(found[:, :3], truth)
     for index in np.argsort(-found[:, 3], kind="stable"):
         best = int(overlaps[index].argmax())
         if overlaps[index, best] >= threshold:
-            hits[index] = True
+            met[index] = True
             overlaps[:, best] = -1
-    return hits
+    return met
 
 
-def _average_precision(hits: NDArray[np.bool_], n_truth: int) -> float:
-    if not n_truth or not len(hits):
+def best_threshold(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> float:
+    """The score that, asked of circles, gives the best F1 at IoU .50; 0.5 where nothing true is found."""
+    scores, met = _ranked(found, truth, 0.5)
+    if not met.any():
+        return 0.5
+    f1 = 2 * np.cumsum(met) / (np.arange(1, len(met) + 1) + sum(len(circles) for circles in truth))
+    best = int(f1.argmax())
+    following = scores[best + 1] if best + 1 < len(scores) else 0.0
+    return float((scores[best] + following) / 2)
+
+
+def _ranked(
+    found: Sequence[NDArray[np.float64]], truth: Sequence[Circles], threshold: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The scores of all images' circles, best first, and which of them meet a true one."""
+    scores = np.concatenate([np.zeros(0), *(circles[:, 3] for circles in found)])
+    met = [hits(own, true, threshold) for own, true in zip(found, truth, strict=True)]
+    order = np.argsort(-scores, kind="stable")
+    return scores[order], np.concatenate([np.zeros(0, dtype=np.bool_), *met])[order]
+
+
+def _average_precision(met: NDArray[np.bool_], n_truth: int) -> float:
+    """The mean over the recall points of the best precision from there on; 0 beyond the last."""
+    if not n_truth or not len(met):
         return 0.0
-    found = np.cumsum(hits)
-    precision = found / np.arange(1, len(hits) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(found / n_truth, RECALL_POINTS, side="left")
-    return float(np.where(places < len(hits), envelope[np.minimum(places, len(hits) - 1)], 0).mean())
+    right = np.cumsum(met)
+    precision = right / np.arange(1, len(met) + 1)
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    places = np.searchsorted(right / n_truth, RECALL_POINTS, side="left")
+    return float(envelope[places].mean())

@@ -41,6 +41,14 @@ def glomerulus_polygon(probability: Probability, centre_px: tuple[float, float])
     return np.asarray(simple.exterior.coords, dtype=np.float64)[:-1]
 
 
+def filled(polygon_px: Points, side_px: int) -> Mask:
+    """The mask of a polygon (n, 2) in a square of `side_px`."""
+    # OpenCV takes pixel centres to be whole numbers, and three fractional bits are enough.
+    points = np.round((polygon_px - 0.5) * 8).astype(np.int32)
+    mask = np.zeros((side_px, side_px), np.uint8)
+    return np.asarray(cv2.fillPoly(mask, [points], 1, shift=3), dtype=np.bool_)
+
+
 def central_region(mask: Mask, centre_px: tuple[float, float]) -> Mask | None:
     """The connected region that holds the centre, else the largest, with its holes filled."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)

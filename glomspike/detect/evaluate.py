@@ -1,0 +1,116 @@
+"""How good a detector is: its circles against the true ones of annotated pictures."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from glomspike.detect.scan import scan_picture
+from glomspike.errors import SamplesError
+from glomspike.evaluation import Evaluation, Progress, worst_sheet
+from glomspike.findings import RGB
+from glomspike.metrics.circle_ap import CircleAp, circle_ap, hits
+from glomspike.models import Model
+from glomspike.samples import Sample, names_of_tables
+from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled
+from glomspike.truth import Picture, load_pictures
+from glomspike.weights import Normalisation
+
+IOU = 0.5  # from which a circle counts as found
+
+
+@dataclass(frozen=True, eq=False)
+class Scanned:
+    """A picture with the scored circles (n, 4) found on it, in its pixels, and the score that they need."""
+
+    picture: Picture
+    found_px: NDArray[np.float64]
+    threshold: float
+
+    @property
+    def shown_px(self) -> NDArray[np.float64]:
+        """The circles that reach the threshold."""
+        return self.found_px[self.found_px[:, 3] >= self.threshold]
+
+    @property
+    def right(self) -> int:
+        """How many true circles are found."""
+        return int(hits(self.shown_px, self.picture.circles_px, IOU).sum())
+
+    @property
+    def missed(self) -> int:
+        return len(self.picture.circles_px) - self.right
+
+    @property
+    def false(self) -> int:
+        """How many circles are shown where there is no glomerulus."""
+        return len(self.shown_px) - self.right
+
+    @property
+    def badness(self) -> float:
+        return self.missed + self.false
+
+    @property
+    def caption(self) -> str:
+        return f"{self.missed} missed, {self.false} false: {self.picture.sample.image.name}"
+
+    def drawn(self) -> RGB:
+        true = circled(self.picture.pixels, self.picture.circles_px, TRUTH_COLOUR)
+        return circled(true, self.shown_px, FOUND_COLOUR)
+
+
+def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Progress) -> Evaluation:
+    """Circle AP over all annotated pictures of known µm/px, and what is right at the detector's threshold.
+
+    Raises SamplesError where there is no such picture.
+    """
+    card = detector.card
+    pictures = scaled_pictures(samples, card.mpp)
+    if not pictures:
+        cause = "no annotated picture of known µm/px among these samples"
+        raise SamplesError(names_of_tables(samples), cause, "give rows with mpp and with mask or xml")
+    scanned: list[Scanned] = []
+    for picture in pictures:
+        progress(len(scanned), len(pictures))
+        scanned.append(scan(detector.network, picture, card.normalisation, card.thresholds["score"]))
+    progress(len(pictures), len(pictures))
+    n_truth = sum(len(one.picture.circles_px) for one in scanned)
+    return Evaluation(
+        {
+            **asdict(measured(scanned)),
+            "threshold": card.thresholds["score"],
+            "recall_at_threshold": sum(one.right for one in scanned) / max(n_truth, 1),
+            "false_per_image": sum(one.false for one in scanned) / len(scanned),
+            "tables": {str(table): asdict(ap) for table, ap in measured_by_table(scanned).items()},
+        },
+        worst_sheet(scanned),
+    )
+
+
+def scaled_pictures(samples: Sequence[Sample], mpp: float) -> list[Picture]:
+    """The annotated pictures whose scale is known, at `mpp` µm/px."""
+    annotated = [sample for sample in samples if sample.mask is not None or sample.xml is not None]
+    return [picture for picture in load_pictures(annotated, mpp) if picture.mpp is not None]
+
+
+def scan(network: nn.Module, picture: Picture, normalisation: Normalisation, threshold: float) -> Scanned:
+    """A picture at the detector's µm/px with the circles found on it."""
+    assert picture.mpp is not None
+    found_px = scan_picture(network, picture.pixels, picture.mpp, normalisation)
+    return Scanned(picture, found_px, threshold)
+
+
+def measured(scanned: Sequence[Scanned]) -> CircleAp:
+    """Average precision over all pictures together."""
+    return circle_ap([one.found_px for one in scanned], [one.picture.circles_px for one in scanned])
+
+
+def measured_by_table(scanned: Sequence[Scanned]) -> dict[Path, CircleAp]:
+    """Average precision over the pictures of each table."""
+    tables: dict[Path, list[Scanned]] = {}
+    for one in scanned:
+        tables.setdefault(one.picture.sample.table, []).append(one)
+    return {table: measured(tables[table]) for table in sorted(tables)}

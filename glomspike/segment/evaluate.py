@@ -1,0 +1,86 @@
+"""How good a segmenter is: its outlines against the true ones, in the crops that the true circles give."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from pydantic import JsonValue
+from torch import nn
+
+from glomspike.errors import SamplesError
+from glomspike.evaluation import Evaluation, Progress, worst_sheet
+from glomspike.findings import RGB, Mask, Points
+from glomspike.metrics.overlap import Overlap, OverlapSummary, overlap, summarised
+from glomspike.models import Model
+from glomspike.samples import Sample, names_of_tables
+from glomspike.segment.outline import filled, glomerulus_polygon
+from glomspike.segment.patches import Patch, exact_crop, load_patches
+from glomspike.segment.probability import glomerulus_probability
+from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined
+from glomspike.weights import Normalisation
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A glomerulus's crop, its true mask, the outline found on it, and how well both agree."""
+
+    sample: Sample
+    pixels: RGB
+    truth: Mask
+    found_px: Points | None
+    overlap: Overlap
+
+    @property
+    def badness(self) -> float:
+        return 1 - self.overlap.dice
+
+    @property
+    def caption(self) -> str:
+        return f"Dice {self.overlap.dice:.3f}: {self.sample.image.name}"
+
+    def drawn(self) -> RGB:
+        contours, _ = cv2.findContours(self.truth.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        pixels = self.pixels
+        for contour in contours:
+            pixels = lined(pixels, contour[:, 0].astype(np.float64), TRUTH_COLOUR)
+        return pixels if self.found_px is None else lined(pixels, self.found_px, FOUND_COLOUR)
+
+
+def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> Evaluation:
+    """Dice and IoU over all outlined glomeruli. Raises SamplesError where there is none."""
+    card = segmenter.card
+    patches = load_patches(samples, card.input_px)
+    if not patches:
+        cause = "no outlined glomerulus among these samples"
+        raise SamplesError(names_of_tables(samples), cause, "give rows with masks, or outlines in xml")
+    compared: list[Compared] = []
+    for patch in patches:
+        progress(len(compared), len(patches))
+        compared.append(compare(segmenter.network, patch, card.input_px, card.normalisation))
+    progress(len(patches), len(patches))
+    tables: dict[str, JsonValue] = {str(t): asdict(own) for t, own in measured_by_table(compared).items()}
+    return Evaluation({**asdict(measured(compared)), "tables": tables}, worst_sheet(compared))
+
+
+def compare(network: nn.Module, patch: Patch, side_px: int, normalisation: Normalisation) -> Compared:
+    """What the network makes of a glomerulus, beside what is true."""
+    pixels, truth = exact_crop(patch, side_px)
+    probability = glomerulus_probability(network, pixels[None], normalisation)[0]
+    found_px = glomerulus_polygon(probability, (side_px / 2, side_px / 2))
+    found = np.zeros_like(truth) if found_px is None else filled(found_px, side_px)
+    return Compared(patch.sample, pixels, truth, found_px, overlap(found, truth))
+
+
+def measured(compared: Sequence[Compared]) -> OverlapSummary:
+    """The overlap of all glomeruli together."""
+    return summarised([one.overlap for one in compared])
+
+
+def measured_by_table(compared: Sequence[Compared]) -> dict[Path, OverlapSummary]:
+    """The overlap of the glomeruli of each table."""
+    tables: dict[Path, list[Compared]] = {}
+    for one in compared:
+        tables.setdefault(one.sample.table, []).append(one)
+    return {table: measured(tables[table]) for table in sorted(tables)}
