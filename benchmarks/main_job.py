@@ -102,7 +102,7 @@ def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
     cases: list[Case] = []
     false, seconds = 0, []
     for path, sample in slides:
-        folder = run_slide(path, out, models, Options(overwrite=True), lambda *told: None).folder
+        folder = run_slide(path, out, models, Options(overwrite=True), lambda *_: None).folder
         record = json.loads((folder / "run.json").read_text())
         seconds.append(sum(record["seconds"].values()))
         truth = read_truth(sample, record["slide"]["width"], record["slide"]["height"]).glomeruli

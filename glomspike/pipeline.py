@@ -4,6 +4,7 @@ One pass in one direction. What stages hand on is in `findings.py`; pictures of 
 while it is worked on, so memory does not grow with the slide.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -71,7 +72,7 @@ def run_slide(path: Path, out: Path, models: Models, options: Options, progress:
         if not options.overwrite and is_done(place, settings):
             return Done(place, None)
         with ResultFolder(place) as results:
-            job = _Job(slide, models, float(str(settings.options["threshold"])), results.path, progress)
+            job = _Job(slide, models, options, _threshold(models, options), results.path, progress)
             result = job.run()
             _write_annotations(slide, results.path, path.stem, result, job)
             (results.replace if options.overwrite else results.publish)(_record(job, settings, result))
@@ -80,12 +81,15 @@ def run_slide(path: Path, out: Path, models: Models, options: Options, progress:
 
 def _settings(slide: Slide, models: Models, options: Options) -> RunSettings:
     """What decides the results; a run is skipped where these are the same."""
-    own = models.classifier.card.thresholds["spiked"]
-    threshold = own if options.threshold is None else options.threshold
-    chosen: dict[str, JsonValue] = {"mpp": options.mpp, "threshold": threshold}
+    chosen: dict[str, JsonValue] = {"mpp": options.mpp, "threshold": _threshold(models, options)}
     return RunSettings(
         version=__version__, fingerprint=slide.fingerprint(), options=chosen, weights=models.hashes
     )
+
+
+def _threshold(models: Models, options: Options) -> float:
+    own = models.classifier.card.thresholds["spiked"]
+    return own if options.threshold is None else options.threshold
 
 
 @dataclass(eq=False)
@@ -94,6 +98,7 @@ class _Job:
 
     slide: Slide
     models: Models
+    options: Options
     threshold: float
     folder: Path
     progress: Progress
@@ -152,6 +157,9 @@ class _Job:
         self.progress("detect", done, windows)
 
     def _warn(self, any_tissue: bool, any_circle: bool) -> None:
+        own, given = self.slide.facts.mpp.mean, self.options.mpp
+        if given is not None and not math.isclose(own, given, rel_tol=0.02):
+            self.warnings.append(f"--mpp {given:g} was not used: the slide says {own:.4g} µm/px of itself")
         if not any_tissue:
             self.warnings.append("no tissue was found on the slide")
         elif not any_circle:

@@ -21,6 +21,7 @@ from glomspike.findings import RGB, Mpp, Points, SlideFacts
 from glomspike.samples import Label, Sample
 from glomspike.slide.field import read_field
 from glomspike.slide.frames import from_viewer
+from glomspike.slide.raster import traced, vertices
 from glomspike.slide.reader import open_slide
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
@@ -164,12 +165,15 @@ def _from_mask(sample: Sample, slide: SlideFacts) -> list[TrueGlomerulus]:
             sample.mask, f"mask is {size}, its image is {width_px} x {height_px}", "make them the same size"
         )
     marked = mask if mask.ndim == 2 else mask[..., :3].max(axis=2)
-    contours, _ = cv2.findContours((marked > 0).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    return [
-        outlined(contour[:, 0].astype(np.float64) + 0.5)
-        for contour in contours
-        if len(contour) > 2 and cv2.contourArea(contour) >= LEAST_REGION_PX
-    ]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((marked > 0).astype(np.uint8))
+    found = []
+    for label in range(1, count):
+        left, top, width, height, area = stats[label]
+        region = labels[top : top + height, left : left + width] == label
+        polygon = traced(region.astype(np.float32)) if area >= LEAST_REGION_PX else None
+        if polygon is not None:
+            found.append(outlined(vertices(polygon) + np.array([left, top])))
+    return found
 
 
 def outlined(polygon_px: Points) -> TrueGlomerulus:

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +84,7 @@ def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(e
 def true_circles() -> tuple[np.ndarray, np.ndarray]:
     """Circles (n, 3) in level-0 pixels and whether each is spiked, read without glomspike's own reader."""
     circles, spiked = [], []
-    for layer in ElementTree.parse(ROOT / "examples" / "truth.xml").iter("Annotation"):
+    for layer in ET.parse(ROOT / "examples" / "truth.xml").iter("Annotation"):
         if layer.get("Name") in ("Spiked glomeruli", "Other glomeruli"):
             for region in layer.iter("Region"):
                 points = np.array([[float(v.get("X")), float(v.get("Y"))] for v in region.iter("Vertex")])
@@ -107,7 +107,7 @@ def test_the_examples_glomeruli_are_found_and_spiked_ones_score_higher(example: 
 
 def test_the_xml_shows_the_circles_of_the_table_within_a_pixel(example: Path) -> None:
     shown = {}
-    for layer in ElementTree.parse(example / "phantom.xml").iter("Annotation"):
+    for layer in ET.parse(example / "phantom.xml").iter("Annotation"):
         if layer.get("Name") in ("Spiked glomeruli", "Other glomeruli"):
             for region in layer.iter("Region"):
                 points = np.array([[float(v.get("X")), float(v.get("Y"))] for v in region.iter("Vertex")])
@@ -173,7 +173,7 @@ def test_a_slide_without_tissue_is_a_success_with_empty_results(tmp_path: Path) 
     assert done.returncode == 0
     assert "no tissue" in done.stderr
     assert rows_of(tmp_path / "out" / "glass") == []
-    layers = ElementTree.parse(tmp_path / "out" / "glass" / "glass.xml").findall("Annotation")
+    layers = ET.parse(tmp_path / "out" / "glass" / "glass.xml").findall("Annotation")
     assert len(layers) == 4
 
 

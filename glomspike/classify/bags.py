@@ -15,7 +15,6 @@ from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.truth import TrueGlomerulus, Truth, slide_truth
 
-
 # The segmenter's outlines are not exact: what lies just outside the capsule must be learnt as no spikes too.
 SLACK_UM = 10.0
 

@@ -159,7 +159,7 @@ class MilTask:
                 if name != "best_threshold"
             ),
             intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
-            licence="Apache-2.0",
+            licence="Apache-2.0 as far as the licences of the training data allow",
         )
 
 

@@ -185,7 +185,7 @@ class DetectorTask:
                 if name != "threshold"
             ),
             intended_use="research: finding glomeruli in bright-field slides of kidney tissue",
-            licence="Apache-2.0",
+            licence="Apache-2.0 as far as the licences of the training data allow",
         )
 
 

@@ -15,10 +15,11 @@ from glomspike.findings import RGB, Mask, Points
 from glomspike.metrics.overlap import Overlap, OverlapSummary, overlap, summarised
 from glomspike.models import Model
 from glomspike.samples import Sample, names_of_tables
-from glomspike.segment.outline import filled, glomerulus_polygon
+from glomspike.segment.outline import glomerulus_polygon
 from glomspike.segment.patches import Patch, exact_crop, load_patches
 from glomspike.segment.probability import glomerulus_probability
 from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined
+from glomspike.slide.raster import filled
 from glomspike.weights import Normalisation
 
 

@@ -1,6 +1,5 @@
 """From the probability of each pixel to the outline of the one glomerulus that is meant."""
 
-import contourpy
 import cv2
 import numpy as np
 import shapely
@@ -9,6 +8,7 @@ from scipy import ndimage
 
 from glomspike.findings import Circle, Mask, Outline, Points, SlideFacts
 from glomspike.slide.frames import FieldFrame
+from glomspike.slide.raster import largest, traced, vertices
 
 Probability = NDArray[np.float32]  # (height, width), 0 to 1
 
@@ -31,22 +31,9 @@ def glomerulus_polygon(probability: Probability, centre_px: tuple[float, float])
     # Outside the region the probability counts as none, inside its filled holes as certain.
     surface = np.where(region, np.maximum(probability, 0.5 + 1e-3), np.minimum(probability, 0.5 - 1e-3))
     surface = np.where(ndimage.binary_dilation(region, iterations=2), surface, 0.0)
-    # Pixel centres lie at halves, and the padding has moved them by one.
-    lines = contourpy.contour_generator(z=np.pad(surface, 1)).lines(IS_GLOMERULUS)
-    rings = [shapely.Polygon(np.asarray(line) - 0.5) for line in lines if len(line) > 3]
-    valid = [part for ring in rings for part in _parts(shapely.make_valid(ring))]
-    if not valid:
-        return None
-    simple = max(_parts(max(valid, key=_area).simplify(TOLERANCE_PX)), key=_area)
-    return np.asarray(simple.exterior.coords, dtype=np.float64)[:-1]
-
-
-def filled(polygon_px: Points, side_px: int) -> Mask:
-    """The mask of a polygon (n, 2) in a square of `side_px`."""
-    # OpenCV takes pixel centres to be whole numbers, and three fractional bits are enough.
-    points = np.round((polygon_px - 0.5) * 8).astype(np.int32)
-    mask = np.zeros((side_px, side_px), np.uint8)
-    return np.asarray(cv2.fillPoly(mask, [points], 1, shift=3), dtype=np.bool_)
+    polygon = traced(surface)
+    simple = None if polygon is None else largest(polygon.simplify(TOLERANCE_PX))
+    return None if simple is None else vertices(simple)
 
 
 def central_region(mask: Mask, centre_px: tuple[float, float]) -> Mask | None:
@@ -64,17 +51,15 @@ def central_region(mask: Mask, centre_px: tuple[float, float]) -> Mask | None:
 def outline_on_slide(polygon_px: Points, frame: FieldFrame, slide: SlideFacts) -> Outline | None:
     """The outline of a polygon in a crop's pixels, cut where the slide ends; None where nothing is left."""
     drawn = shapely.Polygon(frame.to_level0(polygon_px))
-    parts = _parts(shapely.intersection(drawn, shapely.box(0, 0, slide.width0, slide.height0)))
-    if not parts:
+    polygon = largest(shapely.intersection(drawn, shapely.box(0, 0, slide.width0, slide.height0)))
+    if polygon is None:
         return None
-    polygon = max(parts, key=_area)
     left, top, right, bottom = polygon.bounds
     near_x0, near_y0 = EDGE_PX * frame.scale_x0, EDGE_PX * frame.scale_y0
     touches = (
         left < near_x0 or top < near_y0 or right > slide.width0 - near_x0 or bottom > slide.height0 - near_y0
     )
-    polygon0 = np.asarray(polygon.exterior.coords, dtype=np.float64)[:-1]
-    return Outline(polygon0, float(polygon.area) * slide.mpp.x * slide.mpp.y, touches)
+    return Outline(vertices(polygon), float(polygon.area) * slide.mpp.x * slide.mpp.y, touches)
 
 
 def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
@@ -84,16 +69,3 @@ def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
     outline = outline_on_slide(round_um, FieldFrame.at(circle.x0, circle.y0, slide.mpp, 1.0), slide)
     assert outline is not None  # the centre of a detected circle lies on the slide
     return outline
-
-
-def _parts(shape: shapely.Geometry) -> list[shapely.Polygon]:
-    """The polygons that a shape is made of, lines and points left out."""
-    return [
-        part
-        for part in shapely.get_parts(shape).tolist()
-        if isinstance(part, shapely.Polygon) and part.area > 0
-    ]
-
-
-def _area(polygon: shapely.Polygon) -> float:
-    return float(polygon.area)

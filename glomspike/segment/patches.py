@@ -11,7 +11,7 @@ from glomspike.augment import Rng, glass, mapped, turned, warped
 from glomspike.findings import RGB, Mask, Points
 from glomspike.samples import Sample
 from glomspike.segment.crop import SIDE_RADII
-from glomspike.segment.outline import filled
+from glomspike.slide.raster import filled
 from glomspike.truth import Picture, TrueGlomerulus, is_plain, load_picture, resized
 
 # How far the detector's circles are off, in radii: their centres, and their radii either way.

@@ -150,7 +150,7 @@ class SegmenterTask:
                 for name, value in measured.items()
             ),
             intended_use="research: outlining glomeruli in bright-field slides of kidney tissue",
-            licence="Apache-2.0",
+            licence="Apache-2.0 as far as the licences of the training data allow",
         )
 
 
