@@ -154,9 +154,8 @@ def _tell(cases: list[Case], false: int, seconds: list[float], threshold: float)
     print(f"AUC of the spike probability: {_auc(scored):.4f} [{low:.4f}, {high:.4f}]")
     called = [case for case in scored if case.probability is not None and case.probability >= threshold]
     hits, true = sum(case.spiked for case in called), sum(case.spiked for case in cases)
-    print(
-        f"at {threshold:g}: precision {hits / max(1, len(called)):.3f}, recall {hits / true:.3f} of {true} spiked"
-    )
+    precision, recall = hits / max(1, len(called)), hits / true
+    print(f"at {threshold:g}: precision {precision:.3f}, recall {recall:.3f} of {true} spiked")
 
 
 def _auc(cases: list[Case]) -> float:

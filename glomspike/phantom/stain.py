@@ -15,6 +15,8 @@ from glomspike.findings import RGB
 Dye = NDArray[np.float32]  # (height, width), how much of a dye is there; 1 is a well-stained structure
 Colour = tuple[float, float, float]
 
+HALO_UM = 0.6  # width of the halo that a scanner's sharpening leaves
+
 
 @dataclass(frozen=True)
 class Stain:
@@ -56,15 +58,18 @@ class Stain:
         """The picture (height, width, 3) of three dyes on a slide; `noise` has unit variance."""
         picture = np.empty((*silver.shape, 3), dtype=np.float32)
         for channel in range(3):
-            density = silver * np.float32(self.silver[channel])
-            density += cytoplasm * np.float32(self.cytoplasm[channel])
-            density += nuclei * np.float32(self.nuclei[channel])
+            density = (
+                self.silver[channel] * silver
+                + self.cytoplasm[channel] * cytoplasm
+                + self.nuclei[channel] * nuclei
+            )
             picture[..., channel] = self.background[channel] * np.exp(-density)
-        picture = cv2.GaussianBlur(picture, (0, 0), self.psf_um / mpp)
+        soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), self.psf_um / mpp), dtype=np.float32)
         if self.sharpen:
-            picture += self.sharpen * (picture - cv2.GaussianBlur(picture, (0, 0), 1.2 / mpp * 0.5))
-        picture += self.noise * noise[..., None]
-        return np.clip(picture, 0, 255).astype(np.uint8)
+            halo = np.asarray(cv2.GaussianBlur(soft, (0, 0), HALO_UM / mpp), dtype=np.float32)
+            soft += self.sharpen * (soft - halo)
+        soft += self.noise * noise[..., None]
+        return np.clip(soft, 0, 255).astype(np.uint8)
 
 
 def _colour(values: NDArray[np.float64]) -> Colour:
