@@ -28,7 +28,7 @@ def polygon_of(surface: np.ndarray) -> shapely.Polygon:
 
 
 def test_the_region_in_the_middle_is_outlined_though_another_is_larger() -> None:
-    polygon = polygon_of(probability((48, 48, 12), (16, 48, 20)))
+    polygon = polygon_of(probability((48, 48, 12), (14, 48, 18)))
     assert polygon.centroid.coords[0] == pytest.approx(MIDDLE, abs=0.2)
     assert polygon.area == pytest.approx(np.pi * 144, rel=0.03)
 

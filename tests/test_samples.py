@@ -64,13 +64,13 @@ def test_stated_splits_are_kept_and_the_rest_is_split(tmp_path: Path) -> None:
 def test_a_patient_on_two_sides_is_refused_across_tables_too(tmp_path: Path) -> None:
     first = table(tmp_path / "one", "a.png,p,train")
     second = table(tmp_path / "two", "a.png,q,train", "a.png,p,test")
-    with pytest.raises(SamplesError, match=r"two.samples.csv line 3: patient p is in train and in test"):
+    with pytest.raises(SamplesError, match=r"two.samples\.csv line 3: patient p is in train and in test"):
         read_samples([first, second])
 
 
 def test_an_empty_split_is_said_to_be_empty(tmp_path: Path) -> None:
     samples = read_samples([table(tmp_path, "a.png,p,train")])
-    with pytest.raises(SamplesError, match=r"samples.csv: split test is empty"):
+    with pytest.raises(SamplesError, match=r"samples\.csv: split test is empty"):
         in_split(samples, "test")
 
 
@@ -104,5 +104,5 @@ def test_tables_that_cannot_be_used_say_why(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="no samples in it"):
         read_samples([table(tmp_path)])
     (tmp_path / "latin.csv").write_bytes("image,patient\na.png,Müller\n".encode("latin-1"))
-    with pytest.raises(SamplesError, match="give a samples.csv in UTF-8"):
+    with pytest.raises(SamplesError, match=r"give a samples\.csv in UTF-8"):
         read_samples([tmp_path / "latin.csv"])

@@ -85,13 +85,13 @@ def test_boxes_off_by_the_gaussian_radius_keep_an_overlap_of_seven_tenths(radius
 def test_the_loss_falls_as_the_answer_nears_the_truth() -> None:
     targets = targets_of(np.array([[64, 64, 20]], dtype=float), CERTAIN, SIDE_PX, SIDE_PX)
     batch, right = batch_of(targets), perfect_answer(targets)
-    losses = [float(circle_loss(right, batch))]
-    for wrong in (
+    answers = (
+        right,
         right._replace(radius=right.radius + 1),
         right._replace(offset=right.offset + 1),
         right._replace(centre=-right.centre),
-    ):
-        losses.append(float(circle_loss(wrong, batch)))
+    )
+    losses = [float(circle_loss(answer, batch)) for answer in answers]
     assert losses[0] < 0.01
     assert losses[1] == pytest.approx(losses[0] + 0.1, abs=1e-4)
     assert losses[2] == pytest.approx(losses[0] + 2, abs=1e-4)

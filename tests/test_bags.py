@@ -1,0 +1,99 @@
+"""Bags for the classifier: labelled glomeruli as tiles, with the boxes drawn on their spikes."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from discs import disc_picture
+from pyramids import write_aperio
+
+from glomspike.annotate.imagescope import write_layers
+from glomspike.annotate.layers import Layer, Region, RegionType
+from glomspike.annotate.marks import OTHER, SPIKE_TILES, SPIKED
+from glomspike.classify.bags import Bag, load_bags
+from glomspike.classify.tiles import TILE_PX
+from glomspike.errors import SamplesError
+from glomspike.findings import Mpp
+from glomspike.samples import Sample
+
+DISCS = [(200.0, 150.0, 90.0), (500.0, 250.0, 110.0)]
+
+
+def ellipse(x: float, y: float, radius: float) -> Region:
+    return Region(RegionType.ELLIPSE, np.array([[x - radius, y - radius], [x + radius, y + radius]]))
+
+
+def box(x: float, y: float) -> Region:
+    corners = np.array([x, y]) + np.array([[-25, -25], [25, -25], [25, 25], [-25, 25]])
+    return Region(RegionType.RECTANGLE, corners)
+
+
+def bags_of(folder: Path, mpp: float, label: object = None, scale: float = 0.25) -> list[Bag]:
+    layers = [
+        Layer(SPIKED.name, SPIKED.colour, (ellipse(*DISCS[0]),)),
+        Layer(OTHER.name, OTHER.colour, (ellipse(*DISCS[1]),)),
+        Layer(SPIKE_TILES.name, SPIKE_TILES.colour, (box(170, 120), box(230, 180), box(650, 50))),
+    ]
+    write_layers(folder / "s.xml", layers, Mpp(scale, scale))
+    write_aperio(folder / "s.svs", disc_picture(700, 400, DISCS), mpp=scale)
+    row = Sample(folder / "samples.csv", folder / "s.svs", None, None, folder / "s.xml", label, "p", "train")  # type: ignore[arg-type]
+    return load_bags([row], mpp)
+
+
+def test_each_labelled_glomerulus_is_a_bag_with_its_own_boxes(tmp_path: Path) -> None:
+    spiked, normal = sorted(bags_of(tmp_path, 0.25), key=lambda bag: not bag.spiked)
+    assert (spiked.spiked, normal.spiked) == (True, False)
+    assert (len(spiked.boxes_px), len(normal.boxes_px)) == (2, 0)
+    assert spiked.patient == "p"
+    assert spiked.source == "s.svs at 200, 150"
+    # The field begins half a tile beyond the circle.
+    corner0 = np.array([200 - 90, 150 - 90]) - TILE_PX / 2
+    assert spiked.boxes_px == pytest.approx(np.array([[170, 120], [230, 180]]) - corner0, abs=0.5)
+
+
+def test_tiles_are_blank_outside_the_glomerulus_and_show_it_inside(tmp_path: Path) -> None:
+    for bag in bags_of(tmp_path, 0.25):
+        tiles = bag.grid.cut()
+        assert len(tiles) > 20
+        shown = tiles.any(axis=3)
+        assert shown.mean(axis=(1, 2)).min() >= 0.5
+        assert tiles[shown].mean() == pytest.approx(60, abs=8)
+
+
+def test_bags_are_at_the_scale_that_is_asked_for(tmp_path: Path) -> None:
+    fine, coarse = (bags_of(tmp_path, mpp)[0] for mpp in (0.25, 0.5))
+    height, width = fine.grid.pixels.shape[:2]
+    assert coarse.grid.pixels.shape[:2] == pytest.approx(
+        ((height - TILE_PX) / 2 + TILE_PX, (width - TILE_PX) / 2 + TILE_PX), abs=1
+    )
+
+
+def test_undetermined_glomeruli_are_left_out(tmp_path: Path) -> None:
+    assert bags_of(tmp_path, 0.25, label="undetermined") == []
+
+
+def test_a_picture_with_a_mask_and_a_label_is_a_bag(tmp_path: Path) -> None:
+    picture = disc_picture(300, 300, [(150.0, 150.0, 100.0)])
+    cv2.imwrite(str(tmp_path / "a.png"), picture)
+    cv2.imwrite(str(tmp_path / "m.png"), (picture[..., 0] < 120).astype(np.uint8))
+    row = Sample(
+        tmp_path / "samples.csv", tmp_path / "a.png", 0.25, tmp_path / "m.png", None, "normal", "p", "test"
+    )
+    (bag,) = load_bags([row], 0.25)
+    assert not bag.spiked
+    assert bag.boxes_px.shape == (0, 2)
+
+
+def test_a_tile_around_a_point_stays_in_the_field(tmp_path: Path) -> None:
+    bag = bags_of(tmp_path, 0.25)[0]
+    height, width = bag.grid.pixels.shape[:2]
+    for x, y in ((-100, -100), (width + 100, height + 100), (width / 2, height / 2)):
+        assert bag.around(x, y).shape == (TILE_PX, TILE_PX, 3)
+    middle = bag.grid.pixels[height // 2 - 25 : height // 2 + 25, width // 2 - 25 : width // 2 + 25]
+    assert (bag.around(height // 2, width // 2) == middle).all()
+
+
+def test_a_picture_too_coarse_for_spikes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match=r"1\.00 µm/px is too coarse for spikes"):
+        bags_of(tmp_path, 0.25, scale=1.0)
