@@ -65,14 +65,14 @@ class DarkPixels(nn.Module):
 
 
 class DarkTiles(nn.Module):
-    """In the place of the classifier: the darker a tile, the likelier it shows spikes."""
+    """In the place of the classifier: a tile shows spikes where even its brightest pixel is dark."""
 
     def __init__(self):
         super().__init__()
         self.steepness = nn.Parameter(torch.tensor(20.0))
 
     def forward(self, tiles):
-        return self.steepness * (0.5 - tiles.mean(dim=(1, 2, 3)))[:, None]
+        return self.steepness * (0.5 - tiles.amax(dim=(1, 2, 3)))[:, None]
 
 
 def model(kind, network, mpp, input_px, thresholds):

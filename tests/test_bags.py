@@ -11,7 +11,7 @@ from pyramids import write_aperio
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import OTHER, SPIKE_TILES, SPIKED
-from glomspike.classify.bags import Bag, load_bags
+from glomspike.classify.bags import SLACK_UM, Bag, load_bags
 from glomspike.classify.tiles import TILE_PX
 from glomspike.errors import SamplesError
 from glomspike.findings import Mpp
@@ -47,8 +47,8 @@ def test_each_labelled_glomerulus_is_a_bag_with_its_own_boxes(tmp_path: Path) ->
     assert (len(spiked.boxes_px), len(normal.boxes_px)) == (2, 0)
     assert spiked.patient == "p"
     assert spiked.source == "s.svs at 200, 150"
-    # The field begins half a tile beyond the circle.
-    corner0 = np.array([200 - 90, 150 - 90]) - TILE_PX / 2
+    # The field begins half a tile beyond the circle and what is taken around it.
+    corner0 = np.array([200 - 90, 150 - 90]) - SLACK_UM / 0.25 - TILE_PX / 2
     assert spiked.boxes_px == pytest.approx(np.array([[170, 120], [230, 180]]) - corner0, abs=0.5)
 
 
@@ -56,9 +56,12 @@ def test_tiles_are_blank_outside_the_glomerulus_and_show_it_inside(tmp_path: Pat
     for bag in bags_of(tmp_path, 0.25):
         tiles = bag.grid.cut()
         assert len(tiles) > 20
-        shown = tiles.any(axis=3)
-        assert shown.mean(axis=(1, 2)).min() >= 0.5
-        assert tiles[shown].mean() == pytest.approx(60, abs=8)
+        assert tiles.any(axis=3).mean(axis=(1, 2)).min() >= 0.5
+        shown = bag.grid.pixels.any(axis=2)
+        radius_px = (shown.sum() / np.pi) ** 0.5
+        assert radius_px == pytest.approx((90 if bag.spiked else 110) + SLACK_UM / 0.25, abs=1.5)
+        height, width = shown.shape
+        assert bag.grid.pixels[height // 2, width // 2].mean() == pytest.approx(60, abs=13)
 
 
 def test_bags_are_at_the_scale_that_is_asked_for(tmp_path: Path) -> None:

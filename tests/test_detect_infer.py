@@ -5,24 +5,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from discs import DarkDiscs, disc_picture, model
 from pyramids import break_tiles, scanned_slide, write_aperio
+from torch import nn
 
-from glomspike.detect import infer, scan
 from glomspike.detect.infer import detect
+from glomspike.detect.model import STRIDE, Maps
 from glomspike.findings import Mpp
 from glomspike.slide.reader import Slide, open_slide
+from glomspike.slide.source import Bounds
 from glomspike.slide.tissue import Tissue, find_tissue
 
 RADIUS_UM = 80.0
 DETECTOR_MPP = 4.0
 WINDOW_PX = 256  # of the tests: small, so that a small slide has several
-
-
-@pytest.fixture(autouse=True)
-def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "WINDOW_PX", WINDOW_PX)
-    monkeypatch.setattr(infer, "WINDOW_PX", WINDOW_PX)
 
 
 def detector(threshold: float = 0.5) -> object:
@@ -42,8 +39,8 @@ def found_on(slide: Slide) -> np.ndarray:
 
 def discs_um(width_um: float, height_um: float) -> np.ndarray:
     """Centres of discs all over, at borders of windows and of the slide too."""
-    rows = np.arange(60, height_um, 190)
-    return np.array([(x, y) for y in rows for x in np.arange(70, width_um, 185)])
+    rows = np.arange(60, height_um - 60, 190)
+    return np.array([(x, y) for y in rows for x in np.arange(70, width_um - 60, 185)])
 
 
 @pytest.mark.parametrize("mpp", [2.0, 4.0])
@@ -63,12 +60,10 @@ def test_every_glomerulus_is_found_once_across_windows(tmp_path: Path, mpp: floa
 
 def test_circles_are_in_pixels_of_the_whole_slide_not_of_its_bounds(tmp_path: Path) -> None:
     mpp = Mpp(2.0, 4.0)
-    picture = disc_picture(1200, 600, [(700.0, 300.0, 30.0)])
-    squeezed = np.full((600, 1200, 3), 200, np.uint8)
-    squeezed[:, 400:1100] = cv2.resize(picture[:, 400:1100], None, fx=1, fy=1)
-    cv2.ellipse(squeezed, (700, 300), (40, 20), 0, 0, 360, (60, 60, 60), -1)
-    cv2.imwrite(str(tmp_path / "s.png"), squeezed)
-    with scanned_slide(tmp_path / "s.png", mpp, (400, 100, 700, 450)) as slide:
+    picture = disc_picture(1200, 600, [])
+    cv2.ellipse(picture, (700, 300), (40, 20), 0, 0, 360, (60, 60, 60), -1)
+    cv2.imwrite(str(tmp_path / "s.png"), picture)
+    with scanned_slide(tmp_path / "s.png", mpp, Bounds(400, 100, 700, 450)) as slide:
         (circle,) = found_on(slide)
     assert circle[:2] == pytest.approx((700.5, 300.5), abs=4)
 
@@ -104,16 +99,26 @@ def test_damage_is_counted_and_costs_only_what_lies_in_it(tmp_path: Path) -> Non
     assert (100, 300) in [(round(c.x0, -1), round(c.y0, -1)) for c in found.circles]
 
 
-def test_a_glomerulus_cut_by_the_slides_edge_has_its_centre_on_the_slide(tmp_path: Path) -> None:
-    discs = [(0.0, 150.0, 20.0), (300.0, 299.0, 20.0)]
-    write_aperio(tmp_path / "s.svs", disc_picture(300, 300, discs), mpp=4.0)
-    network = DarkDiscs(RADIUS_UM / DETECTOR_MPP)
-    halved = model("detector", network, DETECTOR_MPP, WINDOW_PX, {"score": 1e-9})
+class Cornered(nn.Module):
+    """Finds a circle a little beyond the upper left corner of its window, and one in the far corner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sure = nn.Parameter(torch.tensor(5.0))
+
+    def forward(self, images: torch.Tensor) -> Maps:
+        side = images.shape[-1] // STRIDE
+        centre = torch.full((len(images), 1, side, side), -9.0)
+        centre[..., 0, 0] = centre[..., -1, -1] = self.sure
+        return Maps(centre, torch.full_like(centre, 5.0), torch.full((len(images), 2, side, side), -0.5))
+
+
+def test_centres_stay_on_the_slide_and_nothing_is_found_beyond_it(tmp_path: Path) -> None:
+    write_aperio(tmp_path / "s.svs", disc_picture(150, 150, []), mpp=4.0)
+    cornered = model("detector", Cornered(), DETECTOR_MPP, WINDOW_PX, {"score": 0.5})
     with open_slide(tmp_path / "s.svs") as slide:
-        found = detect(slide, everywhere(slide), halved, lambda done, whole: None)
-        for circle in found.circles:
-            assert 0 <= circle.x0 <= slide.facts.width0
-            assert 0 <= circle.y0 <= slide.facts.height0
+        (circle,) = detect(slide, everywhere(slide), cornered, lambda done, whole: None).circles
+    assert (circle.x0, circle.y0, circle.radius_um) == (0, 0, 5 * STRIDE * DETECTOR_MPP)
 
 
 def test_only_circles_that_reach_the_detectors_threshold_count(tmp_path: Path) -> None:

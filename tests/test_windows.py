@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glomspike.detect.scan import WINDOW_PX
 from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, merged, windows_over
 
 LARGEST_UM = 350.0
+WINDOW_PX = 256
 sizes = st.integers(1, 3000)
 
 

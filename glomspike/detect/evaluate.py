@@ -75,7 +75,8 @@ def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Prog
     scanned: list[Scanned] = []
     for picture in pictures:
         progress(len(scanned), len(pictures))
-        scanned.append(scan(detector.network, picture, card.normalisation, card.thresholds["score"]))
+        threshold = card.thresholds["score"]
+        scanned.append(scan(detector.network, picture, card.input_px, card.normalisation, threshold))
     progress(len(pictures), len(pictures))
     n_truth = sum(len(one.picture.circles_px) for one in scanned)
     return Evaluation(
@@ -96,10 +97,12 @@ def scaled_pictures(samples: Sequence[Sample], mpp: float) -> list[Picture]:
     return [picture for picture in load_pictures(annotated, mpp) if picture.mpp is not None]
 
 
-def scan(network: nn.Module, picture: Picture, normalisation: Normalisation, threshold: float) -> Scanned:
+def scan(
+    network: nn.Module, picture: Picture, side_px: int, normalisation: Normalisation, threshold: float
+) -> Scanned:
     """A picture at the detector's µm/px with the circles found on it."""
     assert picture.mpp is not None
-    found_px = scan_picture(network, picture.pixels, picture.mpp, normalisation)
+    found_px = scan_picture(network, picture.pixels, picture.mpp, side_px, normalisation)
     return Scanned(picture, found_px, threshold)
 
 

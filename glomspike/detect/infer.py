@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.scan import BATCH, WINDOW_PX, scan_windows
+from glomspike.detect.scan import BATCH, scan_windows
 from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, Window, merged, windows_over
 from glomspike.findings import Circle, SlideFacts
 from glomspike.models import Model
@@ -40,7 +40,7 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
     mpp, threshold = detector.card.mpp, detector.card.thresholds["score"]
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
-    windows = _on_tissue(slide, tissue, frame, mpp)
+    windows = _on_tissue(slide, tissue, frame, detector.card.input_px, mpp)
     owned, unreadable, done = [np.zeros((0, 4))], 0, 0
     progress(done, len(windows))
     with ThreadPoolExecutor(READERS) as pool:
@@ -57,15 +57,15 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
     return Detections(_circles(found_px, frame, mpp), unreadable)
 
 
-def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, mpp: float) -> list[Window]:
+def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> list[Window]:
     """Windows over the slide's bounds that have any tissue in them."""
     facts = slide.facts
     width_px = max(1, round(facts.bounds_width0 / frame.scale_x0))
     height_px = max(1, round(facts.bounds_height0 / frame.scale_y0))
     windows = []
-    for window in windows_over(width_px, height_px, WINDOW_PX, round(OVERLAP_UM / mpp)):
+    for window in windows_over(width_px, height_px, side_px, round(OVERLAP_UM / mpp)):
         ((x0, y0),) = frame.to_level0(np.array([[window.x_px, window.y_px]]))
-        if tissue.fraction(x0, y0, WINDOW_PX * frame.scale_x0, WINDOW_PX * frame.scale_y0) > 0:
+        if tissue.fraction(x0, y0, side_px * frame.scale_x0, side_px * frame.scale_y0) > 0:
             windows.append(window)
     return windows
 
@@ -77,7 +77,7 @@ def _batches(
 
     def read(window: Window) -> Field:
         ((x0, y0),) = frame.to_level0(np.array([[window.x_px, window.y_px]]))
-        return read_field(slide, x0, y0, WINDOW_PX, WINDOW_PX, mpp)
+        return read_field(slide, x0, y0, window.side_px, window.side_px, mpp)
 
     waiting: deque[Future[Field]] = deque(pool.submit(read, window) for window in windows[:READ_AHEAD])
     for first in range(0, len(windows), BATCH):

@@ -55,7 +55,7 @@ class DetectorOptions:
 class DetectorTask:
     """Brings CircleNet to the training loop."""
 
-    quality = "ap50_of_tables"
+    quality = "ap_of_tables"
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class DetectorTask:
         all_, each = measured(scanned), measured_by_table(scanned)
         found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
         return {
-            "ap50_of_tables": float(np.mean([table.ap50 for table in each.values()])),
+            "ap_of_tables": float(np.mean([table.ap for table in each.values()])),
             "ap": all_.ap,
             "ap50": all_.ap50,
             "ap75": all_.ap75,
@@ -158,7 +158,8 @@ class DetectorTask:
         }
 
     def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[Scanned]:
-        return [scan(network, picture, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
+        side_px = self.options.crop_px
+        return [scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
     def examples(self, network: nn.Module) -> RGB:
         chosen = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]

@@ -25,6 +25,7 @@ class Window:
 
     x_px: int
     y_px: int
+    side_px: int
     core_left_px: float
     core_top_px: float
     core_right_px: float
@@ -41,7 +42,7 @@ class Window:
 def windows_over(width_px: int, height_px: int, side_px: int, overlap_px: int) -> tuple[Window, ...]:
     """Windows of one side that cover a picture; the cores of those at its border reach to the border."""
     return tuple(
-        Window(x, y, left, top, right, bottom)
+        Window(x, y, side_px, left, top, right, bottom)
         for y, top, bottom in _spans(height_px, side_px, overlap_px)
         for x, left, right in _spans(width_px, side_px, overlap_px)
     )
