@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from discs import (
     DarkDiscs,
     DarkPixels,
@@ -16,6 +17,7 @@ from discs import (
     write_disc_samples,
     write_samples,
 )
+from torch import nn
 
 from glomspike import cli, models
 from glomspike.classify.evaluate import evaluate_classifier
@@ -139,6 +141,22 @@ def test_an_outline_that_is_not_found_counts_as_nothing(tmp_path: Path) -> None:
     path = write_samples(tmp_path, [{"image": blank, "mask": mask, "patient": "p"}])
     found = evaluate_segmenter(read_samples([path]), segmenter(), silent)
     assert (found.numbers["dice_mean"], found.numbers["iou_mean"]) == (0, 0)
+
+
+def test_an_outline_beyond_the_pictures_border_is_cut_as_in_the_main_job(tmp_path: Path) -> None:
+    halved = [(80.0, 0.0, 50.0)]
+    mask = disc_mask(160, 160, halved)
+    row = {"image": disc_picture(160, 160, halved), "mpp": 4.0, "mask": mask, "patient": "p"}
+    samples = read_samples([write_samples(tmp_path, [row])])
+    beyond = model("segmenter", nn.Sequential(WhiteIsDark(), DarkPixels()), 1.0, 128, {"probability": 0.5})
+    assert evaluate_segmenter(samples, beyond, silent).numbers["dice_mean"] > 0.97
+
+
+class WhiteIsDark(nn.Module):
+    """Makes the pure white that lies beyond a picture as dark as a disc."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.where(images > 0.99, 0.2, images)
 
 
 def test_a_classifier_is_measured_by_its_highest_tiles(glomeruli: Path) -> None:

@@ -1,12 +1,12 @@
 """The training loop: what it writes, that it learns, and that being killed changes nothing."""
 
 import csv
-import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -189,22 +189,33 @@ def table_for(kind: str, folder: Path) -> Path:
     return spike_table(folder) if kind == "classifier" else write_disc_samples(folder)
 
 
-def tiny(patched: pytest.MonkeyPatch) -> None:
-    """The trainers see a few small samples an epoch."""
-    detector = functools.partial(detect_train.DetectorOptions, crop_px=64, samples_per_epoch=4)
-    segmenter = functools.partial(segment_train.SegmenterOptions, input_px=64, samples_per_epoch=4)
-    classifier = functools.partial(
-        classify_train.MilOptions, k_pos=1, k_neg=1, tiles_per_bag=8, passes=1, validation_bags=4
-    )
-    patched.setattr(detect_train, "DetectorOptions", detector)
-    patched.setattr(segment_train, "SegmenterOptions", segmenter)
-    patched.setattr(classify_train, "MilOptions", classifier)
+@dataclass(frozen=True)
+class TinyDetector(detect_train.DetectorOptions):
+    crop_px: int = 64
+    samples_per_epoch: int = 4
+
+
+@dataclass(frozen=True)
+class TinySegmenter(segment_train.SegmenterOptions):
+    input_px: int = 64
+    samples_per_epoch: int = 4
+
+
+@dataclass(frozen=True)
+class TinyMil(classify_train.MilOptions):
+    k_pos: int = 1
+    k_neg: int = 1
+    tiles_per_bag: int = 8
+    passes: int = 1
+    validation_bags: int = 4
 
 
 def train_from_command_line(kind: str, table: Path, out: Path, *more: str, epochs: int = 1) -> int:
     options = ["--out", out, "--epochs", epochs, "--batch", 2, "--device", "cpu", *more]
     with pytest.MonkeyPatch.context() as patched:
-        tiny(patched)
+        patched.setattr(detect_train, "DetectorOptions", TinyDetector)
+        patched.setattr(segment_train, "SegmenterOptions", TinySegmenter)
+        patched.setattr(classify_train, "MilOptions", TinyMil)
         with pytest.raises(SystemExit) as end:
             cli.main(["train", kind, *map(str, [table, *options])])
     return int(end.value.code or 0)
@@ -284,3 +295,20 @@ def test_a_table_that_a_model_cannot_learn_from_is_one_line(
 
 def test_the_classifiers_encoder_is_not_to_be_downloaded(tmp_path: Path) -> None:
     assert train_from_command_line("classifier", tmp_path, tmp_path, "--encoder-weights", "imagenet") == 2
+
+
+@pytest.mark.slow
+def test_another_architecture_is_trained_and_goes_on_as_what_it_is(tmp_path: Path) -> None:
+    table = write_disc_samples(tmp_path / "samples")
+    first, second = tmp_path / "first", tmp_path / "second"
+    fresh = ("--from-scratch", "--architecture", "DeepLabV3Plus")
+    assert train_from_command_line("segmenter", table, first, *fresh) == 0
+    assert train_from_command_line("segmenter", table, second, "--weights", str(first)) == 0
+    assert load_model("segmenter", second, CPU).card.architecture == "DeepLabV3Plus"
+
+
+@pytest.mark.parametrize(("kind", "more"), [("detector", ("--from-scratch",)), ("segmenter", ())])
+def test_an_architecture_can_be_chosen_only_for_a_new_segmenter(
+    kind: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert train_from_command_line(kind, tmp_path, tmp_path, "--architecture", "Unet", *more) == 2

@@ -8,8 +8,8 @@ import click
 from glomspike.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from glomspike.models import Model
+    from glomspike.segment.model import Architecture
     from glomspike.training import Task
     from glomspike.weights import Kind
 
@@ -48,6 +48,11 @@ BATCH = {"detector": 8, "segmenter": 8, "classifier": 8}
     type=click.Choice(["imagenet"]),
     help="Begin with an encoder trained on photographs, which is downloaded.",
 )
+@click.option(
+    "--architecture",
+    type=click.Choice(["Unet", "DeepLabV3Plus"]),
+    help="For a segmenter that does not begin with other weights.",
+)
 def command(
     model: "Kind",
     samples: tuple[Path, ...],
@@ -61,6 +66,7 @@ def command(
     weights: Path | None,
     from_scratch: bool,
     encoder_weights: str | None,
+    architecture: "Architecture | None",
 ) -> None:
     """Train a MODEL on SAMPLES: the shipped weights go on learning from them.
 
@@ -68,9 +74,15 @@ def command(
     """
     if model == "classifier" and encoder_weights is not None:
         raise UsageError("--encoder-weights", "the classifier has no encoder", "leave it out")
+    fresh = from_scratch or encoder_weights is not None
+    if architecture is not None and (model != "segmenter" or not fresh):
+        cure = "use it with `train segmenter` and --from-scratch or --encoder-weights"
+        raise UsageError("--architecture", "is for a segmenter that begins without other weights", cure)
+    import torch
     from rich.console import Console
 
     from glomspike.device import choose_device
+    from glomspike.models import load_model
     from glomspike.training import Settings, fabric_on, train
 
     console = Console(stderr=True)
@@ -78,8 +90,8 @@ def command(
     if chosen.note:
         console.print(chosen.note, highlight=False)
     fabric = fabric_on(chosen.device, gpus)
-    fresh = from_scratch or encoder_weights is not None
-    task = _task(model, samples, None if fresh else _begin(model, weights), encoder_weights)
+    begin = None if fresh else load_model(model, weights, torch.device("cpu"))
+    task = _task(model, samples, begin, encoder_weights, architecture or "Unet")
     rate = learning_rate or (1e-3 if fresh else 2e-4)
     settings = Settings(
         epochs=epochs or EPOCHS[model], batch=batch or BATCH[model], learning_rate=rate, seed=seed
@@ -88,23 +100,25 @@ def command(
     console.print(f"weights: {written}", highlight=False, soft_wrap=True)
 
 
-def _begin(model: "Kind", weights: Path | None) -> "dict[str, Tensor]":
-    from glomspike.weights import load_card, load_state
-
-    return load_state(*load_card(model, weights))
-
-
 def _task(
-    model: "Kind", tables: tuple[Path, ...], begin: "dict[str, Tensor] | None", encoder_weights: str | None
+    model: "Kind",
+    tables: tuple[Path, ...],
+    begin: "Model | None",
+    encoder_weights: str | None,
+    architecture: "Architecture",
 ) -> "Task":
+    """The training of a model; weights to begin with decide what it is and at which scale it sees."""
+    state = None if begin is None else begin.network.state_dict()
     if model == "detector":
         from glomspike.detect.train import DetectorOptions, DetectorTask
 
-        return DetectorTask(tables, DetectorOptions(), begin, encoder_weights)
+        seen = DetectorOptions() if begin is None else DetectorOptions.of(begin.card)
+        return DetectorTask(tables, seen, state, encoder_weights)
     if model == "segmenter":
         from glomspike.segment.train import SegmenterOptions, SegmenterTask
 
-        return SegmenterTask(tables, SegmenterOptions(), begin, encoder_weights)
+        outlined = SegmenterOptions(architecture) if begin is None else SegmenterOptions.of(begin.card)
+        return SegmenterTask(tables, outlined, state, encoder_weights)
     from glomspike.classify.train import MilOptions, MilTask
 
-    return MilTask(tables, MilOptions(), begin)
+    return MilTask(tables, MilOptions(), state)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from glomspike.samples import Sample, read_samples
 from glomspike.sheets import sheet
 from glomspike.training import Batch, Example, state_signature, table_signature, training_data
 from glomspike.truth import Picture, load_pictures
-from glomspike.weights import CardDraft, Metric, Normalisation
+from glomspike.weights import Card, CardDraft, Metric, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
@@ -50,6 +51,12 @@ class DetectorOptions:
     encoder: str = "resnet18"
     pyramid_channels: int = 128
     head_channels: int = 64
+
+    @classmethod
+    def of(cls, card: Card) -> Self:
+        """Those of a trained detector that is to go on learning."""
+        arguments: dict[str, Any] = dict(card.arguments)
+        return cls(mpp=card.mpp, crop_px=card.input_px, **arguments)
 
 
 class DetectorTask:

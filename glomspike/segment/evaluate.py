@@ -66,12 +66,13 @@ def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Pr
 
 
 def compare(network: nn.Module, patch: Patch, side_px: int, normalisation: Normalisation) -> Compared:
-    """What the network makes of a glomerulus, beside what is true."""
-    pixels, truth = exact_crop(patch, side_px)
-    probability = glomerulus_probability(network, pixels[None], normalisation)[0]
+    """What the network makes of a glomerulus, cut where its picture ends, beside what is true."""
+    crop = exact_crop(patch, side_px)
+    probability = glomerulus_probability(network, crop.pixels[None], normalisation)[0]
     found_px = glomerulus_polygon(probability, (side_px / 2, side_px / 2))
-    found = np.zeros_like(truth) if found_px is None else filled(found_px, side_px)
-    return Compared(patch.sample, pixels, truth, found_px, overlap(found, truth))
+    found = np.zeros_like(crop.seen) if found_px is None else filled(found_px, side_px) & crop.seen
+    agreement = overlap(found, crop.truth & crop.seen)
+    return Compared(patch.sample, crop.pixels, crop.truth, found_px, agreement)
 
 
 def measured(compared: Sequence[Compared]) -> OverlapSummary:

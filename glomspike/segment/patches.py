@@ -96,29 +96,38 @@ def _moved(glomerulus: TrueGlomerulus, left_px: int, top_px: int, factor: float)
     return TrueGlomerulus(x_px, y_px, glomerulus.radius_px * factor, None)
 
 
-def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> tuple[RGB, Mask, Mask]:
-    """A crop as the detector would give it, its truth, and where it shows anything.
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A square of a patch, the true mask in it, and where it shows the picture rather than nothing."""
 
-    It is off-centre, of wrong radius, and turned.
-    """
+    pixels: RGB
+    truth: Mask
+    seen: Mask
+
+
+def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> Crop:
+    """A crop as the detector would give it: off-centre, of wrong radius, and turned."""
     g = patch.glomerulus
     scale = side_px / (SIDE_RADII * g.radius_px * (1 + rng.uniform(-OFF_RADIUS, OFF_RADIUS)))
     off_px = rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * g.radius_px
     matrix = turned(rng, side_px, (g.x_px + off_px[0], g.y_px + off_px[1]), scale)
-    everywhere = np.full_like(patch.pixels, 255)
-    seen = warped(everywhere, matrix, side_px, (0.0, 0.0, 0.0))[..., 0] == 255
-    return warped(patch.pixels, matrix, side_px, glass(patch.pixels, rng)), patch.truth(matrix, side_px), seen
+    return _crop(patch, matrix, side_px, glass(patch.pixels, rng))
 
 
-def exact_crop(patch: Patch, side_px: int) -> tuple[RGB, Mask]:
-    """The crop that the true circle gives, or the whole picture where that is one; its truth."""
+def exact_crop(patch: Patch, side_px: int) -> Crop:
+    """The crop that the true circle gives, or the whole picture where that is one."""
     height_px, width_px = patch.pixels.shape[:2]
     g = patch.glomerulus
     x_px, y_px, radius_px = g.x_px, g.y_px, g.radius_px
     if patch.is_crop:
         x_px, y_px, radius_px = width_px / 2, height_px / 2, max(width_px, height_px) / SIDE_RADII
     scale = side_px / (SIDE_RADII * radius_px)
-    matrix = np.array(
-        [[scale, 0, side_px / 2 - scale * x_px], [0, scale, side_px / 2 - scale * y_px]], np.float32
-    )
-    return warped(patch.pixels, matrix, side_px, (255.0, 255.0, 255.0)), patch.truth(matrix, side_px)
+    shift_x, shift_y = side_px / 2 - scale * x_px, side_px / 2 - scale * y_px
+    matrix = np.array([[scale, 0, shift_x], [0, scale, shift_y]], np.float32)
+    return _crop(patch, matrix, side_px, (255.0, 255.0, 255.0))
+
+
+def _crop(patch: Patch, matrix: Affine, side_px: int, background: tuple[float, float, float]) -> Crop:
+    everywhere = np.full_like(patch.pixels, 255)
+    seen = warped(everywhere, matrix, side_px, (0.0, 0.0, 0.0))[..., 0] == 255
+    return Crop(warped(patch.pixels, matrix, side_px, background), patch.truth(matrix, side_px), seen)

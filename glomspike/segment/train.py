@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Self, cast
 
 import cv2
 import numpy as np
@@ -12,16 +13,16 @@ from torch.nn import functional
 
 from glomspike.augment import Rng, appearance, glass, turned, warped
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, Mask
+from glomspike.findings import RGB
 from glomspike.samples import read_samples
 from glomspike.segment.crop import SIDE_RADII
 from glomspike.segment.evaluate import Compared, compare, measured, measured_by_table
 from glomspike.segment.model import Architecture, segmentation_network
-from glomspike.segment.patches import Patch, inexact_crop, load_patches
+from glomspike.segment.patches import Crop, Patch, inexact_crop, load_patches
 from glomspike.sheets import sheet
 from glomspike.training import Batch, Example, state_signature, table_signature, training_data
 from glomspike.truth import load_pictures
-from glomspike.weights import CardDraft, Metric, Normalisation
+from glomspike.weights import Card, CardDraft, Metric, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # As many tables as there are, none counts more than this many glomeruli: phantoms must not drown tissue.
@@ -39,6 +40,12 @@ class SegmenterOptions:
     encoder: str = "resnet18"
     input_px: int = 192
     samples_per_epoch: int = 1200
+
+    @classmethod
+    def of(cls, card: Card) -> Self:
+        """Those of a trained segmenter that is to go on learning."""
+        arguments: dict[str, Any] = dict(card.arguments)
+        return cls(architecture=cast(Architecture, card.architecture), input_px=card.input_px, **arguments)
 
 
 class SegmenterTask:
@@ -90,22 +97,21 @@ class SegmenterTask:
     def sample(self, index: int, rng: Rng) -> Example:
         patches = self.training[rng.choice(len(self.training), p=self.shares)]
         patch, side_px = patches[rng.integers(len(patches))], self.options.input_px
-        pixels, truth, seen = inexact_crop(patch, side_px, rng)
-        if patch.is_crop and self.tissue and rng.random() < IN_TISSUE:
-            pixels = self._in_tissue(pixels, seen, rng)
-        return {"image": appearance(pixels, rng), "truth": truth.astype(np.float32)}
+        crop = inexact_crop(patch, side_px, rng)
+        in_tissue = patch.is_crop and self.tissue and rng.random() < IN_TISSUE
+        pixels = self._in_tissue(crop, rng) if in_tissue else crop.pixels
+        return {"image": appearance(pixels, rng), "truth": crop.truth.astype(np.float32)}
 
-    def _in_tissue(self, crop: RGB, seen: Mask, rng: Rng) -> RGB:
-        """The crop with tissue of another picture beyond its borders, where else there would be nothing.
-
-        `seen` is true where the crop shows its own picture.
-        """
-        picture, side_px = self.tissue[rng.integers(len(self.tissue))], crop.shape[0]
+    def _in_tissue(self, crop: Crop, rng: Rng) -> RGB:
+        """The crop with tissue of another picture beyond its borders, where else there would be nothing."""
+        picture, side_px = self.tissue[rng.integers(len(self.tissue))], crop.seen.shape[0]
         centre = rng.uniform(0.2, 0.8, 2) * picture.pixels.shape[1::-1]
         matrix = turned(rng, side_px, (float(centre[0]), float(centre[1])), 1.0)
         around = warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
-        opacity = cv2.GaussianBlur(cv2.erode(seen.astype(np.float32), np.ones((7, 7))), (0, 0), 2)[..., None]
-        return np.asarray(crop * opacity + around * (1 - opacity), dtype=np.uint8)
+        opacity = cv2.GaussianBlur(cv2.erode(crop.seen.astype(np.float32), np.ones((7, 7))), (0, 0), 2)[
+            ..., None
+        ]
+        return np.asarray(crop.pixels * opacity + around * (1 - opacity), dtype=np.uint8)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         logits = network(NORMALISATION.apply(batch["image"]))[:, 0].float()
