@@ -121,7 +121,9 @@ def train(task: Task, settings: Settings, fabric: Fabric, out: Path, console: Co
 def fabric_on(device: torch.device, gpus: int) -> Fabric:
     """Lightning Fabric on a device, in bfloat16 where that is fast; from a GPU on, over several GPUs."""
     if device.type == "cpu":
-        fast = torch.cpu.get_capabilities().get("avx512_bf16", False)
+        # A torch that cannot tell what the processor has is taken to run on one that has not.
+        told = getattr(torch.cpu, "get_capabilities", dict)
+        fast = bool(told().get("avx512_bf16", False))
         fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed" if fast else "32-true")
     else:
         first = device.index or 0
