@@ -12,7 +12,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -122,8 +122,8 @@ def fabric_on(device: torch.device, gpus: int) -> Fabric:
     """Lightning Fabric on a device, in bfloat16 where that is fast; from a GPU on, over several GPUs."""
     if device.type == "cpu":
         # A torch that cannot tell what the processor has is taken to run on one that has not.
-        told = getattr(torch.cpu, "get_capabilities", dict)
-        fast = bool(told().get("avx512_bf16", False))
+        told: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
+        fast = told().get("avx512_bf16", False)
         fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed" if fast else "32-true")
     else:
         first = device.index or 0
