@@ -29,7 +29,8 @@ from glomspike.phantom.pyramid import write_pyramid
 from glomspike.phantom.slides import write_phantoms
 from glomspike.pipeline import Options, run_slide
 from glomspike.samples import Sample, read_samples
-from glomspike.truth import TrueGlomerulus, load_picture, read_truth
+from glomspike.slide.reader import open_slide
+from glomspike.truth import TrueGlomerulus, load_picture, slide_truth
 
 GLOMERULI = 6  # on each phantom slide
 SAME_IOU = 0.5  # a true circle is found by a circle that overlaps it this much
@@ -105,8 +106,8 @@ def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
         folder = run_slide(path, out, models, Options(overwrite=True), lambda *_: None).folder
         record = json.loads((folder / "run.json").read_text())
         seconds.append(sum(record["seconds"].values()))
-        truth = read_truth(sample, record["slide"]["width"], record["slide"]["height"]).glomeruli
-        mpp = (record["slide"]["mpp_x"] * record["slide"]["mpp_y"]) ** 0.5
+        with open_slide(path) as slide:
+            truth, mpp = slide_truth(sample, slide.facts).glomeruli, slide.facts.mpp.mean
         own, extra = _compare(Ran(folder, truth), mpp)
         cases, false = cases + own, false + extra
     _tell(cases, false, seconds, models.classifier.card.thresholds["spiked"])

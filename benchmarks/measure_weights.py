@@ -73,7 +73,8 @@ def metrics_of(kind: Kind, table: str, found: Evaluation) -> list[Metric]:
     count = int(str(numbers[COUNTED_BY[kind]]))
     if kind == "classifier":
         count += int(str(numbers["n_negative"]))
-    data = f"test patients of {table}, not trained on"
+    patients = int(str(numbers["n_patients"]))
+    data = f"{patients} test patient{'s' * (patients != 1)} of {table}, not trained on"
     return [
         Metric(
             name=name,

@@ -7,6 +7,7 @@ from typing import Protocol
 from pydantic import JsonValue
 
 from glomspike.findings import RGB
+from glomspike.metrics.bootstrap import Interval
 from glomspike.sheets import sheet
 
 WORST = 10
@@ -38,6 +39,14 @@ class Case(Protocol):
     def drawn(self) -> RGB:
         """The case with what the model said and what is true."""
         ...
+
+
+def interval_numbers(names: Sequence[str], found: Sequence[Interval | None]) -> dict[str, JsonValue]:
+    """The 95 % interval of each named number as `<name>_ci95: [low, high]`, null where there is none."""
+    return {
+        f"{name}_ci95": None if interval is None else list(interval)
+        for name, interval in zip(names, found, strict=True)
+    }
 
 
 def worst_sheet(cases: Sequence[Case]) -> RGB:

@@ -11,7 +11,7 @@ from glomspike.classify.bags import Bag, load_bags
 from glomspike.classify.scores import score_grids
 from glomspike.classify.tiles import TILE_PX
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, worst_sheet
+from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB, Scores
 from glomspike.metrics.roc import STATISTICS, ClassifierQuality, Labels, classifier_quality
 from glomspike.models import Model
@@ -93,7 +93,7 @@ def _numbers(quality: ClassifierQuality) -> dict[str, JsonValue]:
     numbers: dict[str, JsonValue] = {}
     for name in STATISTICS:
         estimate = getattr(quality, name)
-        numbers |= {name: estimate.value, f"{name}_ci95": list(estimate.ci95)}
+        numbers |= {name: estimate.value, **interval_numbers([name], [estimate.ci95])}
     return numbers | {
         "ece": quality.ece,
         "n_positive": quality.n_positive,

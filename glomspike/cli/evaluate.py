@@ -61,7 +61,7 @@ def command(
     device: str,
     threshold: float | None,
 ) -> None:
-    """Measure a MODEL on SAMPLES: circle AP, Dice, or precision, recall and AUC with 95 % intervals."""
+    """Measure a MODEL on SAMPLES: circle AP, Dice, or precision, recall and AUC, with 95 % intervals."""
     if model != "classifier" and threshold is not None:
         raise UsageError("--threshold", f"is for the classifier, not the {model}", "leave it out")
     from glomspike.device import choose_device

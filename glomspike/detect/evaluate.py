@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 from torch import nn
 
 from glomspike.detect.scan import scan_picture
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, worst_sheet
+from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB
-from glomspike.metrics.circle_ap import CircleAp, circle_ap, hits
+from glomspike.metrics.bootstrap import Rows, intervals
+from glomspike.metrics.circle_ap import CircleAp, ap_of_images, circle_ap, hits, matched
 from glomspike.models import Model
 from glomspike.samples import Sample, names_of_tables
 from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled
@@ -20,6 +22,7 @@ from glomspike.truth import Picture, load_pictures
 from glomspike.weights import Normalisation
 
 IOU = 0.5  # from which a circle counts as found
+STATISTICS = ("ap", "ap50", "ap75", "recall50")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,11 +84,11 @@ def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Prog
     n_truth = sum(len(one.picture.circles_px) for one in scanned)
     return Evaluation(
         {
-            **asdict(measured(scanned)),
+            **_numbers(scanned),
             "threshold": card.thresholds["score"],
             "recall_at_threshold": sum(one.right for one in scanned) / max(n_truth, 1),
             "false_per_image": sum(one.false for one in scanned) / len(scanned),
-            "tables": {str(table): asdict(ap) for table, ap in measured_by_table(scanned).items()},
+            "tables": {str(table): _numbers(own) for table, own in _by_table(scanned).items()},
         },
         worst_sheet(scanned),
     )
@@ -113,7 +116,28 @@ def measured(scanned: Sequence[Scanned]) -> CircleAp:
 
 def measured_by_table(scanned: Sequence[Scanned]) -> dict[Path, CircleAp]:
     """Average precision over the pictures of each table."""
+    return {table: measured(own) for table, own in _by_table(scanned).items()}
+
+
+def _by_table(scanned: Sequence[Scanned]) -> dict[Path, list[Scanned]]:
     tables: dict[Path, list[Scanned]] = {}
     for one in scanned:
         tables.setdefault(one.picture.sample.table, []).append(one)
-    return {table: measured(tables[table]) for table in sorted(tables)}
+    return {table: tables[table] for table in sorted(tables)}
+
+
+def _numbers(scanned: Sequence[Scanned]) -> dict[str, JsonValue]:
+    """Average precision with its intervals over patients; draws without a true circle do not count."""
+    patients = np.array([one.picture.sample.patient for one in scanned])
+    pairs = matched([one.found_px for one in scanned], [one.picture.circles_px for one in scanned])
+
+    def of_draw(rows: Rows) -> list[float]:
+        ap = ap_of_images(pairs, rows)
+        return [getattr(ap, name) for name in STATISTICS]
+
+    found = intervals(patients, of_draw, lambda rows: bool(pairs.n_truth[rows].any()))
+    return {
+        **asdict(measured(scanned)),
+        **interval_numbers(STATISTICS, found),
+        "n_patients": len(np.unique(patients)),
+    }

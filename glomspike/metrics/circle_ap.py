@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from glomspike.detect.circles import Circles, circle_iou
 
 THRESHOLDS = tuple(np.arange(0.5, 0.96, 0.05).round(2).tolist())
+AT_50, AT_75 = THRESHOLDS.index(0.5), THRESHOLDS.index(0.75)
 RECALL_POINTS = np.linspace(0, 1, 101)
 
 
@@ -24,25 +25,59 @@ class CircleAp:
     n_images: int
 
 
-def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> CircleAp:
-    """Average precision of scored circles (n, 4) against true ones (m, 3), one pair for each image.
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The circles found on several images, best first, and what they meet.
 
-    Each found circle, best first, takes the free true circle of its image that it overlaps most. Without
-    any true circle there is nothing to be precise about, and all numbers are 0.
+    scores and images: (n,) each circle's score and the number of its image; met: (10, n) whether it meets a
+    true circle, at each of the `THRESHOLDS`; n_truth: (images,) how many true circles each image has.
     """
-    n_truth = sum(len(circles) for circles in truth)
-    precisions, recalls = [], []
-    for threshold in THRESHOLDS:
-        _, met = _ranked(found, truth, threshold)
-        precisions.append(_average_precision(met, n_truth))
-        recalls.append(met.sum() / n_truth if n_truth else 0.0)
+
+    scores: NDArray[np.float64]
+    images: NDArray[np.intp]
+    met: NDArray[np.bool_]
+    n_truth: NDArray[np.intp]
+
+
+def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> CircleAp:
+    """Average precision of scored circles (n, 4) against true ones (m, 3), one pair for each image."""
+    return ap_of_images(matched(found, truth), np.arange(len(truth)))
+
+
+def matched(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> Matched:
+    """Scored circles (n, 4) matched to true ones (m, 3), one pair for each image.
+
+    Each found circle, best first, takes the free true circle of its image that it overlaps most.
+    """
+    scores = np.concatenate([np.zeros(0), *(own[:, 3] for own in found)])
+    images = np.repeat(np.arange(len(found)), [len(own) for own in found])
+    met = [
+        np.array([hits(own, true, threshold) for threshold in THRESHOLDS])
+        for own, true in zip(found, truth, strict=True)
+    ]
+    order = np.argsort(-scores, kind="stable")
+    none = np.zeros((len(THRESHOLDS), 0), dtype=np.bool_)
+    n_truth = np.array([len(true) for true in truth], dtype=np.intp)
+    return Matched(scores[order], images[order], np.hstack([none, *met])[:, order], n_truth)
+
+
+def ap_of_images(found: Matched, images: NDArray[np.intp]) -> CircleAp:
+    """Average precision over the images of these numbers, each counted as often as it is named.
+
+    Without any true circle there is nothing to be precise about, and all numbers are 0.
+    """
+    times = np.bincount(images, minlength=len(found.n_truth))
+    n_truth = int(times @ found.n_truth)
+    weights = times[found.images]
+    ranks = np.cumsum(weights)
+    precisions = [_average_precision(np.cumsum(weights[met]), ranks[met], n_truth) for met in found.met]
     return CircleAp(
         ap=float(np.mean(precisions)),
-        ap50=precisions[THRESHOLDS.index(0.5)],
-        ap75=precisions[THRESHOLDS.index(0.75)],
-        recall50=float(recalls[THRESHOLDS.index(0.5)]),
+        ap50=precisions[AT_50],
+        ap75=precisions[AT_75],
+        recall50=float(weights[found.met[AT_50]].sum() / max(n_truth, 1)),
         n_truth=n_truth,
-        n_images=len(truth),
+        n_images=len(images),
     )
 
 
@@ -65,31 +100,25 @@ def hits(found: NDArray[np.float64], truth: Circles, threshold: float) -> NDArra
 
 def best_threshold(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> float:
     """The score that, asked of circles, gives the best F1 at IoU .50; 0.5 where nothing true is found."""
-    scores, met = _ranked(found, truth, 0.5)
+    ranked = matched(found, truth)
+    scores, met = ranked.scores, ranked.met[AT_50]
     if not met.any():
         return 0.5
-    f1 = 2 * np.cumsum(met) / (np.arange(1, len(met) + 1) + sum(len(circles) for circles in truth))
+    f1 = 2 * np.cumsum(met) / (np.arange(1, len(met) + 1) + ranked.n_truth.sum())
     best = int(f1.argmax())
     following = scores[best + 1] if best + 1 < len(scores) else 0.0
     return float((scores[best] + following) / 2)
 
 
-def _ranked(
-    found: Sequence[NDArray[np.float64]], truth: Sequence[Circles], threshold: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """The scores of all images' circles, best first, and which of them meet a true one."""
-    scores = np.concatenate([np.zeros(0), *(circles[:, 3] for circles in found)])
-    met = [hits(own, true, threshold) for own, true in zip(found, truth, strict=True)]
-    order = np.argsort(-scores, kind="stable")
-    return scores[order], np.concatenate([np.zeros(0, dtype=np.bool_), *met])[order]
+def _average_precision(right: NDArray[np.intp], ranks: NDArray[np.intp], n_truth: int) -> float:
+    """The mean over the recall points of the best precision from there on; 0 beyond the last.
 
-
-def _average_precision(met: NDArray[np.bool_], n_truth: int) -> float:
-    """The mean over the recall points of the best precision from there on; 0 beyond the last."""
-    if not n_truth or not len(met):
+    `right` counts the circles that meet a true one, up to each of them, and `ranks` all circles up to there:
+    between them precision only falls.
+    """
+    if not n_truth:
         return 0.0
-    right = np.cumsum(met)
-    precision = right / np.arange(1, len(met) + 1)
+    precision = right / np.maximum(ranks, 1)
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     places = np.searchsorted(right / n_truth, RECALL_POINTS, side="left")
     return float(envelope[places].mean())

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, precision_recall_fscore_support, roc_auc_score
 
 from glomspike.findings import Scores
+from glomspike.metrics.bootstrap import Interval, Rows, intervals
 
-DRAWS = 1000
-SEED = 0
 BINS = 10
 STATISTICS = ("precision", "recall", "f1", "accuracy", "auc")
 
@@ -18,10 +17,10 @@ Labels = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval, low and high."""
+    """A number and its 95 % interval, None where only one patient stands behind it."""
 
     value: float
-    ci95: tuple[float, float]
+    ci95: Interval | None
 
 
 @dataclass(frozen=True)
@@ -45,18 +44,17 @@ def classifier_quality(
 ) -> ClassifierQuality:
     """The quality of scores (n,) in [0, 1], given the truth (n,) and whose each glomerulus is (n,).
 
-    Intervals are percentiles of a bootstrap over patients: glomeruli of one patient resemble each other,
-    so patients are drawn, each with all of theirs. Both classes must be among the labels; draws that lack
+    Intervals are those of a bootstrap over patients. Both classes must be among the labels; draws that lack
     one are drawn again.
     """
-    drawn = np.array([
-        list(statistics(scores[rows], spiked[rows], threshold).values())
-        for rows in _draws_of_patients(spiked, patients)
-    ])  # fmt: skip
-    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
+
+    def of_draw(rows: Rows) -> list[float]:
+        return list(statistics(scores[rows], spiked[rows], threshold).values())
+
+    found = intervals(patients, of_draw, lambda rows: 0 < spiked[rows].sum() < len(rows))
     measured = statistics(scores, spiked, threshold)
     estimates = {
-        name: Estimate(measured[name], (float(low[i]), float(high[i]))) for i, name in enumerate(STATISTICS)
+        name: Estimate(measured[name], interval) for name, interval in zip(STATISTICS, found, strict=True)
     }
     return ClassifierQuality(
         **estimates,
@@ -86,18 +84,6 @@ def calibration_error(scores: Scores, spiked: Labels) -> float:
     bins = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
     excess = np.bincount(bins, scores - spiked, minlength=BINS)
     return float(np.abs(excess).sum() / len(scores))
-
-
-def _draws_of_patients(spiked: Labels, patients: NDArray[np.str_]) -> list[NDArray[np.intp]]:
-    """The rows of each bootstrap draw of as many patients as there are, with replacement."""
-    rng = np.random.default_rng(SEED)
-    rows_of = [np.flatnonzero(patients == patient) for patient in np.unique(patients)]
-    draws: list[NDArray[np.intp]] = []
-    while len(draws) < DRAWS:
-        rows = np.concatenate([rows_of[i] for i in rng.integers(len(rows_of), size=len(rows_of))])
-        if 0 < spiked[rows].sum() < len(rows):
-            draws.append(rows)
-    return draws
 
 
 def best_threshold(scores: Scores, spiked: Labels) -> float:

@@ -10,8 +10,9 @@ from pydantic import JsonValue
 from torch import nn
 
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, worst_sheet
+from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB, Mask, Points
+from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.metrics.overlap import Overlap, OverlapSummary, overlap, summarised
 from glomspike.models import Model
 from glomspike.samples import Sample, names_of_tables
@@ -50,7 +51,7 @@ class Compared:
 
 
 def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> Evaluation:
-    """Dice and IoU over all outlined glomeruli. Raises SamplesError where there is none."""
+    """Dice and IoU over all outlined glomeruli and over those of each table. Raises SamplesError where there is none."""
     card = segmenter.card
     patches = load_patches(samples, card.input_px)
     if not patches:
@@ -61,8 +62,8 @@ def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Pr
         progress(len(compared), len(patches))
         compared.append(compare(segmenter.network, patch, card.input_px, card.normalisation))
     progress(len(patches), len(patches))
-    tables: dict[str, JsonValue] = {str(t): asdict(own) for t, own in measured_by_table(compared).items()}
-    return Evaluation({**asdict(measured(compared)), "tables": tables}, worst_sheet(compared))
+    tables: dict[str, JsonValue] = {str(t): _numbers(own) for t, own in _by_table(compared).items()}
+    return Evaluation({**_numbers(compared), "tables": tables}, worst_sheet(compared))
 
 
 def compare(network: nn.Module, patch: Patch, side_px: int, normalisation: Normalisation) -> Compared:
@@ -82,7 +83,27 @@ def measured(compared: Sequence[Compared]) -> OverlapSummary:
 
 def measured_by_table(compared: Sequence[Compared]) -> dict[Path, OverlapSummary]:
     """The overlap of the glomeruli of each table."""
+    return {table: measured(own) for table, own in _by_table(compared).items()}
+
+
+def _by_table(compared: Sequence[Compared]) -> dict[Path, list[Compared]]:
     tables: dict[Path, list[Compared]] = {}
     for one in compared:
         tables.setdefault(one.sample.table, []).append(one)
-    return {table: measured(tables[table]) for table in sorted(tables)}
+    return {table: tables[table] for table in sorted(tables)}
+
+
+def _numbers(compared: Sequence[Compared]) -> dict[str, JsonValue]:
+    """The overlap with its intervals over patients."""
+    patients = np.array([one.sample.patient for one in compared])
+    values = np.array([(one.overlap.dice, one.overlap.iou) for one in compared])
+
+    def means(rows: Rows) -> list[float]:
+        return [float(mean) for mean in values[rows].mean(axis=0)]
+
+    found = intervals(patients, means, lambda _: True)
+    return {
+        **asdict(measured(compared)),
+        **interval_numbers(("dice_mean", "iou_mean"), found),
+        "n_patients": len(np.unique(patients)),
+    }
