@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glomspike.detect.circles import circle_iou
-from glomspike.metrics.circle_ap import best_threshold, circle_ap
+from glomspike.metrics.circle_ap import ap_of_images, best_threshold, circle_ap, matched
 
 TRUTH = np.array([[50, 50, 20], [150, 60, 25]], dtype=float)
 
@@ -19,6 +19,16 @@ images = st.tuples(
 
 def scored(circles: np.ndarray, *scores: float) -> np.ndarray:
     return np.column_stack([circles[: len(scores)], scores])
+
+
+def annotated(drawn: list) -> tuple[list, list]:
+    """Found and true circles whose scores differ: among equal ones, COCO leaves open which comes first."""
+    found, truth = [], []
+    for image, (detections, circles) in enumerate(drawn):
+        rows = [(*circle, (score * 3 + image) / 4000) for circle, score in detections]
+        found.append(np.array(rows, dtype=float).reshape(-1, 4))
+        truth.append(np.array(circles, dtype=float).reshape(-1, 3))
+    return found, truth
 
 
 def plain_ap(found: list, truth: list, threshold: float) -> float:
@@ -46,17 +56,23 @@ def plain_ap(found: list, truth: list, threshold: float) -> float:
 
 @given(st.lists(images, min_size=1, max_size=3))
 def test_average_precision_is_cocos(drawn: list) -> None:
-    # Scores that differ: among equal ones, COCO leaves open which comes first.
-    found, truth = [], []
-    for image, (detections, circles) in enumerate(drawn):
-        rows = [(*circle, (score * 3 + image) / 4000) for circle, score in detections]
-        found.append(np.array(rows, dtype=float).reshape(-1, 4))
-        truth.append(np.array(circles, dtype=float).reshape(-1, 3))
+    found, truth = annotated(drawn)
     measured = circle_ap(found, truth)
     assert measured.ap50 == pytest.approx(plain_ap(found, truth, 0.5))
     assert measured.ap75 == pytest.approx(plain_ap(found, truth, 0.75))
     assert measured.n_truth == sum(map(len, truth))
     assert measured.n_images == len(drawn)
+
+
+@given(st.lists(images, min_size=3, max_size=3), st.lists(st.integers(0, 2), min_size=1, max_size=5))
+def test_images_drawn_several_times_or_never_count_as_often(drawn: list, chosen: list) -> None:
+    found, truth = annotated(drawn)
+    measured = ap_of_images(matched(found, truth), np.array(chosen))
+    found, truth = [found[image] for image in chosen], [truth[image] for image in chosen]
+    assert measured.ap50 == pytest.approx(plain_ap(found, truth, 0.5))
+    assert measured.ap75 == pytest.approx(plain_ap(found, truth, 0.75))
+    assert measured.recall50 == pytest.approx(circle_ap(found, truth).recall50)
+    assert (measured.n_truth, measured.n_images) == (sum(map(len, truth)), len(chosen))
 
 
 def test_perfect_circles_are_perfect() -> None:

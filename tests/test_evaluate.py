@@ -23,16 +23,21 @@ from glomspike import cli, models
 from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.detect.evaluate import evaluate_detector
 from glomspike.errors import SamplesError
-from glomspike.metrics import roc
+from glomspike.metrics import bootstrap
 from glomspike.models import Model
 from glomspike.samples import read_samples
 from glomspike.segment.evaluate import evaluate_segmenter
 
-DETECTOR = {"ap", "ap50", "ap75", "recall50", "n_truth", "n_images"}
-SEGMENTER = {"dice_mean", "dice_sd", "iou_mean", "n"}
-CLASSIFIER = {"ece", "n_positive", "n_negative", "threshold"} | {
-    key for name in ("precision", "recall", "f1", "accuracy", "auc") for key in (name, f"{name}_ci95")
-}
+
+def estimates(*names: str) -> set[str]:
+    return {key for name in names for key in (name, f"{name}_ci95")}
+
+
+DETECTOR = {"n_truth", "n_images", "n_patients"} | estimates("ap", "ap50", "ap75", "recall50")
+SEGMENTER = {"dice_sd", "n", "n_patients"} | estimates("dice_mean", "iou_mean")
+CLASSIFIER = {"ece", "n_positive", "n_negative", "n_patients", "threshold"} | estimates(
+    "precision", "recall", "f1", "accuracy", "auc"
+)
 
 
 def detector() -> Model:
@@ -53,7 +58,7 @@ def silent(done: int, whole: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roc, "DRAWS", 40)
+    monkeypatch.setattr(bootstrap, "DRAWS", 40)
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +93,41 @@ def test_a_detector_that_finds_all_discs_is_said_to(discs: Path) -> None:
     found = evaluate_detector(read_samples([discs]), detector(), silent)
     assert set(found.numbers) > DETECTOR
     assert (found.numbers["ap50"], found.numbers["recall50"]) == (1, 1)
-    assert (found.numbers["n_truth"], found.numbers["n_images"]) == (8, 4)
+    assert (found.numbers["n_truth"], found.numbers["n_images"], found.numbers["n_patients"]) == (8, 4, 4)
+    assert found.numbers["ap50_ci95"] == found.numbers["recall50_ci95"] == [1, 1]
     assert (found.numbers["recall_at_threshold"], found.numbers["false_per_image"]) == (1, 0)
     assert list(found.numbers["tables"]) == [str(discs)]
+    assert set(found.numbers["tables"][str(discs)]) == DETECTOR
+
+
+def test_where_patients_differ_the_detectors_intervals_reach_from_one_to_the_other(tmp_path: Path) -> None:
+    true = [(40.0, 40.0, 25.0), (110.0, 110.0, 25.0)]
+    rows = [
+        {
+            "image": disc_picture(160, 160, shown),
+            "mpp": 4.0,
+            "mask": disc_mask(160, 160, true),
+            "patient": patient,
+        }
+        for patient, shown in (("whole", true), ("half", true[:1]), ("half", true[:1]))
+    ]
+    samples = read_samples([write_samples(tmp_path, rows)])
+    found = evaluate_detector(samples, detector(), silent).numbers
+    assert (found["n_images"], found["n_patients"]) == (3, 2)
+    assert found["recall50_ci95"] == [0.5, 1]
+    assert found["recall50"] == pytest.approx(2 / 3)
+    alone = evaluate_detector([s for s in samples if s.patient == "half"], detector(), silent).numbers
+    assert (alone["recall50"], alone["recall50_ci95"], alone["n_patients"]) == (0.5, None, 1)
+
+
+def test_tissue_without_any_glomerulus_has_no_interval(tmp_path: Path) -> None:
+    empty = disc_picture(160, 160, [])
+    rows = [
+        {"image": empty, "mpp": 4.0, "mask": np.zeros((160, 160), bool), "patient": patient}
+        for patient in "ab"
+    ]
+    found = evaluate_detector(read_samples([write_samples(tmp_path, rows)]), detector(), silent).numbers
+    assert (found["ap"], found["ap_ci95"], found["n_truth"], found["n_patients"]) == (0, None, 0, 2)
 
 
 def test_what_a_detector_misses_and_invents_is_counted_and_is_its_worst_case(tmp_path: Path) -> None:
@@ -133,6 +170,10 @@ def test_a_segmenter_is_measured_on_each_glomerulus_with_or_without_a_scale(
     assert found.numbers["dice_mean"] > 0.97
     assert found.numbers["tables"][str(crop)]["n"] == 1
     assert found.numbers["tables"][str(crop)]["dice_mean"] > 0.98
+    assert found.numbers["tables"][str(crop)]["dice_mean_ci95"] is None
+    low, high = found.numbers["dice_mean_ci95"]
+    assert low < found.numbers["dice_mean"] < high
+    assert (found.numbers["n_patients"], found.numbers["tables"][str(crop)]["n_patients"]) == (5, 1)
 
 
 def test_an_outline_that_is_not_found_counts_as_nothing(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glomspike.metrics import roc
+from glomspike.metrics import bootstrap, roc
 from glomspike.metrics.roc import Estimate, calibration_error, classifier_quality, statistics
 
 
@@ -49,7 +49,7 @@ def test_calibration_error_is_the_weighted_gap_of_each_bin(scores: np.ndarray, s
 
 
 def test_intervals_hold_the_value_and_are_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roc, "DRAWS", 200)
+    monkeypatch.setattr(bootstrap, "DRAWS", 200)
     scores, spiked, patients = scattered(12, 5)
     measured = classifier_quality(scores, spiked, patients, 0.5)
     assert measured == classifier_quality(scores, spiked, patients, 0.5)
@@ -61,7 +61,7 @@ def test_intervals_hold_the_value_and_are_the_same_each_time(monkeypatch: pytest
 
 
 def test_glomeruli_of_one_patient_are_no_independent_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roc, "DRAWS", 200)
+    monkeypatch.setattr(bootstrap, "DRAWS", 200)
     scores, spiked, patients = scattered(10, 8)
     low, high = classifier_quality(scores, spiked, patients, 0.5).accuracy.ci95
     alone = np.array([f"g{i}" for i in range(len(scores))])
@@ -75,7 +75,7 @@ def test_the_order_of_the_glomeruli_does_not_matter(seed: int) -> None:
     scores, spiked, patients = scattered(6, 3)
     order = np.random.default_rng(seed).permutation(len(scores))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(roc, "DRAWS", 30)
+        patched.setattr(bootstrap, "DRAWS", 30)
         first = classifier_quality(scores, spiked, patients, 0.5)
         second = classifier_quality(scores[order], spiked[order], patients[order], 0.5)
     for name in roc.STATISTICS:
@@ -84,6 +84,11 @@ def test_the_order_of_the_glomeruli_does_not_matter(seed: int) -> None:
 
 
 def test_draws_that_lack_a_class_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(roc, "DRAWS", 50)
+    monkeypatch.setattr(bootstrap, "DRAWS", 50)
     measured = classifier_quality(np.array([0.9, 0.1]), np.array([True, False]), np.array(["a", "b"]), 0.5)
     assert measured.auc == Estimate(1.0, (1.0, 1.0))
+
+
+def test_one_patient_alone_gives_no_interval() -> None:
+    measured = classifier_quality(np.array([0.9, 0.1]), np.array([True, False]), np.array(["a", "a"]), 0.5)
+    assert (measured.auc, measured.n_patients) == (Estimate(1.0, None), 1)

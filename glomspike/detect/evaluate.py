@@ -137,7 +137,7 @@ def _numbers(scanned: Sequence[Scanned]) -> dict[str, JsonValue]:
 
     found = intervals(patients, of_draw, lambda rows: bool(pairs.n_truth[rows].any()))
     return {
-        **asdict(measured(scanned)),
+        **asdict(ap_of_images(pairs, np.arange(len(scanned)))),
         **interval_numbers(STATISTICS, found),
         "n_patients": len(np.unique(patients)),
     }

@@ -19,6 +19,7 @@ from glomspike.phantom.truth import write_truth
 
 MPP = 0.25
 OBJECTIVE = 40
+LICENCE = "CC0-1.0 (synthetic, made by glomspike phantom)"
 ROOM_UM = 350.0  # side of the square of tissue that each glomerulus gets
 
 
@@ -40,7 +41,7 @@ class Order:
 def write_phantoms(
     folder: Path, slides: int, glomeruli: int, seed: int, boxed_share: float, workers: int
 ) -> Iterator[str]:
-    """Makes the slides in `folder` with their truth and `samples.csv`; yields each slide's stem when done.
+    """Makes the slides in `folder` with their truth, `samples.csv` and licence; yields each slide's stem when done.
 
     The same arguments give the same files, whatever the number of processes.
     """
@@ -73,6 +74,7 @@ def _write(order: Order, folder: Path) -> None:
 
 
 def _write_table(folder: Path, orders: list[Order]) -> None:
+    (folder / "licence.txt").write_text(LICENCE + "\n", encoding="utf-8")
     with (folder / "samples.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["image", "xml", "patient"])

@@ -51,7 +51,7 @@ class Compared:
 
 
 def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> Evaluation:
-    """Dice and IoU over all outlined glomeruli and over those of each table. Raises SamplesError where there is none."""
+    """Dice and IoU over all outlined glomeruli. Raises SamplesError where there is none."""
     card = segmenter.card
     patches = load_patches(samples, card.input_px)
     if not patches:
