@@ -27,26 +27,30 @@ def command(as_json: bool) -> int:
         ]
         click.echo(json.dumps(cards, indent=2, ensure_ascii=False))
     else:
-        _print_table([(card, intact) for card, _, intact in found])
+        click.echo("\n\n".join(_described(card, intact) for card, _, intact in found))
     return 0 if all(intact for _, _, intact in found) else 1
 
 
-def _print_table(rows: "list[tuple[Card, bool]]") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _described(card: "Card", intact: bool) -> str:
+    """A card in a few lines: what it is, what it learnt from, and how good it was on which data."""
+    state = "intact" if intact else "DAMAGED: its SHA-256 is not the one on its card"
+    learnt = [f"    {data.name}: {data.images} images, {data.licence}" for data in card.training_data]
+    measured: dict[str, list[str]] = {}
+    for metric in card.metrics:
+        measured.setdefault(f"{metric.n} glomeruli of {metric.data}", []).append(_number(metric))
+    numbers = [f"    {data}:\n      {', '.join(found)}" for data, found in measured.items()]
+    return "\n".join(
+        [
+            f"{card.kind}: {card.name} {card.version}, {state}",
+            f"  {card.intended_use}; at {card.mpp:.3g} µm/px",
+            "  trained on",
+            *learnt,
+            "  measured on",
+            *numbers,
+        ]
+    )
 
-    table = Table(box=box.SIMPLE)
-    for heading in ("kind", "name", "file", "µm/px", "trained on", "measured"):
-        table.add_column(heading, overflow="fold")
-    for card, intact in rows:
-        trained_on = "\n".join(f"{data.name} ({data.licence})" for data in card.training_data)
-        measured = "\n".join(_metric_line(metric) for metric in card.metrics)
-        state = "intact" if intact else "DAMAGED"
-        table.add_row(card.kind, f"{card.name} {card.version}", state, f"{card.mpp:g}", trained_on, measured)
-    Console().print(table)
 
-
-def _metric_line(metric: "Metric") -> str:
+def _number(metric: "Metric") -> str:
     interval = f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]" if metric.ci95 else ""
-    return f"{metric.name} {metric.value:.3f}{interval} on {metric.data}"
+    return f"{metric.name} {metric.value:.3f}{interval}"

@@ -41,7 +41,7 @@ class Order:
 def write_phantoms(
     folder: Path, slides: int, glomeruli: int, seed: int, boxed_share: float, workers: int
 ) -> Iterator[str]:
-    """Makes the slides in `folder` with their truth, `samples.csv` and licence; yields each slide's stem when done.
+    """Makes slides in `folder` with truth, `samples.csv` and licence; yields each slide's stem when done.
 
     The same arguments give the same files, whatever the number of processes.
     """
