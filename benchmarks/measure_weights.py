@@ -53,7 +53,8 @@ def main(public: Path, phantoms: Path, worst: Path | None) -> None:
                 write_rgb(worst / f"{kind}-{name}.png", found.worst)
         for metric in metrics:
             interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
-            print(f"{kind}: {metric.name} {metric.value:.3f}{interval} on {metric.n} glomeruli of {metric.data}")
+            number = f"{metric.name} {metric.value:.3f}{interval}"
+            print(f"{kind}: {number} on {metric.n} glomeruli of {metric.data}")
         card = Card.model_validate(model.card.model_dump() | {"metrics": metrics})
         replace_file(weights_folder() / f"{kind}.json", (card.model_dump_json(indent=2) + "\n").encode())
 
