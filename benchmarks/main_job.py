@@ -110,7 +110,8 @@ def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
             truth, mpp = slide_truth(sample, slide.facts).glomeruli, slide.facts.mpp.mean
         own, extra = _compare(Ran(folder, truth), mpp)
         cases, false = cases + own, false + extra
-    _tell(cases, false, seconds, models.classifier.card.thresholds["spiked"])
+    _tell(cases, false, seconds)
+    _tell_calls(cases, models.classifier.card.thresholds)
 
 
 def _compare(ran: Ran, mpp: float) -> tuple[list[Case], int]:
@@ -140,7 +141,7 @@ def _dice(glomerulus: TrueGlomerulus, drawn: shapely.Polygon) -> float:
     return float(2 * outline.intersection(drawn).area / (outline.area + drawn.area))
 
 
-def _tell(cases: list[Case], false: int, seconds: list[float], threshold: float) -> None:
+def _tell(cases: list[Case], false: int, seconds: list[float]) -> None:
     found = [case for case in cases if case.found]
     print(f"slides {len(seconds)}, glomeruli {len(cases)}")
     print(f"found {len(found)} ({len(found) / max(1, len(cases)):.3f}), false circles {false}")
@@ -148,15 +149,22 @@ def _tell(cases: list[Case], false: int, seconds: list[float], threshold: float)
     if dice:
         print(f"outline Dice of those found: mean {np.mean(dice):.3f}, median {np.median(dice):.3f}")
     print(f"main job: median {np.median(seconds):.1f} s a slide")
-    scored = [case for case in found if case.probability is not None]
+
+
+def _tell_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
+    """How spiked glomeruli score against others, and what the card's thresholds make of it."""
+    scored = [case for case in cases if case.probability is not None]
     if len({case.spiked for case in scored}) < 2:
         return
     low, high = _interval(scored)
     print(f"AUC of the spike probability: {_auc(scored):.4f} [{low:.4f}, {high:.4f}]")
-    called = [case for case in scored if case.probability is not None and case.probability >= threshold]
-    hits, true = sum(case.spiked for case in called), sum(case.spiked for case in cases)
-    precision, recall = hits / max(1, len(called)), hits / true
-    print(f"at {threshold:g}: precision {precision:.3f}, recall {recall:.3f} of {true} spiked")
+    true = sum(case.spiked for case in cases)
+    for name, threshold in thresholds.items():
+        called = [case for case in scored if case.probability is not None and case.probability >= threshold]
+        hits = sum(case.spiked for case in called)
+        wrong = len(called) - hits
+        others = len(cases) - true
+        print(f"at {threshold:.3f} ({name}): {hits} of {true} spiked called so, {wrong} of {others} others")
 
 
 def _auc(cases: list[Case]) -> float:

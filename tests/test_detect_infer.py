@@ -12,6 +12,7 @@ from torch import nn
 
 from glomspike.detect.infer import detect
 from glomspike.detect.model import STRIDE, Maps
+from glomspike.errors import SlideError
 from glomspike.findings import Mpp
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.source import Bounds
@@ -97,6 +98,13 @@ def test_damage_is_counted_and_costs_only_what_lies_in_it(tmp_path: Path) -> Non
         found = detect(slide, everywhere(slide), detector(), lambda done, whole: None)
     assert found.unreadable_windows >= 1
     assert (100, 300) in [(round(c.x0, -1), round(c.y0, -1)) for c in found.circles]
+
+
+def test_a_slide_of_which_nothing_can_be_decoded_is_no_slide_without_glomeruli(tmp_path: Path) -> None:
+    write_aperio(tmp_path / "s.svs", disc_picture(600, 600, [(300.0, 300.0, 20.0)]), mpp=4.0)
+    break_tiles(tmp_path / "s.svs", 0, range(100))
+    with open_slide(tmp_path / "s.svs") as slide, pytest.raises(SlideError, match="not one region"):
+        detect(slide, everywhere(slide), detector(), lambda done, whole: None)
 
 
 class Cornered(nn.Module):

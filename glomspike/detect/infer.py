@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from glomspike.detect.scan import BATCH, scan_windows
 from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, Window, merged, windows_over
+from glomspike.errors import SlideError
 from glomspike.findings import Circle, SlideFacts
 from glomspike.models import Model
 from glomspike.slide.field import Field, read_field
@@ -18,6 +19,7 @@ from glomspike.slide.reader import Slide
 from glomspike.slide.tissue import Tissue
 
 READERS = 4
+ALL_BUT_ROUNDING = 0.95  # of a slide's pixels: those at its border may count as read
 # Windows read ahead of the device: enough to keep it busy, few enough to stay small in memory.
 READ_AHEAD = 4 * BATCH
 
@@ -35,17 +37,19 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
 
     Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
     cannot be decoded is white to the detector, and the window is counted. `progress` is told how many
-    windows are done, and of how many.
+    windows are done, and of how many. Raises SlideError where nothing of the slide can be decoded: that it
+    has no glomeruli would look like a result.
     """
     mpp, threshold = detector.card.mpp, detector.card.thresholds["score"]
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
     windows = _on_tissue(slide, tissue, frame, detector.card.input_px, mpp)
-    owned, unreadable, done = [np.zeros((0, 4))], 0, 0
+    owned, unreadable, lost_px, done = [np.zeros((0, 4))], 0, 0, 0
     progress(done, len(windows))
     with ThreadPoolExecutor(READERS) as pool:
         for some, fields in _batches(pool, slide, windows, frame, mpp):
             unreadable += sum(not field.readable.all() for field in fields)
+            lost_px += sum(int((~field.readable).sum()) for field in fields)
             pixels = [field.pixels for field in fields]
             found = scan_windows(detector.network, pixels, detector.card.normalisation)
             for window, circles in zip(some, found, strict=True):
@@ -53,6 +57,9 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
                 owned.append(circles[window.owns(circles, SLACK_UM / mpp) & (circles[:, 3] >= threshold)])
             done += len(some)
             progress(done, len(windows))
+    if lost_px and lost_px >= ALL_BUT_ROUNDING * _on_slide_px(windows, facts, frame):
+        cause = "not one region of it can be decoded"
+        raise SlideError(slide.path, cause, "check that it was copied whole, and copy it again")
     found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, mpp)
     return Detections(_circles(found_px, frame, mpp), unreadable)
 
@@ -68,6 +75,14 @@ def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mp
         if tissue.fraction(x0, y0, side_px * frame.scale_x0, side_px * frame.scale_y0) > 0:
             windows.append(window)
     return windows
+
+
+def _on_slide_px(windows: Sequence[Window], slide: SlideFacts, frame: FieldFrame) -> float:
+    """How many pixels of the windows lie on the slide."""
+    corners0 = frame.to_level0(np.array([[window.x_px, window.y_px] for window in windows], dtype=np.float64))
+    sides0 = np.array([[window.side_px] for window in windows]) * [frame.scale_x0, frame.scale_y0]
+    ends0 = np.minimum(corners0 + sides0, [slide.width0, slide.height0])
+    return float(((ends0 - corners0) / [frame.scale_x0, frame.scale_y0]).prod(axis=1).sum())
 
 
 def _batches(
