@@ -157,6 +157,8 @@ class _Job:
         self.progress("detect", done, windows)
 
     def _warn(self, any_tissue: bool, any_circle: bool) -> None:
+        if any_circle and self.field_mpp is not None and (limits := self.models.classifier.card.limits):
+            self.warnings.append(limits)
         own, given = self.slide.facts.mpp.mean, self.options.mpp
         if given is not None and not math.isclose(own, given, rel_tol=0.02):
             self.warnings.append(f"--mpp {given:g} was not used: the slide says {own:.4g} µm/px of itself")

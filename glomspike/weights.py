@@ -83,6 +83,7 @@ class CardDraft(_Strict):
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...]
     intended_use: str
+    limits: str = Field(default="", description="what it is known to do wrong, told with every run")
     licence: str
 
 

@@ -43,6 +43,7 @@ def _described(card: "Card", intact: bool) -> str:
         [
             f"{card.kind}: {card.name} {card.version}, {state}",
             f"  {card.intended_use}; at {card.mpp:.3g} µm/px",
+            *([f"  but: {card.limits}"] if card.limits else []),
             "  trained on",
             *learnt,
             "  measured on",
