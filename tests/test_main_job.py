@@ -126,6 +126,12 @@ def test_outlines_and_geojson_agree_with_areas_and_are_valid(example: Path) -> N
     assert areas == pytest.approx([float(row["area_um2"]) for row in rows_of(example)], rel=0.01)
 
 
+def test_what_the_classifier_is_known_to_do_wrong_is_said_in_the_record(example: Path) -> None:
+    limits = json.loads((ROOT / "weights" / "classifier.json").read_text())["limits"]
+    assert "phantoms only" in limits
+    assert limits in json.loads((example / "run.json").read_text())["warnings"]
+
+
 def test_pictures_of_one_glomerulus_show_one_field(example: Path) -> None:
     for row in rows_of(example):
         name = f"{int(row['id']):04d}.png"
