@@ -1,5 +1,9 @@
 """What can go wrong for a user, each said in one line: which file, what is wrong, what to do."""
 
+import os
+import shlex
+from pathlib import Path
+
 
 class GlomspikeError(Exception):
     """A failure a user can understand and mend; the command line prints it without a traceback.
@@ -16,6 +20,15 @@ class GlomspikeError(Exception):
 
 class SlideError(GlomspikeError):
     """A slide that cannot be opened, has no usable scale, or breaks while it is read."""
+
+
+def missing_slide(path: Path) -> SlideError:
+    """The error for a slide that is not there; in a container it names the option that would mount it."""
+    if not os.environ.get("GLOMSPIKE_CONTAINER"):
+        return SlideError(path, "does not exist", "check the path")
+    folder = shlex.quote(str(path.absolute().parent))
+    cure = f"add -v {folder}:{folder} to docker run, or check the path"
+    return SlideError(path, "is not mounted in the container", cure)
 
 
 class UnreadableRegion(SlideError):

@@ -64,9 +64,9 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["slide.svs", "out", "--threshold", "2"], 2, "not in the range 0<=x<=1"),
         (["weights", "--colour"], 2, "see `glomspike weights --help`"),
         ([".", "out"], 2, ".: is a folder"),
-        (["nosuch.svs", "out"], 1, "nosuch.svs: there is no such file; check the path"),
-        (["--device", "cpu", "nosuch.svs", "out"], 1, "nosuch.svs: there is no such file"),
-        (["run", "nosuch.svs", "out"], 1, "nosuch.svs: there is no such file"),
+        (["nosuch.svs", "out"], 1, "nosuch.svs: does not exist; check the path"),
+        (["--device", "cpu", "nosuch.svs", "out"], 1, "nosuch.svs: does not exist"),
+        (["run", "nosuch.svs", "out"], 1, "nosuch.svs: does not exist"),
     ],
 )
 def test_each_failure_is_one_line_and_leaves_no_output(
@@ -93,7 +93,7 @@ def test_in_a_container_a_missing_slide_is_explained_by_its_mount(
     monkeypatch.setenv("GLOMSPIKE_CONTAINER", "1")
     status, _, err = typed("/data/slide.svs", "/out", capsys=capsys)
     assert status == 1
-    assert "/data/slide.svs: there is no such file in the container; mount its folder" in err
+    assert "/data/slide.svs: is not mounted in the container; add -v /data:/data to docker run" in err
 
 
 @pytest.mark.parametrize(

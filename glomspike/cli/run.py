@@ -1,14 +1,13 @@
 """`glomspike SLIDE OUT`: the main job."""
 
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from glomspike.cli.progress import shown_progress
-from glomspike.errors import SlideError, UsageError
+from glomspike.errors import UsageError, missing_slide
 
 if TYPE_CHECKING:
     from glomspike.pipeline import Done
@@ -117,8 +116,5 @@ def _check(slide: Path) -> None:
     """Raises what can be said of a slide's path before anything heavy is loaded."""
     if slide.is_dir():
         raise UsageError(slide, "is a folder, and a run takes one slide", "give the path of one slide")
-    if not slide.exists() and os.environ.get("GLOMSPIKE_CONTAINER"):
-        cure = "mount its folder with docker's `-v FOLDER:FOLDER`, and check the name"
-        raise SlideError(slide, "there is no such file in the container", cure)
     if not slide.exists():
-        raise SlideError(slide, "there is no such file", "check the path")
+        raise missing_slide(slide)

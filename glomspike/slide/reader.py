@@ -1,8 +1,6 @@
 """Opens any slide and reads its regions at any scale: the only way to pixels in this program."""
 
 import math
-import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +10,7 @@ import numpy as np
 import openslide
 from PIL import Image
 
-from glomspike.errors import SlideError
+from glomspike.errors import SlideError, missing_slide
 from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.slide.field import read_field
 from glomspike.slide.fingerprint import fingerprint
@@ -213,17 +211,10 @@ def _check_readable(path: Path) -> None:
     except IsADirectoryError as error:
         raise SlideError(path, "is a folder, not a slide", "name a slide in it") from error
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise SlideError(path, *_missing(path)) from error
+        raise missing_slide(path) from error
     except PermissionError as error:
         cure = "make it readable for you, or run as a user who may read it"
         raise SlideError(path, "may not be read by this user", cure) from error
     except OSError as error:
         cure = "check the disk or share it is on"
         raise SlideError(path, f"cannot be read ({error.strerror})", cure) from error
-
-
-def _missing(path: Path) -> tuple[str, str]:
-    if not os.environ.get("GLOMSPIKE_CONTAINER"):
-        return "does not exist", "check the path"
-    folder = shlex.quote(str(path.absolute().parent))
-    return "is not mounted in the container", f"add -v {folder}:{folder} to docker run, or check the path"
