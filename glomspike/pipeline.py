@@ -72,7 +72,7 @@ def run_slide(path: Path, out: Path, models: Models, options: Options, progress:
         if not options.overwrite and is_done(place, settings):
             return Done(place, None)
         with ResultFolder(place) as results:
-            job = _Job(slide, models, options, _threshold(models, options), results.path, progress)
+            job = _Job(slide, models, options, results.path, progress)
             result = job.run()
             _write_annotations(slide, results.path, path.stem, result, job)
             (results.replace if options.overwrite else results.publish)(_record(job, settings, result))
@@ -99,7 +99,6 @@ class _Job:
     slide: Slide
     models: Models
     options: Options
-    threshold: float
     folder: Path
     progress: Progress
     warnings: list[str] = field(default_factory=list)
@@ -143,7 +142,7 @@ class _Job:
                 _finish(writing)
         return SlideResult(self.slide.facts, tuple(glomeruli), tuple(self.warnings))
 
-    def _circles(self) -> list[Circle]:
+    def _circles(self) -> tuple[Circle, ...]:
         """The glomeruli's circles in reading order."""
         with self.stage("tissue"):
             tissue = find_tissue(self.slide)
@@ -151,7 +150,7 @@ class _Job:
             found = detect(self.slide, tissue, self.models.detector, self._detecting)
         self.unreadable_windows = found.unreadable_windows
         self._warn(bool(tissue.mask.any()), bool(found.circles))
-        return sorted(found.circles, key=lambda circle: (circle.y0, circle.x0))
+        return found.circles
 
     def _detecting(self, done: int, windows: int) -> None:
         self.progress("detect", done, windows)
@@ -196,7 +195,8 @@ class _Job:
             if self.field_mpp is None:
                 whole = zip(ids, circles, outlines, fields, strict=True)
                 return [Judged(Glomerulus(i, c, o, None), f, None) for i, c, o, f in whole]
-            judged = judge_glomeruli(ids, circles, outlines, fields, self.models.classifier, self.threshold)
+            threshold = _threshold(self.models, self.options)
+            judged = judge_glomeruli(ids, circles, outlines, fields, self.models.classifier, threshold)
         for one in judged:
             self._warn_unreadable(one.glomerulus)
         return judged

@@ -1,11 +1,14 @@
 """Sheets of pictures: examples of what a model says, beside or over what is true."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from glomspike.findings import RGB, Points
+
+T = TypeVar("T")
 
 CELL_PX = 320
 COLUMNS = 4
@@ -19,6 +22,11 @@ def sheet(pictures: Sequence[RGB], captions: Sequence[str]) -> RGB:
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
     rows = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]
     return np.vstack(rows)
+
+
+def evenly(items: list[T], count: int) -> list[T]:
+    """At most `count` of the items, taken evenly."""
+    return items[:: max(1, len(items) // max(1, count))][:count]
 
 
 def _cell(picture: RGB, caption: str) -> RGB:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import cv2
 import numpy as np
@@ -32,12 +32,16 @@ from glomspike.errors import OutputError
 from glomspike.files import replace_file
 from glomspike.findings import RGB
 from glomspike.samples import read_samples
-from glomspike.weights import CardDraft, TrainingData, save_weights
+from glomspike.weights import CardDraft, Metric, TrainingData, save_weights
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Batch = dict[str, Tensor]
 Example = dict[str, np.ndarray[Any, Any]]
 
 CHECKPOINT = "checkpoint.pt"
+LICENCE = "Apache-2.0 as far as the licences of the training data allow"
 READ_AHEAD_BATCHES = 3
 
 
@@ -306,6 +310,20 @@ def learning_rate(settings: Settings, epochs_done: float) -> float:
 def table_signature(tables: Sequence[Path]) -> str:
     """A hash of the tables' contents."""
     return hashlib.sha256(b"\0".join(table.read_bytes() for table in tables)).hexdigest()
+
+
+def task_signature(tables: Sequence[Path], options: "DataclassInstance", *beginning: str | None) -> str:
+    """What a training depends on besides its settings: its tables, its options, and what it begins with."""
+    return json.dumps([table_signature(tables), asdict(options), beginning])
+
+
+def validation_metrics(measured: dict[str, float], n: int, *leave_out: str) -> tuple[Metric, ...]:
+    """The best epoch's numbers as a card has them, of `n` items of the validation patients."""
+    kept = {name: value for name, value in measured.items() if name not in leave_out}
+    return tuple(
+        Metric(name=name, value=value, data="validation patients", n=max(n, 1))
+        for name, value in kept.items()
+    )
 
 
 def state_signature(state: dict[str, Tensor] | None) -> str:

@@ -5,9 +5,8 @@ to show spikes (in a normal glomerulus these are the network's worst mistakes), 
 together with the tiles S that are known to show spikes, because somebody drew a box on them.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -24,9 +23,17 @@ from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Scores
 from glomspike.metrics.roc import best_threshold, statistics
 from glomspike.samples import read_samples
-from glomspike.sheets import sheet
-from glomspike.training import Batch, Example, table_signature, training_data
-from glomspike.weights import CardDraft, Metric
+from glomspike.sheets import evenly, sheet
+from glomspike.training import (
+    LICENCE,
+    Batch,
+    Example,
+    state_signature,
+    task_signature,
+    training_data,
+    validation_metrics,
+)
+from glomspike.weights import CardDraft
 
 MPP = 0.25
 BOX_JITTER_PX = 10  # how far the tile cut around a box may be moved
@@ -78,7 +85,7 @@ class MilTask:
                 raise SamplesError(
                     ", ".join(map(str, tables)), cause, "label more patients, or set the splits"
                 )
-        self.validation = _spread(validation, options.validation_bags)
+        self.validation = evenly(validation, options.validation_bags)
         self.certain = [
             Instance(bag, float(x), float(y), True, True)
             for bag in self.bags
@@ -89,12 +96,7 @@ class MilTask:
 
     @property
     def signature(self) -> str:
-        begin = (
-            "scratch"
-            if self.begin is None
-            else f"{sum(float(t.double().sum()) for t in self.begin.values())}"
-        )
-        return json.dumps([table_signature(self.tables), asdict(self.options), begin])
+        return task_signature(self.tables, self.options, state_signature(self.begin))
 
     def network(self) -> nn.Module:
         network = tile_network()
@@ -136,11 +138,10 @@ class MilTask:
 
     def examples(self, network: nn.Module) -> RGB:
         """Validation glomeruli with their highest tiles, their scores and labels."""
-        scored = score(network, _spread(self.validation, EXAMPLES), NORMALISATION)
+        scored = score(network, evenly(self.validation, EXAMPLES), NORMALISATION)
         return sheet([one.drawn() for one in scored], [one.caption for one in scored])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
-        count = len(self.validation)
         return CardDraft(
             kind="classifier",
             name="glomspike spike classifier",
@@ -153,13 +154,9 @@ class MilTask:
             classes=("spiked",),
             thresholds={"spiked": THRESHOLD, "best_f1_on_validation": measured["best_threshold"]},
             training_data=training_data(self.tables),
-            metrics=tuple(
-                Metric(name=name, value=value, data="validation patients", n=count)
-                for name, value in measured.items()
-                if name != "best_threshold"
-            ),
+            metrics=validation_metrics(measured, len(self.validation), "best_threshold"),
             intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
-            licence="Apache-2.0 as far as the licences of the training data allow",
+            licence=LICENCE,
         )
 
 
@@ -177,9 +174,3 @@ def varied(tile: RGB, rng: Rng) -> RGB:
     pixels = compressed(pixels, rng)
     pixels[blank] = 0
     return pixels
-
-
-def _spread(bags: list[Bag], count: int) -> list[Bag]:
-    """At most `count` of the bags, evenly taken."""
-    step = max(1, len(bags) // max(1, count))
-    return bags[::step][:count]

@@ -1,6 +1,5 @@
 """The detector's training: fields cut from annotated pictures, or composed from glomeruli and background."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +19,18 @@ from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.metrics.circle_ap import best_threshold
 from glomspike.samples import Sample, read_samples
-from glomspike.sheets import sheet
-from glomspike.training import Batch, Example, state_signature, table_signature, training_data
+from glomspike.sheets import evenly, sheet
+from glomspike.training import (
+    LICENCE,
+    Batch,
+    Example,
+    state_signature,
+    task_signature,
+    training_data,
+    validation_metrics,
+)
 from glomspike.truth import Picture, load_pictures
-from glomspike.weights import Card, CardDraft, Metric, Normalisation
+from glomspike.weights import Card, CardDraft, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
@@ -93,8 +100,7 @@ class DetectorTask:
 
     @property
     def signature(self) -> str:
-        beginning = [state_signature(self.begin), self.encoder_weights]
-        return json.dumps([table_signature(self.tables), asdict(self.options), beginning])
+        return task_signature(self.tables, self.options, state_signature(self.begin), self.encoder_weights)
 
     def network(self) -> nn.Module:
         o = self.options
@@ -170,8 +176,7 @@ class DetectorTask:
         return [scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
     def examples(self, network: nn.Module) -> RGB:
-        chosen = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]
-        scanned = self._scanned(network, chosen)
+        scanned = self._scanned(network, evenly(self.validation, EXAMPLES))
         return sheet([one.drawn() for one in scanned], [one.caption for one in scanned])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
@@ -188,13 +193,9 @@ class DetectorTask:
             classes=("glomerulus",),
             thresholds={"score": measured["threshold"]},
             training_data=training_data(self.tables),
-            metrics=tuple(
-                Metric(name=name, value=value, data="validation patients", n=max(truth, 1))
-                for name, value in measured.items()
-                if name != "threshold"
-            ),
+            metrics=validation_metrics(measured, truth, "threshold"),
             intended_use="research: finding glomeruli in bright-field slides of kidney tissue",
-            licence="Apache-2.0 as far as the licences of the training data allow",
+            licence=LICENCE,
         )
 
 

@@ -5,7 +5,7 @@ Voronoi diagram of points that keep their distance); most cells hold a capillary
 membrane is a closed curve, some are mesangium, some a loop cut along its wall.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -44,13 +44,13 @@ class Loop:
 class Anatomy:
     """What a patient's glomeruli have in common."""
 
-    loop_um: float = 12.0  # typical distance of neighbouring loops
-    gap_um: float = 1.0  # half the space between neighbouring membranes
-    membrane_um: float = 1.2
-    mesangium: float = 0.16  # share of tuft cells that are mesangium
-    tangential: float = 0.1
-    wrinkle_um: float = 0.45
-    capsule_um: float = 2.5
+    loop_um: float  # typical distance of neighbouring loops
+    gap_um: float  # half the space between neighbouring membranes
+    membrane_um: float
+    mesangium: float  # share of tuft cells that are mesangium
+    tangential: float
+    wrinkle_um: float
+    capsule_um: float
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Anatomy":
@@ -78,8 +78,7 @@ class GlomerulusPlan:
     mesangium_um: tuple[Points, ...]  # polygons of matrix between loops
     podocytes_um: Points  # nuclei outside the loops
     inner_nuclei_um: Points  # nuclei of endothelium and mesangium
-    spike_density: float = 0.0  # spikes per 100 µm of membrane
-    patches: tuple[Points, ...] = field(default=())  # one (n, 2) array of spike bases per spiked stretch
+    patches: tuple[Points, ...] = ()  # one (n, 2) array of spike bases per spiked stretch
 
     @property
     def spiked(self) -> bool:

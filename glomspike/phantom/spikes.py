@@ -39,17 +39,13 @@ def with_spikes(rng: np.random.Generator, plan: GlomerulusPlan, lesion: Lesion) 
     """The same glomerulus with spikes on `lesion.loops` of its loops, on one loop at least."""
     chosen = set(np.flatnonzero(rng.random(len(plan.loops)) < lesion.loops).tolist())
     chosen = chosen or {int(rng.integers(len(plan.loops)))}
-    loops, patches, count, length = [], [], 0, 0.0
+    loops, patches = [], []
     for index, loop in enumerate(plan.loops):
-        length += STEP_UM * len(loop.membrane_um)
         spiked = _spiked(rng, loop, lesion) if index in chosen else loop
         if spiked.spikes:
             patches.append(np.array([spike.base_um for spike in spiked.spikes]))
-            count += len(spiked.spikes)
         loops.append(spiked)
-    return replace(
-        plan, loops=tuple(loops), patches=tuple(patches), spike_density=100 * count / max(length, 1.0)
-    )
+    return replace(plan, loops=tuple(loops), patches=tuple(patches))
 
 
 def _spiked(rng: np.random.Generator, loop: Loop, lesion: Lesion) -> Loop:

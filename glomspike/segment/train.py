@@ -1,8 +1,7 @@
 """The segmenter's training: crops of annotated glomeruli, as inexact as the detector's circles make them."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -19,10 +18,18 @@ from glomspike.segment.crop import SIDE_RADII
 from glomspike.segment.evaluate import Compared, compare, measured, measured_by_table
 from glomspike.segment.model import Architecture, segmentation_network
 from glomspike.segment.patches import Crop, Patch, inexact_crop, load_patches
-from glomspike.sheets import sheet
-from glomspike.training import Batch, Example, state_signature, table_signature, training_data
+from glomspike.sheets import evenly, sheet
+from glomspike.training import (
+    LICENCE,
+    Batch,
+    Example,
+    state_signature,
+    task_signature,
+    training_data,
+    validation_metrics,
+)
 from glomspike.truth import load_pictures
-from glomspike.weights import Card, CardDraft, Metric, Normalisation
+from glomspike.weights import Card, CardDraft, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # As many tables as there are, none counts more than this many glomeruli: phantoms must not drown tissue.
@@ -81,8 +88,7 @@ class SegmenterTask:
 
     @property
     def signature(self) -> str:
-        beginning = [state_signature(self.begin), self.encoder_weights]
-        return json.dumps([table_signature(self.tables), asdict(self.options), beginning])
+        return task_signature(self.tables, self.options, state_signature(self.begin), self.encoder_weights)
 
     def network(self) -> nn.Module:
         options = self.options
@@ -132,8 +138,7 @@ class SegmenterTask:
         return [compare(network, patch, self.options.input_px, NORMALISATION) for patch in patches]
 
     def examples(self, network: nn.Module) -> RGB:
-        chosen = self.validation[:: max(1, len(self.validation) // EXAMPLES)][:EXAMPLES]
-        compared = self._compared(network, chosen)
+        compared = self._compared(network, evenly(self.validation, EXAMPLES))
         return sheet([one.drawn() for one in compared], [one.caption for one in compared])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
@@ -151,12 +156,9 @@ class SegmenterTask:
             classes=("glomerulus",),
             thresholds={"probability": 0.5},
             training_data=training_data(self.tables),
-            metrics=tuple(
-                Metric(name=name, value=value, data="validation patients", n=len(self.validation))
-                for name, value in measured.items()
-            ),
+            metrics=validation_metrics(measured, len(self.validation)),
             intended_use="research: outlining glomeruli in bright-field slides of kidney tissue",
-            licence="Apache-2.0 as far as the licences of the training data allow",
+            licence=LICENCE,
         )
 
 
