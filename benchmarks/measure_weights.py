@@ -1,91 +1,172 @@
-"""The numbers on the cards of the shipped weights, measured on test patients and written into the cards.
+"""The numbers on the cards of the shipped weights, measured on tissue not trained on.
 
-    python benchmarks/measure_weights.py PUBLIC PHANTOMS [--worst FOLDER]
+    python benchmarks/measure_weights.py PUBLIC MEASURING PHANTOMS [--sheets FOLDER] [--card] [--only MODEL]
+        [--weights WEIGHTS]
 
-PUBLIC is what `public_samples.py` wrote, PHANTOMS a folder of `glomspike phantom`; only rows of split "test"
-are read. Sheets of the worst cases go to the folder named by --worst.
+PUBLIC is what `public_samples.py` wrote, MEASURING what `measuring_samples.py` wrote, PHANTOMS a folder of
+`glomspike phantom`; only rows of split "test" are read. With --card the numbers are written into the cards.
+--sheets gets a picture of every case. "found" is the share of true glomeruli found at the detector's
+threshold, a circle overlapping the true one by an IoU of 0.5; "false_per_image" counts circles at that
+threshold that do so with none.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import torch
 
 from glomspike.classify.evaluate import evaluate_classifier
-from glomspike.detect.evaluate import evaluate_detector
-from glomspike.evaluation import Evaluation
+from glomspike.detect.evaluate import scanned_samples
+from glomspike.detect.evaluate import summed_up as detector_numbers
+from glomspike.evaluation import Case, Evaluation
 from glomspike.files import replace_file
 from glomspike.models import Model, load_model
 from glomspike.report.png import write_rgb
 from glomspike.samples import Sample, in_split, read_samples
-from glomspike.segment.evaluate import evaluate_segmenter
-from glomspike.weights import KINDS, Card, Kind, Metric, weights_folder
+from glomspike.segment.evaluate import compared_samples
+from glomspike.segment.evaluate import summed_up as segmenter_numbers
+from glomspike.sheets import sheet
+from glomspike.weights import Card, Kind, Metric, load_card
 
-TABLES: dict[Kind, tuple[str, ...]] = {
-    "detector": ("pas-fields", "he-fields", "phantoms"),
-    "segmenter": ("pas-crops", "pas-fields", "he-fields", "phantoms"),
-    "classifier": ("phantoms",),
+AP = ("ap", "ap50", "ap75", "recall50", "false_per_image")
+FOUND = ("found", "false_per_image")
+DICE = ("dice_mean", "dice_sd", "iou_mean")
+CALLS = ("precision", "recall", "f1", "accuracy", "auc", "ece")
+COUNTED_BY = {"detector": "n_truth", "segmenter": "n", "classifier": "n_positive"}
+# Names that a card gives to numbers of an evaluation.
+SAID_AS = {"found": "recall_at_threshold"}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured on which tables, and how the card is to name that tissue."""
+
+    name: str
+    tables: tuple[str, ...]
+    numbers: tuple[str, ...]
+    caveat: str = "not trained on"
+
+
+NEPTUNE = tuple(f"neptune-{stain}" for stain in ("he", "pas", "tri", "sil"))
+PASM = tuple(f"pasm-fields-{stain}" for stain in ("PASM", "PAS", "Masson"))
+MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
+    "detector": (
+        Measurement("pas-fields", ("pas-fields",), AP),
+        Measurement("he-fields", ("he-fields",), AP),
+        Measurement("phantoms", ("phantoms",), AP),
+        Measurement("silver-reference", ("silver-reference",), FOUND),
+        Measurement("neptune-fields (H&E, PAS, trichrome, silver)", NEPTUNE, FOUND),
+        Measurement("pasm-fields (PASM, PAS, Masson)", PASM, FOUND),
+        Measurement("pasm-fields in PASM", PASM[:1], FOUND),
+        Measurement("stain-patches, stains kept for measuring", ("stain-patches-kept",), FOUND[1:]),
+        Measurement(
+            "stain-patches, stains trained on", ("stain-patches-trained-on",), FOUND[1:], "trained on"
+        ),
+    ),
+    "segmenter": (
+        Measurement("pas-crops", ("pas-crops", "pas-crops-sclerosed"), DICE),
+        Measurement("he-fields", ("he-fields",), DICE),
+        Measurement("phantoms", ("phantoms",), DICE),
+        *(Measurement(name, (name,), DICE) for name in NEPTUNE),
+        Measurement("pasm-fields (PASM, PAS, Masson)", PASM, DICE),
+        Measurement("pasm-fields in PASM", PASM[:1], DICE),
+    ),
+    "classifier": (Measurement("phantoms", ("phantoms",), CALLS),),
 }
-NUMBERS: dict[Kind, tuple[str, ...]] = {
-    "detector": ("ap", "ap50", "ap75", "recall50", "false_per_image"),
-    "segmenter": ("dice_mean", "dice_sd", "iou_mean"),
-    "classifier": ("precision", "recall", "f1", "accuracy", "auc", "ece"),
-}
-COUNTED_BY: dict[Kind, str] = {"detector": "n_truth", "segmenter": "n", "classifier": "n_positive"}
 
 
 @click.command()
 @click.argument("public", type=click.Path(path_type=Path))
+@click.argument("measuring", type=click.Path(path_type=Path))
 @click.argument("phantoms", type=click.Path(path_type=Path))
-@click.option("--worst", type=click.Path(path_type=Path), help="Folder for sheets of the worst cases.")
-def main(public: Path, phantoms: Path, worst: Path | None) -> None:
-    """Measure the shipped weights and write the numbers into their cards."""
+@click.option("--only", type=click.Choice(list(MEASUREMENTS)), help="Measure one model.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Of that model, not the shipped ones.")
+@click.option("--sheets", type=click.Path(path_type=Path), help="Folder for pictures of every case.")
+@click.option("--card", is_flag=True, help="Write the numbers into the cards.")
+def main(
+    public: Path,
+    measuring: Path,
+    phantoms: Path,
+    only: Kind | None,
+    weights: Path | None,
+    sheets: Path | None,
+    card: bool,
+) -> None:
+    """Measure weights, print the numbers, and write them into the cards where that is wanted."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    for kind in KINDS:
-        model = load_model(kind, None, device)
-        metrics: list[Metric] = []
-        for name in TABLES[kind]:
-            table = (phantoms if name == "phantoms" else public / name) / "samples.csv"
-            found = evaluated(model, in_split(read_samples([table]), "test"))
-            metrics += metrics_of(kind, name, found)
-            if worst is not None:
-                worst.mkdir(parents=True, exist_ok=True)
-                write_rgb(worst / f"{kind}-{name}.png", found.worst)
+    roots = (public, measuring, phantoms.parent)
+    for kind in MEASUREMENTS if only is None else (only,):
+        model, metrics = load_model(kind, weights, device), []
+        for measurement in MEASUREMENTS[kind]:
+            found, cases = evaluated(model, _samples(measurement.tables, roots, phantoms))
+            metrics += metrics_of(kind, measurement, found)
+            if sheets is not None and cases:
+                _write_sheet(sheets / f"{kind}-{measurement.name.split()[0].strip(',')}.png", cases)
         for metric in metrics:
-            interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
-            number = f"{metric.name} {metric.value:.3f}{interval}"
-            print(f"{kind}: {number} on {metric.n} glomeruli of {metric.data}")
-        card = Card.model_validate(model.card.model_dump() | {"metrics": metrics})
-        replace_file(weights_folder() / f"{kind}.json", (card.model_dump_json(indent=2) + "\n").encode())
+            _tell(kind, metric)
+        if card:
+            _write_card(kind, weights, metrics)
 
 
-def evaluated(model: Model, samples: tuple[Sample, ...]) -> Evaluation:
-    """The evaluation that goes with the model."""
+def _samples(tables: Sequence[str], roots: tuple[Path, ...], phantoms: Path) -> list[Sample]:
+    """The test rows of some tables, each found where it is."""
+    folders = [
+        phantoms if name == "phantoms" else next(r / name for r in roots if (r / name).is_dir())
+        for name in tables
+    ]
+    return in_split(read_samples([folder / "samples.csv" for folder in folders]), "test")
+
+
+def evaluated(model: Model, samples: Sequence[Sample]) -> tuple[Evaluation, Sequence[Case]]:
+    """The evaluation that goes with the model, and the cases that it is of, where they can be drawn."""
     if model.card.kind == "detector":
-        return evaluate_detector(samples, model, lambda *_: None)
+        scanned = scanned_samples(samples, model, lambda *_: None)
+        return detector_numbers(scanned), scanned
     if model.card.kind == "segmenter":
-        return evaluate_segmenter(samples, model, lambda *_: None)
-    return evaluate_classifier(samples, model, None, lambda *_: None)
+        compared = compared_samples(samples, model, lambda *_: None)
+        return segmenter_numbers(compared), compared
+    return evaluate_classifier(samples, model, None, lambda *_: None), ()
 
 
-def metrics_of(kind: Kind, table: str, found: Evaluation) -> list[Metric]:
-    """What the card says of one table."""
+def metrics_of(kind: Kind, measurement: Measurement, found: Evaluation) -> list[Metric]:
+    """What the card says of one measurement."""
     numbers = found.numbers
     count = int(str(numbers[COUNTED_BY[kind]]))
     if kind == "classifier":
         count += int(str(numbers["n_negative"]))
     patients = int(str(numbers["n_patients"]))
-    data = f"{patients} test patient{'s' * (patients != 1)} of {table}, not trained on"
+    data = f"{patients} test patient{'s' * (patients != 1)} of {measurement.name}, {measurement.caveat}"
     return [
         Metric(
             name=name,
-            value=float(str(numbers[name])),
+            value=float(str(numbers[SAID_AS.get(name, name)])),
             ci95=numbers.get(f"{name}_ci95"),  # type: ignore[arg-type]
             data=data,
             n=count,
         )
-        for name in NUMBERS[kind]
+        for name in measurement.numbers
     ]
+
+
+def _write_sheet(path: Path, cases: Sequence[Case]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_rgb(path, sheet([case.drawn() for case in cases], [case.caption for case in cases]))
+
+
+def _tell(kind: Kind, metric: Metric) -> None:
+    interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
+    print(f"{kind}: {metric.name} {metric.value:.3f}{interval} on {metric.n} glomeruli of {metric.data}")
+
+
+def _write_card(kind: Kind, weights: Path | None, metrics: list[Metric]) -> None:
+    """Writes the card anew with these numbers instead of the same of earlier measurements; others stay."""
+    old, tensors_path = load_card(kind, weights)
+    measured = {metric.data for metric in metrics}
+    others = [m for m in old.metrics if m.data not in measured and m.data != "validation patients"]
+    card = Card.model_validate(old.model_dump() | {"metrics": metrics + others})
+    replace_file(tensors_path.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -38,6 +38,24 @@ _COUNTERSTAIN_AND_STAIN = (
     ("haematoxylin", "diaminobenzidine"),
     ("purple", "silver"),
 )
+# What stains are made of: the dyes where haematoxylin was, where the other stain was, and elsewhere.
+_STAINS = (
+    ("haematoxylin", "silver", "pink eosin"),
+    ("pink eosin", "silver", "haematoxylin"),
+    ("blue haematoxylin", "silver", "eosin"),
+    ("purple", "brown silver", "eosin"),
+    ("light green", "silver", "light green"),
+    ("haematoxylin", "aniline blue", "biebrich scarlet"),
+    ("biebrich scarlet", "aniline blue", "haematoxylin"),
+    ("biebrich scarlet", "light green", "orange"),
+    ("haematoxylin", "diaminobenzidine", "diaminobenzidine"),
+    ("haematoxylin", "schiff magenta", "pink eosin"),
+    ("haematoxylin", "eosin", "pink eosin"),
+    ("orange", "sirius red", "orange"),
+)
+# Silver blackens what it stains and leaves the rest: membranes stand out as in no other stain.
+_SILVERS = frozenset({"silver", "brown silver"})
+KNOWN_STAIN_SHARE = 0.5
 TISSUE_VARIANCE = 25.0
 _LEAST_LIGHT = 1 / 255
 _DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32) / 255, _LEAST_LIGHT))
@@ -45,25 +63,53 @@ _DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32) / 255, _LEAST_LIG
 
 def appearance(pixels: RGB, rng: Rng) -> RGB:
     """The picture as another laboratory might have made it: stain, light, focus, noise and compression."""
-    if rng.random() < 0.75:
-        pixels = restained(pixels, rng)
-    return compressed(focused(lit(pixels, rng), rng), rng)
+    if rng.random() < 0.8:
+        known = rng.random() < KNOWN_STAIN_SHARE
+        pixels = stained_anew(pixels, rng) if known else restained(pixels, rng)
+    return compressed(focused(lit(dirtied(pixels, rng), rng), rng), rng)
+
+
+def stained_anew(pixels: RGB, rng: Rng) -> RGB:
+    """The tissue in one of the stains that kidneys are looked at in, as far as unmixing goes."""
+    names = _STAINS[rng.integers(len(_STAINS))]
+    amounts = _amounts(pixels, rng)
+    strength = np.exp(rng.normal(0, 0.3, (3, 1))).astype(np.float32)
+    if names[1] in _SILVERS:
+        strong = np.float32(max(float(np.quantile(amounts[1, ::7], 0.85)), _LEAST_LIGHT))
+        amounts[1] = strong * (amounts[1] / strong) ** np.float32(rng.uniform(1.2, 2.4))
+        strength *= np.array([[0.6], [rng.uniform(1.2, 3.0)], [0.6]], dtype=np.float32)
+    vectors = _varied(np.stack([_DYE_VECTORS[list(_DYES).index(name)] for name in names]), rng)
+    return _shown(vectors.T @ (amounts * strength), pixels.shape)
 
 
 def restained(pixels: RGB, rng: Rng) -> RGB:
-    """The tissue in other dyes: optical densities are unmixed, and the dyes' colours and strengths change."""
-    # One row per channel, so that every step runs along memory.
-    density = _DENSITY[np.ascontiguousarray(pixels.reshape(-1, 3).T)]
-    amounts = np.maximum(np.linalg.inv(_unmixing(rng)).T @ density, 0)
+    """The tissue in any other dyes: optical densities are unmixed, and colours and strengths change."""
+    density = _density(pixels)
+    amounts = _amounts(pixels, rng)
     strength = np.exp(rng.normal(0, 0.35, (3, 1))).astype(np.float32)
     for dye, bend in enumerate(np.exp(rng.normal(0, 0.2, 3)).astype(np.float32)):
         np.power(amounts[dye], bend, out=amounts[dye])
-    dyed = _target_dyes(rng).T @ (amounts * strength)
+    chosen = _varied(_DYE_VECTORS[rng.choice(len(_DYE_VECTORS), 3, replace=False)], rng)
+    dyed = chosen.T @ (amounts * strength)
     # Other dyes, but neither a black nor an empty picture.
     dyed *= density.mean() / max(dyed.mean(), _LEAST_LIGHT) * np.float32(np.exp(rng.normal(0, 0.3)))
     share = np.float32(rng.uniform(0.3, 1.0))
-    shown = np.exp(-(density * (1 - share) + dyed * share)) * 255
-    return np.ascontiguousarray(np.clip(shown + 0.5, 0, 255).astype(np.uint8).T).reshape(pixels.shape)
+    return _shown(density * (1 - share) + dyed * share, pixels.shape)
+
+
+def _density(pixels: RGB) -> Float:
+    """Optical density (3, n), one row per channel, so that every step runs along memory."""
+    return np.asarray(_DENSITY[np.ascontiguousarray(pixels.reshape(-1, 3).T)])
+
+
+def _amounts(pixels: RGB, rng: Rng) -> Float:
+    """How much of each of three dyes (3, n) is where, after a guess at what the tissue was stained with."""
+    return np.maximum(np.linalg.inv(_unmixing(rng)).T @ _density(pixels), 0)
+
+
+def _shown(density: Float, shape: tuple[int, ...]) -> RGB:
+    shown = np.exp(-density) * 255
+    return np.ascontiguousarray(np.clip(shown + 0.5, 0, 255).astype(np.uint8).T).reshape(shape)
 
 
 def _unmixing(rng: Rng) -> Float:
@@ -74,10 +120,29 @@ def _unmixing(rng: Rng) -> Float:
     return np.stack([first, second, np.abs(rest) / np.linalg.norm(rest)]).astype(np.float32)
 
 
-def _target_dyes(rng: Rng) -> Float:
-    chosen = _DYE_VECTORS[rng.choice(len(_DYE_VECTORS), 3, replace=False)]
-    varied = np.maximum(chosen + rng.normal(0, 0.08, (3, 3)), 0.01)
+def _varied(dyes: Float, rng: Rng) -> Float:
+    """Three dyes (3, 3) of slightly other colours."""
+    varied = np.maximum(dyes + rng.normal(0, 0.08, (3, 3)), 0.01)
     return np.asarray(varied / np.linalg.norm(varied, axis=1, keepdims=True), dtype=np.float32)
+
+
+def dirtied(pixels: RGB, rng: Rng) -> RGB:
+    """At times the picture with a fold, a smear of ink or precipitate, or an air bubble on it."""
+    draw, (height_px, width_px) = rng.random(), pixels.shape[:2]
+    if draw > 0.12:
+        return pixels
+    mark = np.zeros((height_px, width_px), np.float32)
+    places = rng.uniform(-0.2, 1.2, (4, 2)) * (width_px, height_px)
+    thick = int(rng.integers(2, 2 + max(1, width_px // 12)))
+    if draw < 0.04:
+        radius = int(rng.uniform(0.1, 0.4) * width_px)
+        cv2.circle(mark, places[0].astype(int).tolist(), radius, 1.0, max(1, thick // 3), cv2.LINE_AA)
+    else:
+        cv2.polylines(mark, [places[: 2 if draw < 0.08 else 4].astype(np.int32)], False, 1.0, thick)
+    soft = cv2.GaussianBlur(mark, (0, 0), rng.uniform(0.5, 3.0))[..., None]
+    opacity = soft * np.float32(rng.uniform(0.4, 1))
+    dark = pixels * rng.uniform(0.1, 0.7, 3).astype(np.float32)
+    return np.asarray(pixels * (1 - opacity) + dark * opacity, dtype=np.uint8)
 
 
 def lit(pixels: RGB, rng: Rng) -> RGB:
@@ -147,8 +212,11 @@ def turned(rng: Rng, side_px: float, centre_px: tuple[float, float], scale: floa
     return np.column_stack([linear, shift]).astype(np.float32)
 
 
-def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, float, float]) -> RGB:
-    """The square of `side_px` that `turned`'s matrix cuts out; where the picture ends there is background."""
+def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, float, float] | None) -> RGB:
+    """The square of `side_px` that `turned`'s matrix cuts out.
+
+    Where the picture ends there is background, or its mirror image where that is None.
+    """
     # The matrix counts pixel 0 as spanning 0 to 1, OpenCV takes pixel centres to be whole numbers.
     centred = matrix.astype(np.float64)
     centred[:, 2] += centred[:, :2] @ np.array([0.5, 0.5]) - 0.5
@@ -158,8 +226,8 @@ def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, fl
             centred,
             (side_px, side_px),
             flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=background,
+            borderMode=cv2.BORDER_REFLECT_101 if background is None else cv2.BORDER_CONSTANT,
+            borderValue=background or (0.0, 0.0, 0.0),
         ),
         dtype=np.uint8,
     )

@@ -37,25 +37,32 @@ from glomspike.weights import CardDraft, Metric, TrainingData, save_weights
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+Schedule = Literal["onecycle", "steps"]
 Batch = dict[str, Tensor]
 Example = dict[str, np.ndarray[Any, Any]]
 
 CHECKPOINT = "checkpoint.pt"
 LICENCE = "Apache-2.0 as far as the licences of the training data allow"
 READ_AHEAD_BATCHES = 3
+ENOUGH_EPOCHS = 5
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how fast to learn. `seed` and the samples decide everything random."""
+    """How long and how fast to learn. `seed` and the samples decide everything random.
+
+    Once the loss was below `enough_loss` for five epochs in a row, there are no more.
+    """
 
     epochs: int
     batch: int = 8
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
-    schedule: Literal["onecycle", "steps"] = "onecycle"
+    schedule: Schedule = "onecycle"
     seed: int = 0
     examples_every: int = 5
+    amsgrad: bool = False
+    enough_loss: float = float("-inf")
 
 
 class Task(Protocol):
@@ -117,7 +124,7 @@ def train(task: Task, settings: Settings, fabric: Fabric, out: Path, console: Co
     OutputError where `out` holds another training or cannot be written.
     """
     with Run(task, settings, fabric, out, console) as run:
-        while run.progress.epochs < settings.epochs:
+        while run.progress.epochs < settings.epochs and not run.has_learnt_enough:
             run.epoch()
         return run.finish()
 
@@ -149,7 +156,10 @@ class Run:
             # Channels last is twice as fast with bfloat16 on processors that have it.
             network = network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+            amsgrad=settings.amsgrad,
         )
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.best_state: dict[str, Tensor] = {}
@@ -167,6 +177,12 @@ class Run:
 
     def __exit__(self, *error: object) -> None:
         self.pool.shutdown(cancel_futures=True)
+
+    @property
+    def has_learnt_enough(self) -> bool:
+        """Whether the loss has stayed below what the settings call enough."""
+        losses = [row["loss"] for row in self.progress.rows[-ENOUGH_EPOCHS:]]
+        return len(losses) == ENOUGH_EPOCHS and max(losses) < self.settings.enough_loss
 
     def epoch(self) -> None:
         """One pass: learn, validate, keep."""

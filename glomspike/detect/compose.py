@@ -1,68 +1,112 @@
 """Fields composed for training: single glomeruli, cut out of crops, set into tissue."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.augment import Rng
-from glomspike.detect.circles import Circles
-from glomspike.findings import RGB
+from glomspike.augment import Rng, tissue_share
+from glomspike.findings import RGB, Points
 from glomspike.truth import Picture, outlined
 
 Plane = NDArray[np.float32]
 
 # Glomeruli whose scale is lost get a size at random; both in µm.
-LEAST_DIAMETER_UM = 130.0
-LARGEST_DIAMETER_UM = 300.0
-MOST_GLOMERULI = 3
+LEAST_DIAMETER_UM = 110.0
+LARGEST_DIAMETER_UM = 320.0
+MOST_SET_IN = 3
+# How often what is set in is not a glomerulus but tissue of its shape: a seam must give nothing away.
+DECOY_SHARE = 0.3
+# How often it must lie in tissue; the rest may lie on glass, as what is torn off does.
+IN_TISSUE, LEAST_TISSUE = 0.9, 0.6
 # Share of its radius over which a glomerulus fades into its surroundings.
 FEATHER = 0.12
 
 
 def composed(
-    tissue: RGB, circles_px: Circles, crops: list[Picture], mpp: float, rng: Rng
-) -> tuple[RGB, Circles]:
-    """The tissue with up to three of the crops' glomeruli set into it, and all circles (n, 3) now in it.
+    tissue: RGB, outlines_px: Sequence[Points], crops: Sequence[Picture], other: RGB, mpp: float, rng: Rng
+) -> tuple[RGB, list[Points]]:
+    """The tissue with up to three of the crops' glomeruli set into it, and the outlines of all now in it.
 
-    They keep clear of each other and of the glomeruli that were there (`circles_px`).
+    They keep clear of each other and of the glomeruli that were there (`outlines_px`). Some of what is set
+    in is tissue of `other`, a picture without glomeruli of at least the tissue's size.
     """
-    pixels, circles = tissue.copy(), circles_px
-    for _ in range(rng.integers(1, MOST_GLOMERULI + 1)):
+    pixels, outlines = tissue.copy(), list(outlines_px)
+    for _ in range(rng.integers(1, MOST_SET_IN + 1)):
         radius_px = rng.uniform(LEAST_DIAMETER_UM, LARGEST_DIAMETER_UM) / 2 / mpp
         centre = rng.uniform(0, tissue.shape[0], 2)
-        if (np.hypot(*(circles[:, :2] - centre).T) < circles[:, 2] + 1.15 * radius_px).any():
+        if any(_near(outline, centre, 1.15 * radius_px) for outline in outlines):
+            continue
+        if rng.random() < IN_TISSUE and not _is_in_tissue(tissue, centre, radius_px):
             continue
         crop = crops[rng.integers(len(crops))]
-        circles = np.vstack([circles, _set_in(pixels, crop, centre, radius_px, rng)])
-    return pixels, circles
+        linear, shift = _placed(crop, centre, radius_px, rng)
+        outline_px = _largest(crop) @ linear.T + shift
+        is_decoy = rng.random() < DECOY_SHARE
+        if is_decoy:
+            patch, known = other, np.ones(tissue.shape[:2], np.uint8)
+        else:
+            patch, known = _warped(crop, linear, shift, tissue.shape)
+            outlines.append(outline_px)
+        _blend(pixels, patch, _opacity(outline_px, known, max(1.0, FEATHER * radius_px)), rng)
+    return pixels, outlines
 
 
-def _set_in(pixels: RGB, crop: Picture, centre_px: np.ndarray, radius_px: float, rng: Rng) -> np.ndarray:
-    """Sets a crop's largest glomerulus into a picture, in place; gives its true circle."""
-    glomerulus = max(crop.truth.glomeruli, key=lambda g: g.radius_px)
-    assert glomerulus.outline_px is not None
+def _near(outline_px: Points, centre_px: np.ndarray, reach_px: float) -> bool:
+    circle = outlined(outline_px)
+    apart = np.hypot(circle.x_px - centre_px[0], circle.y_px - centre_px[1])
+    return bool(apart < circle.radius_px + reach_px)
+
+
+def _is_in_tissue(tissue: RGB, centre_px: np.ndarray, radius_px: float) -> bool:
+    left, top = np.maximum(centre_px - radius_px, 0).astype(int)
+    right, bottom = (centre_px + radius_px).astype(int) + 1
+    return tissue_share(tissue[top:bottom, left:right]) > LEAST_TISSUE
+
+
+def _largest(crop: Picture) -> Points:
+    """The outline of a crop's largest glomerulus."""
+    outline_px = max(crop.truth.glomeruli, key=lambda g: g.radius_px).outline_px
+    assert outline_px is not None
+    return outline_px
+
+
+def _placed(crop: Picture, centre_px: np.ndarray, radius_px: float, rng: Rng) -> tuple[Points, Points]:
+    """A matrix (2, 2) and a shift that bring a crop's glomerulus to a place and size, turned and mirrored."""
+    glomerulus = outlined(_largest(crop))
     scale = radius_px / glomerulus.radius_px
     angle, mirror = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0])
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
     linear = np.array([[cos * mirror, -sin], [sin * mirror, cos]])
-    shift = centre_px - linear @ np.array([glomerulus.x_px, glomerulus.y_px])
-    outline_px = glomerulus.outline_px @ linear.T + shift
-    height_px, width_px = pixels.shape[:2]
-    affine = np.column_stack([linear, shift])
-    patch = np.asarray(
-        cv2.warpAffine(crop.pixels, affine, (width_px, height_px), borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
-    opacity: Plane = np.zeros((height_px, width_px), np.float32)
+    return linear, centre_px - linear @ np.array([glomerulus.x_px, glomerulus.y_px])
+
+
+def _warped(
+    crop: Picture, linear: Points, shift: Points, shape: tuple[int, ...]
+) -> tuple[RGB, NDArray[np.uint8]]:
+    """The crop in a picture of a shape, and where (1) it has pixels there."""
+    affine, size = np.column_stack([linear, shift]), (shape[1], shape[0])
+    # Without the mean over the crop's many pixels for each of the picture, it would be too sharp.
+    shrunk = max(1.0, 1 / float(np.sqrt(abs(np.linalg.det(linear)))))
+    soft = cv2.GaussianBlur(crop.pixels, (0, 0), 0.4 * shrunk) if shrunk > 1.2 else crop.pixels
+    patch = cv2.warpAffine(soft, affine, size, borderMode=cv2.BORDER_REPLICATE)
+    known = cv2.warpAffine(np.ones_like(crop.pixels[..., 0]), affine, size)
+    return np.asarray(patch, np.uint8), np.asarray(known, np.uint8)
+
+
+def _opacity(outline_px: Points, known: NDArray[np.uint8], margin_px: float) -> Plane:
+    opacity: Plane = np.zeros(known.shape, np.float32)
     cv2.fillPoly(opacity, [outline_px.round().astype(np.int32)], 1.0)
-    margin = max(1.0, FEATHER * radius_px)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(margin) + 1,) * 2)
-    known = cv2.warpAffine(np.ones_like(crop.pixels[..., 0]), affine, (width_px, height_px))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(margin_px) + 1,) * 2)
     opacity = np.asarray(cv2.dilate(opacity, kernel) * cv2.erode(known, kernel, borderValue=1), np.float32)
-    opacity = np.asarray(cv2.GaussianBlur(opacity, (0, 0), margin / 2), np.float32)[..., None]
-    patch = _coloured_like(patch, pixels, float(rng.uniform(0, 1)))
-    pixels[:] = (patch * opacity + pixels * (1 - opacity)).astype(np.uint8)
-    circle = outlined(outline_px)
-    return np.array([circle.x_px, circle.y_px, circle.radius_px])
+    return np.asarray(cv2.GaussianBlur(opacity, (0, 0), margin_px / 2), np.float32)[..., None]
+
+
+def _blend(pixels: RGB, patch: RGB, opacity: Plane, rng: Rng) -> None:
+    """Sets a patch into a picture of the same size, in place."""
+    patch_like = _coloured_like(patch, pixels, float(rng.uniform(0, 1)))
+    pixels[:] = (patch_like * opacity + pixels * (1 - opacity)).astype(np.uint8)
 
 
 def _coloured_like(patch: RGB, tissue: RGB, share: float) -> np.ndarray:

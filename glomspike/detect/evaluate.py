@@ -70,6 +70,11 @@ def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Prog
 
     Raises SamplesError where there is no such picture.
     """
+    return summed_up(scanned_samples(samples, detector, progress))
+
+
+def scanned_samples(samples: Sequence[Sample], detector: Model, progress: Progress) -> list[Scanned]:
+    """The annotated pictures of known µm/px with what the detector finds. Raises SamplesError without one."""
     card = detector.card
     pictures = scaled_pictures(samples, card.mpp)
     if not pictures:
@@ -81,11 +86,16 @@ def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Prog
         threshold = card.thresholds["score"]
         scanned.append(scan(detector.network, picture, card.input_px, card.normalisation, threshold))
     progress(len(pictures), len(pictures))
+    return scanned
+
+
+def summed_up(scanned: Sequence[Scanned]) -> Evaluation:
+    """The numbers of at least one scanned picture, and the worst cases."""
     n_truth = sum(len(one.picture.circles_px) for one in scanned)
     return Evaluation(
         {
             **_numbers(scanned),
-            "threshold": card.thresholds["score"],
+            "threshold": scanned[0].threshold,
             "recall_at_threshold": sum(one.right for one in scanned) / max(n_truth, 1),
             "false_per_image": sum(one.false for one in scanned) / len(scanned),
             "tables": {str(table): _numbers(own) for table, own in _by_table(scanned).items()},

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.detect.scan import BATCH, scan_windows
-from glomspike.detect.windows import OVERLAP_UM, SLACK_UM, Window, merged, windows_over
+from glomspike.detect.windows import SLACK_UM, Window, merged, windows_over
 from glomspike.errors import SlideError
 from glomspike.findings import Circle, SlideFacts
 from glomspike.models import Model
@@ -70,7 +70,7 @@ def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mp
     width_px = max(1, round(facts.bounds_width0 / frame.scale_x0))
     height_px = max(1, round(facts.bounds_height0 / frame.scale_y0))
     windows = []
-    for window in windows_over(width_px, height_px, side_px, round(OVERLAP_UM / mpp)):
+    for window in windows_over(width_px, height_px, side_px, mpp):
         ((x0, y0),) = frame.to_level0(np.array([[window.x_px, window.y_px]]))
         if tissue.fraction(x0, y0, side_px * frame.scale_x0, side_px * frame.scale_y0) > 0:
             windows.append(window)

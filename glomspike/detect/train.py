@@ -2,22 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from glomspike.augment import Rng, appearance, glass, mapped, tissue_share, turned, warped
-from glomspike.detect.circles import Circles
+from glomspike.detect.border import bordered, is_small_piece, left_of
 from glomspike.detect.compose import composed
 from glomspike.detect.evaluate import Scanned, measured, measured_by_table, scaled_pictures, scan
 from glomspike.detect.model import CircleNet
 from glomspike.detect.targets import circle_loss, targets_of
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB
+from glomspike.findings import RGB, Points
 from glomspike.metrics.circle_ap import best_threshold
+from glomspike.pretrain.encoder import begin_with
 from glomspike.samples import Sample, read_samples
 from glomspike.sheets import evenly, sheet
 from glomspike.training import (
@@ -29,23 +30,36 @@ from glomspike.training import (
     training_data,
     validation_metrics,
 )
-from glomspike.truth import Picture, load_pictures
+from glomspike.truth import Picture, TrueGlomerulus, load_pictures, outlined
 from glomspike.weights import Card, CardDraft, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
-# A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
-LEAST_PIECE_RADIUS_UM = 30.0
 EXAMPLES = 12
 NETWORK_OPTIONS = ("encoder", "pyramid_channels", "head_channels")
 # Few validation pictures may put the best threshold anywhere. It stays low: a glomerulus missed costs a
 # pathologist more than a false circle, which is seen and deleted.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.2, 0.35
-# Tables of many patients, such as phantoms, must not drown the others: none counts more than this many.
-MOST_PATIENTS = 5
+# Large tables, such as phantoms, must not drown the others: a table counts as the root of its pictures, of
+# at most this many.
+MOST_PICTURES = 20
 TRIES = 5
 NEAR_SHARE = 0.67
 LEAST_TISSUE = 0.15
 BACKGROUND_TISSUE = 0.5
+BORDER_SHARE = 0.2
+MIRRORED_SHARE = 0.7
+# A truth that is only a circle, as an outline.
+_TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+UNIT_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A square cut from a picture: pixels, outlines in them, and which are too small a piece to judge."""
+
+    pixels: RGB
+    outlines_px: list[Points]
+    is_small: list[bool]
 
 
 @dataclass(frozen=True)
@@ -53,18 +67,19 @@ class DetectorOptions:
     """What the detector sees in training. `composed_share` applies where there are crops without a scale."""
 
     mpp: float = 4.0
-    crop_px: int = 160
+    crop_px: int = 128
+    window_px: int = 320
     samples_per_epoch: int = 2000
-    composed_share: float = 0.35
+    composed_share: float = 0.45
     encoder: str = "resnet18"
-    pyramid_channels: int = 128
+    pyramid_channels: int = 96
     head_channels: int = 64
 
     @classmethod
     def of(cls, card: Card) -> Self:
         """Those of a trained detector that is to go on learning."""
         arguments: dict[str, Any] = dict(card.arguments)
-        return cls(mpp=card.mpp, crop_px=card.input_px, **arguments)
+        return cls(mpp=card.mpp, window_px=card.input_px, **arguments)
 
 
 class DetectorTask:
@@ -83,11 +98,11 @@ class DetectorTask:
         self.tables, self.options, self.begin, self.encoder_weights = tables, options, begin, encoder_weights
         samples = [s for s in read_samples(tables) if s.mask is not None or s.xml is not None]
         training = load_pictures([s for s in samples if s.split == "train"], options.mpp)
-        self.crops = [
-            p for p in training if p.mpp is None and any(g.outline_px is not None for g in p.truth.glomeruli)
-        ]
+        outlines = [p for p in training if any(g.outline_px is not None for g in p.truth.glomeruli)]
+        crops = _by_table([p for p in outlines if p.mpp is None])
+        self.crops = [list(chain.from_iterable(patients)) for patients in crops]
         self.fields = _by_table([p for p in training if p.mpp is not None])
-        counted = np.minimum([len(patients) for patients in self.fields], MOST_PATIENTS)
+        counted = np.sqrt([min(sum(map(len, own)), MOST_PICTURES) for own in self.fields])
         self.shares = counted / max(counted.sum(), 1)
         self.validation = scaled_pictures([s for s in samples if s.split == "val"], options.mpp)
         for split, pictures in (("train", self.fields), ("val", self.validation)):
@@ -106,7 +121,7 @@ class DetectorTask:
         o = self.options
         network = CircleNet(o.encoder, o.pyramid_channels, o.head_channels, self.encoder_weights)
         if self.begin is not None:
-            network.load_state_dict(self.begin)
+            begin_with(network, self.begin)
         return network
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
@@ -115,13 +130,27 @@ class DetectorTask:
     def sample(self, index: int, rng: Rng) -> Example:
         options = self.options
         if self.crops and rng.random() < options.composed_share:
-            tissue, circles, uncertain = self._cut(rng, 0.0, BACKGROUND_TISSUE)
-            pixels, circles = composed(tissue, circles, self.crops, options.mpp, rng)
-            uncertain = np.pad(uncertain, (0, len(circles) - len(uncertain)))
+            cut = self._composed(rng)
         else:
-            pixels, circles, uncertain = self._cut(rng, NEAR_SHARE, LEAST_TISSUE)
-        targets = targets_of(circles, uncertain, options.crop_px, options.crop_px)
-        return {"image": appearance(pixels, rng), **vars(targets)}
+            cut = self._cut(rng, NEAR_SHARE, LEAST_TISSUE)
+        pixels = appearance(cut.pixels, rng)
+        if rng.random() < BORDER_SHARE:
+            pixels, cut = _bordered(pixels, cut, options.mpp, rng)
+        circles = np.array([_circle(outline) for outline in cut.outlines_px]).reshape(-1, 3)
+        small = np.array(cut.is_small, dtype=np.bool_)
+        targets = targets_of(circles, small, options.crop_px, options.crop_px)
+        return {"image": pixels, **vars(targets)}
+
+    def _composed(self, rng: Rng) -> Cut:
+        """Tissue with glomeruli out of crops, each table's crops as often as any other's."""
+        ground, other = (self._cut(rng, 0.0, BACKGROUND_TISSUE) for _ in range(2))
+        while other.outlines_px:
+            other = self._cut(rng, 0.0, LEAST_TISSUE)
+        crops = self.crops[rng.integers(len(self.crops))]
+        mpp = self.options.mpp
+        pixels, outlines = composed(ground.pixels, ground.outlines_px, crops, other.pixels, mpp, rng)
+        added = len(outlines) - len(ground.outlines_px)
+        return Cut(pixels, outlines, ground.is_small + [False] * added)
 
     def _picture(self, rng: Rng) -> Picture:
         """A picture at random, every patient as often as any other of the same table."""
@@ -129,10 +158,8 @@ class DetectorTask:
         pictures = patients[rng.integers(len(patients))]
         return pictures[rng.integers(len(pictures))]
 
-    def _cut(
-        self, rng: Rng, near_share: float, least_tissue: float
-    ) -> tuple[RGB, Circles, NDArray[np.bool_]]:
-        """A square cut from a picture, its circles, and which of them are too small a piece to judge.
+    def _cut(self, rng: Rng, near_share: float, least_tissue: float) -> Cut:
+        """A square cut from a picture, turned, mirrored and of another scale.
 
         In `near_share` of cases it lies near a glomerulus, else where a few tries find enough tissue.
         """
@@ -149,11 +176,17 @@ class DetectorTask:
             margin = np.minimum(0.4 * side_px / scale, size_px / 2)
             x, y = np.clip(centre, margin, size_px - margin)
             matrix = turned(rng, side_px, (float(x), float(y)), scale)
-            pixels = warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
+            # Tissue without a glomerulus may go on as its own mirror image.
+            mirrored = not len(circles) and rng.random() < MIRRORED_SHARE
+            beyond = None if mirrored else glass(picture.pixels, rng)
+            pixels = warped(picture.pixels, matrix, side_px, beyond)
             if near_one or tissue_share(pixels) > least_tissue:
                 break
-        moved = np.column_stack([mapped(circles[:, :2], matrix), circles[:, 2] * scale])
-        return pixels, moved, _is_small_piece(circles, size_px[0], size_px[1], self.options.mpp)
+        near = np.hypot(*(circles[:, :2] - (x, y)).T) < side_px / scale + circles[:, 2]
+        outlines = [_outline(g) for g, is_near in zip(picture.truth.glomeruli, near, strict=True) if is_near]
+        box = (0.0, 0.0, float(size_px[0]), float(size_px[1]))
+        small = [is_small_piece(outline, box, self.options.mpp) for outline in outlines]
+        return Cut(pixels, [mapped(outline, matrix) for outline in outlines], small)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         return circle_loss(network(NORMALISATION.apply(batch["image"])), batch)
@@ -172,7 +205,7 @@ class DetectorTask:
         }
 
     def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[Scanned]:
-        side_px = self.options.crop_px
+        side_px = self.options.window_px
         return [scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
     def examples(self, network: nn.Module) -> RGB:
@@ -188,7 +221,7 @@ class DetectorTask:
             architecture="CircleNet",
             arguments={name: asdict(self.options)[name] for name in NETWORK_OPTIONS},
             mpp=self.options.mpp,
-            input_px=self.options.crop_px,
+            input_px=self.options.window_px,
             normalisation=NORMALISATION,
             classes=("glomerulus",),
             thresholds={"score": measured["threshold"]},
@@ -214,8 +247,23 @@ def _scale(rng: Rng) -> float:
     return float(np.exp(rng.uniform(-widest, widest)))
 
 
-def _is_small_piece(circles: Circles, width_px: int, height_px: int, mpp: float) -> NDArray[np.bool_]:
-    x, y, radius = circles.T
-    reach = radius + 2
-    at_border = (x < reach) | (y < reach) | (x > width_px - reach) | (y > height_px - reach)
-    return np.asarray(at_border & (radius * mpp < LEAST_PIECE_RADIUS_UM))
+def _outline(glomerulus: TrueGlomerulus) -> Points:
+    if glomerulus.outline_px is not None:
+        return glomerulus.outline_px
+    return UNIT_CIRCLE * glomerulus.radius_px + (glomerulus.x_px, glomerulus.y_px)
+
+
+def _circle(outline_px: Points) -> tuple[float, float, float]:
+    circle = outlined(outline_px)
+    return circle.x_px, circle.y_px, circle.radius_px
+
+
+def _bordered(pixels: RGB, cut: Cut, mpp: float, rng: Rng) -> tuple[RGB, Cut]:
+    """A picture and what was cut for it, ending at a new border."""
+    ended, box = bordered(pixels, cut.outlines_px, rng)
+    left = [
+        (piece, small or is_small_piece(piece, box, mpp))
+        for outline, small in zip(cut.outlines_px, cut.is_small, strict=True)
+        if (piece := left_of(outline, box)) is not None
+    ]
+    return ended, Cut(ended, [piece for piece, _ in left], [small for _, small in left])

@@ -52,6 +52,11 @@ class Compared:
 
 def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> Evaluation:
     """Dice and IoU over all outlined glomeruli. Raises SamplesError where there is none."""
+    return summed_up(compared_samples(samples, segmenter, progress))
+
+
+def compared_samples(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> list[Compared]:
+    """All outlined glomeruli with what the segmenter makes of them. Raises SamplesError without one."""
     card = segmenter.card
     patches = load_patches(samples, card.input_px)
     if not patches:
@@ -62,6 +67,11 @@ def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Pr
         progress(len(compared), len(patches))
         compared.append(compare(segmenter.network, patch, card.input_px, card.normalisation))
     progress(len(patches), len(patches))
+    return compared
+
+
+def summed_up(compared: Sequence[Compared]) -> Evaluation:
+    """The numbers of at least one compared glomerulus, and the worst cases."""
     tables: dict[str, JsonValue] = {str(t): _numbers(own) for t, own in _by_table(compared).items()}
     return Evaluation({**_numbers(compared), "tables": tables}, worst_sheet(compared))
 

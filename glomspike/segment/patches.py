@@ -17,6 +17,8 @@ from glomspike.truth import Picture, TrueGlomerulus, is_plain, load_picture, res
 # How far the detector's circles are off, in radii: their centres, and their radii either way.
 OFF_CENTRE = 0.2
 OFF_RADIUS = 0.25
+# How often a picture that is one crop is learnt as it is.
+AS_IT_IS = 0.3
 # Surroundings kept of a glomerulus, in radii: what the widest inexact crop shows.
 KEPT_RADII = 2.4
 # Pieces smaller than this, in pixels of the loaded picture, have no outline worth learning.
@@ -106,12 +108,33 @@ class Crop:
 
 
 def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> Crop:
-    """A crop as the detector would give it: off-centre, of wrong radius, and turned."""
+    """A crop as the detector would give it: off-centre, of wrong radius, and turned.
+
+    A picture that is one crop stands at times as it is.
+    """
+    if patch.is_crop and rng.random() < AS_IT_IS:
+        return _as_it_is(patch, side_px, rng)
     g = patch.glomerulus
     scale = side_px / (SIDE_RADII * g.radius_px * (1 + rng.uniform(-OFF_RADIUS, OFF_RADIUS)))
     off_px = rng.uniform(-OFF_CENTRE, OFF_CENTRE, 2) * g.radius_px
     matrix = turned(rng, side_px, (g.x_px + off_px[0], g.y_px + off_px[1]), scale)
     return _crop(patch, matrix, side_px, glass(patch.pixels, rng))
+
+
+def _as_it_is(patch: Patch, side_px: int, rng: Rng) -> Crop:
+    """The whole picture, turned by right angles and mirrored."""
+    crop, turns, mirror = exact_crop(patch, side_px), int(rng.integers(4)), int(rng.choice([-1, 1]))
+    pixels, truth, seen = (np.rot90(a, turns)[:, ::mirror] for a in (crop.pixels, crop.truth, crop.seen))
+    return Crop(np.ascontiguousarray(pixels), truth, seen)
+
+
+def ended(pixels: RGB, truth: Mask, rng: Rng) -> tuple[RGB, Mask]:
+    """A crop whose picture ends within it, on any of its sides: white and no glomerulus from there on."""
+    turns, kept_px = int(rng.integers(4)), round(rng.uniform(0.4, 0.9) * len(truth))
+    pixels, truth = pixels.copy(), truth.copy()
+    np.rot90(pixels, turns)[kept_px:] = 255
+    np.rot90(truth, turns)[kept_px:] = False
+    return pixels, truth
 
 
 def exact_crop(patch: Patch, side_px: int) -> Crop:

@@ -13,11 +13,12 @@ from torch.nn import functional
 from glomspike.augment import Rng, appearance, glass, turned, warped
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
+from glomspike.pretrain.encoder import begin_with
 from glomspike.samples import read_samples
 from glomspike.segment.crop import SIDE_RADII
 from glomspike.segment.evaluate import Compared, compare, measured, measured_by_table
 from glomspike.segment.model import Architecture, segmentation_network
-from glomspike.segment.patches import Crop, Patch, inexact_crop, load_patches
+from glomspike.segment.patches import Crop, Patch, ended, inexact_crop, load_patches
 from glomspike.sheets import evenly, sheet
 from glomspike.training import (
     LICENCE,
@@ -32,11 +33,14 @@ from glomspike.truth import load_pictures
 from glomspike.weights import Card, CardDraft, Normalisation
 
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
-# As many tables as there are, none counts more than this many glomeruli: phantoms must not drown tissue.
-MOST_GLOMERULI = 400
+# Large tables, such as phantoms, must not drown the others: a table counts as the root of its glomeruli, of
+# at most this many.
+MOST_GLOMERULI = 200
 EXAMPLES = 16
 # How often a glomerulus whose crop is all there is gets tissue around it, and the scale of that.
 IN_TISSUE, TISSUE_MPP = 0.7, 1.2
+# How often a crop's picture ends within it.
+ENDED_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class SegmenterTask:
         for patch in training:
             grouped.setdefault(patch.sample.table, []).append(patch)
         self.training = list(grouped.values())
-        counted = np.minimum([len(patches) for patches in self.training], MOST_GLOMERULI)
+        counted = np.sqrt([min(len(patches), MOST_GLOMERULI) for patches in self.training])
         self.shares = counted / counted.sum()
 
     @property
@@ -94,7 +98,7 @@ class SegmenterTask:
         options = self.options
         network = segmentation_network(options.architecture, options.encoder, self.encoder_weights)
         if self.begin is not None:
-            network.load_state_dict(self.begin)
+            begin_with(network, self.begin)
         return network
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
@@ -106,7 +110,10 @@ class SegmenterTask:
         crop = inexact_crop(patch, side_px, rng)
         in_tissue = patch.is_crop and self.tissue and rng.random() < IN_TISSUE
         pixels = self._in_tissue(crop, rng) if in_tissue else crop.pixels
-        return {"image": appearance(pixels, rng), "truth": crop.truth.astype(np.float32)}
+        pixels, truth = appearance(pixels, rng), crop.truth
+        if rng.random() < ENDED_SHARE:
+            pixels, truth = ended(pixels, truth, rng)
+        return {"image": pixels, "truth": truth.astype(np.float32)}
 
     def _in_tissue(self, crop: Crop, rng: Rng) -> RGB:
         """The crop with tissue of another picture beyond its borders, where else there would be nothing."""
