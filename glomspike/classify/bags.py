@@ -1,19 +1,21 @@
-"""The bags that MSA-MIL learns from: a glomerulus's tiles, its label, and the tiles known to show spikes."""
+"""The bags that classifiers learn from: a glomerulus's tiles, its label, and where spikes are known to be."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import shapely
 
-from glomspike.classify.tiles import TILE_PX, TileGrid, cut_tiles
+from glomspike.classify.tiles import TileGrid, Tiling, cut_tiles
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, Outline, Points
+from glomspike.findings import Outline, Points
 from glomspike.samples import Sample
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide, open_slide
-from glomspike.truth import TrueGlomerulus, Truth, slide_truth
+from glomspike.truth import TrueGlomerulus, slide_truth
 
 # The segmenter's outlines are not exact: what lies just outside the capsule must be learnt as no spikes too.
 SLACK_UM = 10.0
@@ -23,63 +25,103 @@ SLACK_UM = 10.0
 class Bag:
     """One labelled glomerulus: its tiles are the instances.
 
-    `boxes_px` (n, 2) are the middles of the boxes drawn on its spikes, in pixels of the grid's field.
+    `boxes_px` (n, 2) are the middles of the boxes drawn on its spikes, `stretches_px` the lines (k, 2) along
+    which they are known to stand, in pixels of the grid's field.
     """
 
     grid: TileGrid
     boxes_px: Points
+    stretches_px: tuple[Points, ...]
     spiked: bool
     patient: str
     source: str
 
-    def around(self, x_px: float, y_px: float) -> RGB:
-        """The tile (50, 50, 3) whose middle is nearest to a point of the field."""
-        height, width = self.grid.pixels.shape[:2]
-        left = int(np.clip(round(x_px - TILE_PX / 2), 0, width - TILE_PX))
-        top = int(np.clip(round(y_px - TILE_PX / 2), 0, height - TILE_PX))
-        return self.grid.pixels[top : top + TILE_PX, left : left + TILE_PX]
 
-
-def load_bags(samples: Sequence[Sample], mpp: float) -> list[Bag]:
+def load_bags(samples: Sequence[Sample], mpp: float, tiling: Tiling) -> list[Bag]:
     """The bags of all glomeruli labelled spiked or normal, at `mpp` µm/px; undetermined ones are left out.
 
     A glomerulus without an outline is taken to fill its circle. Raises SamplesError for a picture that
     cannot be used.
     """
     with ThreadPoolExecutor(4) as pool:
-        return [bag for bags in pool.map(lambda sample: _bags_of(sample, mpp), samples) for bag in bags]
+        return [
+            bag for bags in pool.map(lambda sample: _bags_of(sample, mpp, tiling), samples) for bag in bags
+        ]
 
 
-def _bags_of(sample: Sample, mpp: float) -> list[Bag]:
+def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
     with open_slide(sample.image, sample.mpp) as slide:
-        if max(slide.facts.mpp.x, slide.facts.mpp.y) > 2.4 * mpp:
+        truth = slide_truth(sample, slide.facts)
+        labelled = [g for g in truth.glomeruli if g.label in ("spiked", "normal")]
+        if labelled and max(slide.facts.mpp.x, slide.facts.mpp.y) > 2.4 * mpp:
             scale = f"{slide.facts.mpp.mean:.2f} µm/px"
             raise SamplesError(
                 sample.image, f"{scale} is too coarse for spikes", "leave it out of this table"
             )
-        truth = slide_truth(sample, slide.facts)
-        labelled = [g for g in truth.glomeruli if g.label in ("spiked", "normal")]
-        return [_bag(sample, slide, truth, glomerulus, mpp) for glomerulus in labelled]
+        whole = _Whole(sample, slide, truth.spike_boxes_px, _stretches0(sample.image))
+        return [_bag(whole, glomerulus, mpp, tiling) for glomerulus in labelled]
 
 
-def _bag(sample: Sample, slide: Slide, truth: Truth, glomerulus: TrueGlomerulus, mpp: float) -> Bag:
+def _stretches0(image: Path) -> list[Points]:
+    """The lines (k, 2) along which spikes stand, in level-0 pixels: of the JSON that lies beside phantoms."""
+    path = image.with_suffix(".json")
+    if not path.is_file():
+        return []
+    # Other programs write JSON of that name too; theirs has no such key.
+    glomeruli = json.loads(path.read_bytes()).get("glomeruli", [])
+    return [np.array(line, dtype=np.float64) for one in glomeruli for line in one["stretches0"]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Whole:
+    """A picture with all that is known of spikes on it, in level-0 pixels."""
+
+    sample: Sample
+    slide: Slide
+    boxes0: Points
+    stretches0: list[Points]
+
+
+def _bag(whole: _Whole, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) -> Bag:
+    slide, sample = whole.slide, whole.sample
     outline0 = _grown(_outline0(glomerulus), SLACK_UM / slide.facts.mpp.mean)
     low0, high0 = outline0.min(axis=0), outline0.max(axis=0)
     scale0 = np.array([mpp / slide.facts.mpp.x, mpp / slide.facts.mpp.y])
-    corner0 = low0 - TILE_PX / 2 * scale0
-    width_px, height_px = (np.ceil((high0 - low0) / scale0) + TILE_PX).astype(int).tolist()
+    corner0 = low0 - tiling.tile_px / 2 * scale0
+    width_px, height_px = (np.ceil((high0 - low0) / scale0) + tiling.tile_px).astype(int).tolist()
     field = read_field(slide, corner0[0], corner0[1], width_px, height_px, mpp)
     outline = Outline(outline0, 0.0, False)
-    middles0 = truth.spike_boxes_px[:, :2] + truth.spike_boxes_px[:, 2:] / 2
+    middles0 = _tile_middles(whole.boxes0, tiling.tile_px * scale0)
     polygon = shapely.Polygon(outline0)
     own0 = middles0[shapely.contains_xy(polygon, middles0[:, 0], middles0[:, 1])]
     return Bag(
-        cut_tiles(field, outline),
+        cut_tiles(field, outline, tiling),
         field.frame.from_level0(own0),
+        tuple(field.frame.from_level0(line) for line in whole.stretches0 if _any_inside(polygon, line)),
         glomerulus.label == "spiked",
         sample.patient,
         f"{sample.image.name} at {glomerulus.x_px:.0f}, {glomerulus.y_px:.0f}",
     )
+
+
+def _tile_middles(boxes0: Points, tile0: Points) -> Points:
+    """The middles (n, 2) of the tiles known to show spikes: one of a box, several of one that is much larger.
+
+    `boxes0` (m, 4) are x, y, width, height, and `tile0` is width and height of a tile. Tiles lie half a tile
+    apart, as nobody draws a large box so that all of it is spikes.
+    """
+    middles = [np.zeros((0, 2))]
+    for x0, y0, width0, height0 in boxes0.tolist():
+        columns, rows = (
+            max(1, int(side / tile / 1.5)) for side, tile in zip((width0, height0), tile0, strict=True)
+        )
+        x, y = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
+        middles.append(np.array([x0, y0]) + np.stack([x.ravel(), y.ravel()], axis=1) * [width0, height0])
+    return np.concatenate(middles)
+
+
+def _any_inside(polygon: shapely.Polygon, line: Points) -> bool:
+    return bool(shapely.contains_xy(polygon, line[:, 0], line[:, 1]).any())
 
 
 def _grown(outline0: Points, by0: float) -> Points:

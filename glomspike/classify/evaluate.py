@@ -1,51 +1,56 @@
-"""How good a classifier is: each labelled glomerulus judged by its highest tile, as in the main job."""
+"""How good a classifier is on labelled glomeruli: its verdicts, and where in them it sees spikes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import JsonValue
-from torch import nn
 
 from glomspike.classify.bags import Bag, load_bags
-from glomspike.classify.scores import score_grids
-from glomspike.classify.tiles import TILE_PX
+from glomspike.classify.infer import bag_classifier, tiling_of
+from glomspike.classify.method import BagClassifier, Verdict
 from glomspike.errors import SamplesError
 from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB, Scores
+from glomspike.metrics.bootstrap import intervals
+from glomspike.metrics.calibration import calibration_error, reliability
+from glomspike.metrics.localisation import localisation_auc, stretch_within
 from glomspike.metrics.roc import STATISTICS, ClassifierQuality, Labels, classifier_quality
 from glomspike.models import Model
 from glomspike.samples import Sample, names_of_tables
 from glomspike.sheets import FOUND_COLOUR, lined
-from glomspike.weights import Normalisation
 
-CORNERS_PX = TILE_PX * np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
+SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """A glomerulus whose tiles, at least one, have spike probabilities (n,)."""
+    """A glomerulus with at least one tile, and the verdict on it."""
 
     bag: Bag
-    tiles: Scores
-
-    @property
-    def probability(self) -> float:
-        """The glomerulus's: that of its highest tile (any-window rule)."""
-        return float(self.tiles.max())
+    verdict: Verdict
 
     @property
     def badness(self) -> float:
-        return abs(self.probability - self.bag.spiked)
+        return abs(self.verdict.probability - self.bag.spiked)
+
+    @property
+    def localisation(self) -> float | None:
+        """`localisation_auc`; None where it is not known along which membrane spikes stand."""
+        grid = self.bag.grid
+        length_px = stretch_within(grid.corners_px.astype(np.float64), grid.tile_px, self.bag.stretches_px)
+        return localisation_auc(self.verdict.tiles, length_px) if self.bag.spiked else None
 
     @property
     def caption(self) -> str:
-        return f"{'spiked' if self.bag.spiked else 'normal'} {self.probability:.2f}: {self.bag.source}"
+        label = "spiked" if self.bag.spiked else "normal"
+        return f"{label} {self.verdict.probability:.2f}: {self.bag.source}"
 
     def drawn(self) -> RGB:
         """The glomerulus with its highest tile framed."""
-        corner_px = self.bag.grid.corners_px[self.tiles.argmax()]
-        return lined(self.bag.grid.pixels, corner_px + CORNERS_PX, FOUND_COLOUR)
+        grid = self.bag.grid
+        corner_px = grid.corners_px[self.verdict.tiles.argmax()]
+        return lined(grid.pixels, corner_px + grid.tile_px * SQUARE, FOUND_COLOUR)
 
 
 def evaluate_classifier(
@@ -56,32 +61,38 @@ def evaluate_classifier(
     Glomeruli without a single tile cannot be judged; they are counted and left out. Raises SamplesError
     where not both spiked and normal ones can be.
     """
-    card = classifier.card
-    bags = load_bags(samples, card.mpp)
-    scored: list[Scored] = []
+    bags = load_bags(samples, classifier.card.mpp, tiling_of(classifier))
+    found: list[Scored] = []
     for done, bag in enumerate(bags):
         progress(done, len(bags))
-        scored += score(classifier.network, [bag], card.normalisation)
+        found += scored(bag_classifier(classifier), [bag])
     progress(len(bags), len(bags))
-    spiked = labels(scored)
+    spiked = labels(found)
     if len(np.unique(spiked)) < 2:
         cause = "not both spiked and normal glomeruli among these samples"
         raise SamplesError(names_of_tables(samples), cause, "label more patients, or take another split")
-    patients = np.array([one.bag.patient for one in scored])
-    own = card.thresholds["spiked"] if threshold is None else threshold
-    quality = classifier_quality(probabilities(scored), spiked, patients, own)
-    return Evaluation({**_numbers(quality), "n_unscored": len(bags) - len(scored)}, worst_sheet(scored))
+    patients = np.array([one.bag.patient for one in found])
+    own = classifier.card.thresholds["spiked"] if threshold is None else threshold
+    quality = classifier_quality(probabilities(found), spiked, patients, own)
+    numbers = {
+        **_numbers(quality),
+        **_calibration_numbers(probabilities(found), spiked),
+        **_localisation_numbers(found),
+        "n_unscored": len(bags) - len(found),
+    }
+    return Evaluation(numbers, worst_sheet(found))
 
 
-def score(network: nn.Module, bags: Sequence[Bag], normalisation: Normalisation) -> list[Scored]:
-    """The bags with their tiles' scores; those without a tile are left out."""
-    tiles = score_grids(network, [bag.grid for bag in bags], normalisation)
-    return [Scored(bag, own) for bag, own in zip(bags, tiles, strict=True) if len(own)]
+def scored(classifier: BagClassifier, bags: Sequence[Bag]) -> list[Scored]:
+    """The bags with the verdicts on them; those without a tile are left out."""
+    judged = [bag for bag in bags if len(bag.grid.corners_px)]
+    verdicts = classifier.verdicts([bag.grid for bag in judged])
+    return [Scored(bag, verdict) for bag, verdict in zip(judged, verdicts, strict=True)]
 
 
 def probabilities(scored: Sequence[Scored]) -> Scores:
     """The probability of each glomerulus, (n,)."""
-    return np.array([one.probability for one in scored], dtype=np.float64)
+    return np.array([one.verdict.probability for one in scored], dtype=np.float64)
 
 
 def labels(scored: Sequence[Scored]) -> Labels:
@@ -95,9 +106,31 @@ def _numbers(quality: ClassifierQuality) -> dict[str, JsonValue]:
         estimate = getattr(quality, name)
         numbers |= {name: estimate.value, **interval_numbers([name], [estimate.ci95])}
     return numbers | {
-        "ece": quality.ece,
         "n_positive": quality.n_positive,
         "n_negative": quality.n_negative,
         "n_patients": quality.n_patients,
         "threshold": quality.threshold,
+    }
+
+
+def _calibration_numbers(probability: Scores, spiked: Labels) -> dict[str, JsonValue]:
+    bins: list[JsonValue] = [
+        {"n": b.n, "probability": b.probability, "spiked": b.positive}
+        for b in reliability(probability, spiked)
+    ]
+    return {"ece": calibration_error(probability, spiked), "reliability": bins}
+
+
+def _localisation_numbers(found: Sequence[Scored]) -> dict[str, JsonValue]:
+    """The mean over spiked glomeruli of the chance that tiles with spikes score above those without."""
+    known = [(one.localisation, one.bag.patient) for one in found]
+    values = np.array([value for value, _ in known if value is not None])
+    patients = np.array([patient for value, patient in known if value is not None])
+    if not len(values):
+        return {"localisation_auc": None, "localisation_auc_ci95": None, "n_localised": 0}
+    (interval,) = intervals(patients, lambda rows: [float(values[rows].mean())], lambda _: True)
+    return {
+        "localisation_auc": float(values.mean()),
+        **interval_numbers(["localisation_auc"], [interval]),
+        "n_localised": len(values),
     }

@@ -1,14 +1,25 @@
-"""Glomeruli scored for spikes: cut into tiles, every tile scored, judged by the highest."""
+"""Glomeruli scored for spikes: cut into tiles, and judged by the method that the classifier's card names."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from glomspike.classify.attention import AttentionMil
 from glomspike.classify.heatmap import Heat, spike_heat
-from glomspike.classify.scores import judge, placed, score_grids
-from glomspike.classify.tiles import cut_tiles
+from glomspike.classify.method import BagClassifier
+from glomspike.classify.model import NETWORKS
+from glomspike.classify.msa_mil import MsaMil
+from glomspike.classify.pooling import POOLED
+from glomspike.classify.scores import judge, placed
+from glomspike.classify.tiles import Tiling, cut_tiles
 from glomspike.findings import Circle, Glomerulus, Outline, TileScores
 from glomspike.models import Model
 from glomspike.slide.field import Field
+
+# By the architecture on a card; a method's networks are its own.
+METHODS: dict[str, Callable[[Model], BagClassifier]] = {
+    **dict.fromkeys(NETWORKS, MsaMil.of),
+    **dict.fromkeys(POOLED, AttentionMil.of),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +45,24 @@ def judge_glomeruli(
     classifier: Model,
     threshold: float,
 ) -> list[Judged]:
-    """The judgement of each glomerulus, from its field at the classifier's µm/px; all tiles run together."""
-    grids = [cut_tiles(field, outline) for field, outline in zip(fields, outlines, strict=True)]
-    scores = score_grids(classifier.network, grids, classifier.card.normalisation)
+    """The judgement of each glomerulus, from its field at the classifier's µm/px."""
+    tiling = tiling_of(classifier)
+    grids = [cut_tiles(field, outline, tiling) for field, outline in zip(fields, outlines, strict=True)]
+    verdicts = bag_classifier(classifier).verdicts(grids)
     judged = []
-    parts = zip(ids, circles, outlines, fields, grids, scores, strict=True)
-    for id_, circle, outline, field, grid, own in parts:
-        tiles = placed(grid, own, field.frame, field.mpp)
-        glomerulus = Glomerulus(id_, circle, outline, judge(tiles, field.frame, threshold))
-        judged.append(Judged(glomerulus, field, tiles))
+    parts = zip(ids, circles, outlines, fields, grids, verdicts, strict=True)
+    for id_, circle, outline, field, grid, verdict in parts:
+        tiles = placed(grid, verdict.tiles, field)
+        score = judge(tiles, verdict.probability, field, threshold)
+        judged.append(Judged(Glomerulus(id_, circle, outline, score), field, tiles))
     return judged
+
+
+def bag_classifier(model: Model) -> BagClassifier:
+    """The trained method that a classifier's card names, ready to judge."""
+    return METHODS[model.card.architecture](model)
+
+
+def tiling_of(model: Model) -> Tiling:
+    """How a classifier was taught to see glomeruli cut."""
+    return Tiling.of(model.card.arguments)

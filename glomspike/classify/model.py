@@ -1,15 +1,67 @@
-"""The tile network: ResNet-18 with one output, the log-odds that a tile shows spikes."""
+"""Tile networks: pictures, and boxes of tiles in them, to the log-odds that each tile shows spikes.
 
-from torch import nn
+They take pictures (n, 3, h, w), normalised, and boxes (m, 5): the number of the picture, then left, top,
+right and bottom in its pixels; and give log-odds (m,).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
 from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock, ResNet
+from torchvision.ops import roi_align
 
 from glomspike.weights import Normalisation
 
-ARCHITECTURE = "resnet18"
 NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))
+AT_ONCE = 256  # tiles that are cut out together
 
 
-def tile_network() -> nn.Module:
-    """A ResNet-18 (He et al. 2016) with random weights: (n, 3, 50, 50) to log-odds (n, 1)."""
-    network: nn.Module = resnet18(weights=None, num_classes=1)
-    return network
+class DenseTiles(nn.Module):
+    """The first half of a ResNet-18 (He et al. 2016) over whole pictures; each tile is pooled from its map.
+
+    Tiles overlap, so that one by one every pixel would be convolved several times. A feature vector stands
+    for 8 px and sees 99 px around it.
+    """
+
+    STRIDE_PX = 8
+    # Strided convolutions look around the first of their pixels, not around the middle.
+    OFF_PX = (STRIDE_PX - 1) / 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(OrderedDict(islice(resnet18(weights=None).named_children(), 6)))
+        self.head = nn.Conv2d(128, 1, kernel_size=1)
+
+    def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        evidence = self.head(self.encoder(pictures)).float()
+        # The mean of a linear map is the linear map of the mean: one channel is pooled instead of 128.
+        shifted = boxes + boxes.new_tensor([0, *[self.OFF_PX] * 4])
+        pooled: Tensor = roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX, aligned=True)
+        return pooled.flatten()
+
+
+class SingleTiles(ResNet):  # type: ignore[misc]
+    """A ResNet-18 that is shown each tile by itself, as in Chen et al., section 3.2."""
+
+    def __init__(self) -> None:
+        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=1)
+
+    def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        parts = [
+            super(SingleTiles, self).forward(cut(pictures, part)) for part in torch.split(boxes, AT_ONCE)
+        ]
+        return torch.cat(parts).float().flatten()
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"dense-resnet18": DenseTiles, "resnet18": SingleTiles}
+
+
+def cut(pictures: Tensor, boxes: Tensor) -> Tensor:
+    """The pixels (m, 3, side, side) of boxes that are all of one whole size."""
+    side = round(float(boxes[0, 3] - boxes[0, 1]))
+    tiles: Tensor = roi_align(pictures, boxes, side, sampling_ratio=1, aligned=True)
+    return tiles

@@ -1,62 +1,28 @@
-"""From tiles to a judgement: every tile scored, then the glomerulus by its highest-scoring tile."""
-
-from collections.abc import Sequence
+"""From a verdict on tiles to what is told of a glomerulus: its score, and its most suspicious tiles."""
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import nn
 
-from glomspike.classify.tiles import TILE_PX, TileGrid
+from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores, SpikeScore, TileScores, TopTile
-from glomspike.slide.frames import FieldFrame
-from glomspike.weights import Normalisation
+from glomspike.slide.field import Field
 
-BATCH = 256
 TOP_TILES = 4
 POSITIVE = 0.5  # a tile of exactly this probability counts as positive
 
 
-def score_grids(network: nn.Module, grids: Sequence[TileGrid], normalisation: Normalisation) -> list[Scores]:
-    """Spike probabilities (n,) of the tiles of each grid, computed where the network is.
-
-    Batches run on across glomeruli.
-    """
-    device = next(network.parameters()).device
-    counts = [len(grid.corners_px) for grid in grids]
-    owners = np.repeat(np.arange(len(grids)), counts)
-    within = np.concatenate([np.arange(count) for count in counts]) if counts else np.zeros(0, dtype=np.intp)
-    probabilities = np.empty(len(owners))
-    with torch.inference_mode():
-        for start in range(0, len(owners), BATCH):
-            part = slice(start, start + BATCH)
-            tiles = torch.from_numpy(_gather(grids, owners[part], within[part])).to(device)
-            logits = network(normalisation.apply(tiles))
-            probabilities[part] = torch.sigmoid(logits[:, 0].double()).cpu().numpy()
-    return np.split(probabilities, np.cumsum(counts)[:-1]) if counts else []
-
-
-def _gather(
-    grids: Sequence[TileGrid], owners: NDArray[np.intp], within: NDArray[np.intp]
-) -> NDArray[np.uint8]:
-    return np.concatenate([grids[owner].cut(within[owners == owner]) for owner in np.unique(owners)])
-
-
-def placed(grid: TileGrid, probabilities: Scores, frame: FieldFrame, mpp: float) -> TileScores:
+def placed(grid: TileGrid, probabilities: Scores, field: Field) -> TileScores:
     """The scores of one glomerulus's tiles with their places on the slide."""
-    corners0 = frame.to_level0(grid.corners_px.astype(np.float64))
-    return TileScores(corners0, TILE_PX * mpp, probabilities, grid.unreadable)
+    corners0 = field.frame.to_level0(grid.corners_px.astype(np.float64))
+    return TileScores(corners0, grid.tile_px * field.mpp, probabilities, grid.unreadable)
 
 
-def judge(scores: TileScores, frame: FieldFrame, threshold: float) -> SpikeScore:
-    """The glomerulus's judgement: its probability is its highest tile's (any-window rule, Chen et al. 3.2).
+def judge(scores: TileScores, probability: float, field: Field, threshold: float) -> SpikeScore:
+    """The glomerulus's judgement, given its probability, which is NaN where no tile could be scored.
 
-    `spiked` is whether that reaches `threshold`; a tile counts as positive from 0.5. A glomerulus without
-    a single tile that could be scored has probability NaN and is not spiked.
+    `spiked` is whether that reaches `threshold`; a tile counts as positive from 0.5.
     """
     positive = int((scores.probabilities >= POSITIVE).sum())
     count = len(scores.probabilities)
-    probability = float(scores.probabilities.max()) if count else float("nan")
     return SpikeScore(
         probability=probability,
         spiked=bool(count and probability >= threshold),
@@ -65,17 +31,17 @@ def judge(scores: TileScores, frame: FieldFrame, threshold: float) -> SpikeScore
         positive_tiles=positive,
         unreadable_tiles=scores.unreadable,
         tile_side_um=scores.side_um,
-        top_tiles=_top_tiles(scores, frame),
+        top_tiles=_top_tiles(scores, field),
     )
 
 
-def _top_tiles(scores: TileScores, frame: FieldFrame) -> tuple[TopTile, ...]:
+def _top_tiles(scores: TileScores, field: Field) -> tuple[TopTile, ...]:
     """Up to four tiles with the highest scores that do not overlap."""
-    corners_px = frame.from_level0(scores.corners0)
+    corners_px, side_px = field.frame.from_level0(scores.corners0), scores.side_um / field.mpp
     chosen: list[int] = []
     for index in np.argsort(-scores.probabilities, kind="stable"):
-        apart = np.abs(corners_px[chosen] - corners_px[index]).max(axis=1) if chosen else np.array([TILE_PX])
-        if (apart > TILE_PX - 0.5).all():
+        apart = np.abs(corners_px[chosen] - corners_px[index]).max(axis=1)
+        if (apart > side_px - 0.5).all():
             chosen.append(int(index))
         if len(chosen) == TOP_TILES:
             break

@@ -9,7 +9,6 @@ from sklearn.metrics import precision_recall_curve, precision_recall_fscore_supp
 from glomspike.findings import Scores
 from glomspike.metrics.bootstrap import Interval, Rows, intervals
 
-BINS = 10
 STATISTICS = ("precision", "recall", "f1", "accuracy", "auc")
 
 Labels = NDArray[np.bool_]
@@ -32,7 +31,6 @@ class ClassifierQuality:
     f1: Estimate
     accuracy: Estimate
     auc: Estimate
-    ece: float
     n_positive: int
     n_negative: int
     n_patients: int
@@ -58,7 +56,6 @@ def classifier_quality(
     }
     return ClassifierQuality(
         **estimates,
-        ece=calibration_error(scores, spiked),
         n_positive=int(spiked.sum()),
         n_negative=int((~spiked).sum()),
         n_patients=len(np.unique(patients)),
@@ -79,13 +76,6 @@ def statistics(scores: Scores, spiked: Labels, threshold: float) -> dict[str, fl
     }
 
 
-def calibration_error(scores: Scores, spiked: Labels) -> float:
-    """The expected calibration error over ten bins of equal width (Guo et al. 2017, eq. 3)."""
-    bins = np.minimum((scores * BINS).astype(np.intp), BINS - 1)
-    excess = np.bincount(bins, scores - spiked, minlength=BINS)
-    return float(np.abs(excess).sum() / len(scores))
-
-
 def best_threshold(scores: Scores, spiked: Labels) -> float:
     """The score that, asked of glomeruli, gives the best F1; midway to the next lower score."""
     precision, recall, thresholds = precision_recall_curve(spiked, scores)
@@ -93,3 +83,9 @@ def best_threshold(scores: Scores, spiked: Labels) -> float:
     best = float(thresholds[f1[:-1].argmax()])
     lower = scores[scores < best]
     return (best + float(lower.max())) / 2 if len(lower) else best
+
+
+def threshold_of_sensitivity(scores: Scores, spiked: Labels, sensitivity: float) -> float:
+    """The highest score that, asked of glomeruli, still calls this share of the spiked ones so."""
+    ranked = np.sort(scores[spiked])[::-1]
+    return float(ranked[int(np.ceil(sensitivity * len(ranked) - 1e-9)) - 1])

@@ -1,0 +1,65 @@
+"""Networks that judge a glomerulus as a whole: tiles become features, and these are pooled to one answer."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal, NamedTuple, get_args
+
+from torch import Tensor, nn
+from torchvision.ops import roi_align
+
+from glomspike.classify.model import DenseTiles
+
+Pooling = Literal["attention", "gated-attention", "max", "single"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+FEATURES, HIDDEN = 128, 64
+
+
+class Evidence(NamedTuple):
+    """What a network sees in a bag of m tiles.
+
+    `bag` (1,) are the log-odds that the glomerulus is spiked, `tiles` (m,) those of each tile on its own, and
+    `attention` (m,) how much each tile counts for the bag; it sums to 1.
+    """
+
+    bag: Tensor
+    tiles: Tensor
+    attention: Tensor
+
+
+class PooledTiles(nn.Module):
+    """A picture (1, 3, h, w), normalised, and its tiles (m, 5) as tile networks take them, to `Evidence`.
+
+    "attention" is the weighted mean of features of Ilse et al., "Attention-based deep multiple instance
+    learning" (2018), equations 7 and 8, "gated-attention" that of equation 9. "max" and "single" go by the
+    highest tile; in "single" tiles learn alone (see `train_attention`).
+    """
+
+    def __init__(self, pooling: Pooling) -> None:
+        super().__init__()
+        self.pooling = pooling
+        self.encoder = DenseTiles().encoder
+        self.tile = nn.Linear(FEATURES, 1)
+        if pooling in {"attention", "gated-attention"}:
+            self.seen = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.Tanh())
+            self.weight = nn.Linear(HIDDEN, 1, bias=False)
+            self.bag = nn.Linear(FEATURES, 1)
+        if pooling == "gated-attention":
+            self.gate = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.Sigmoid())
+
+    def forward(self, picture: Tensor, boxes: Tensor) -> Evidence:
+        shifted = boxes + boxes.new_tensor([0, *[DenseTiles.OFF_PX] * 4])
+        seen = self.encoder(picture).float()
+        features = roi_align(seen, shifted, 1, 1 / DenseTiles.STRIDE_PX, aligned=True).flatten(1)
+        tiles = self.tile(features).float()[:, 0]
+        if self.pooling in {"max", "single"}:
+            highest = tiles.argmax(dim=0, keepdim=True)
+            return Evidence(tiles[highest], tiles, tiles.new_zeros(len(tiles)).index_fill(0, highest, 1))
+        hidden = self.seen(features)
+        if self.pooling == "gated-attention":
+            hidden = hidden * self.gate(features)
+        attention = self.weight(hidden).float().softmax(dim=0)
+        pooled = (attention * features).sum(dim=0, keepdim=True)
+        return Evidence(self.bag(pooled).float()[:, 0], tiles, attention[:, 0])
+
+
+POOLED: dict[str, Callable[[], nn.Module]] = {pooling: partial(PooledTiles, pooling) for pooling in POOLINGS}

@@ -1,0 +1,128 @@
+"""MSA-MIL: a tile network's training from glomerulus labels and a few boxes on spikes.
+
+Chen et al., section 3.2. Each round scores the tiles of the bags, takes from every bag those most likely
+to show spikes (in a normal glomerulus these are the network's worst mistakes), and learns from them
+together with the tiles S that are known to show spikes, because somebody drew a box on them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from pydantic import JsonValue
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glomspike.augment import Rng
+from glomspike.classify.bags import Bag
+from glomspike.classify.model import NETWORKS, NORMALISATION
+from glomspike.classify.msa_mil import MsaMil, tile_log_odds
+from glomspike.classify.tiles import PAPERS, Tiling
+from glomspike.classify.train import BagTask
+from glomspike.classify.views import view_of
+from glomspike.findings import Points
+from glomspike.pretrain.encoder import begin_with
+from glomspike.training import Batch, Example, state_signature, task_signature
+from glomspike.weights import Card
+
+BOX_JITTER_PX = 10  # how far the tile around a box's middle may be moved
+
+
+@dataclass(frozen=True)
+class MilOptions:
+    """The network, its tiles, and how a round chooses from them; the numbers are the paper's.
+
+    `k_pos` and `k_neg` tiles come from each positive and each negative bag. A round scores `bags_per_round`
+    bags, drawn anew, or all where there are not more.
+    """
+
+    architecture: str = "dense-resnet18"
+    tiling: Tiling = PAPERS
+    k_pos: int = 1
+    k_neg: int = 5
+    bags_per_round: int = 2000
+
+    @classmethod
+    def of(cls, card: Card) -> Self:
+        """Those of a classifier that is to go on learning, as far as its card keeps them."""
+        return cls(card.architecture, Tiling.of(card.arguments))
+
+    def changed(self, chosen: Mapping[str, float | None]) -> Self:
+        """The same but for what is chosen, by the names of these options and of the tiling's; None is not."""
+        given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        own = {name: given.pop(name) for name in ("k_pos", "k_neg", "bags_per_round") if name in given}
+        return replace(self, tiling=replace(self.tiling, **given), **own)
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """A tile to learn from: its bag, its middle (2,) in the bag's field, its label; a box is certain."""
+
+    bag: Bag
+    middle_px: Points
+    spiked: bool
+    certain: bool
+
+
+class MilTask(BagTask):
+    """Brings MSA-MIL to the training loop; an epoch is a round."""
+
+    def __init__(
+        self, tables: Sequence[Path], options: MilOptions, begin: dict[str, Tensor] | None, seed: int
+    ) -> None:
+        super().__init__(tables, options.tiling, begin, seed)
+        self.options = options
+        spiked = [bag for bag in self.bags if bag.spiked]
+        self.certain = [Instance(bag, middle, True, True) for bag in spiked for middle in bag.boxes_px]
+        self.chosen: list[Instance] = []
+
+    @property
+    def architecture(self) -> str:
+        return self.options.architecture
+
+    @property
+    def arguments(self) -> dict[str, JsonValue]:
+        return asdict(self.options.tiling) | {"k_pos": self.options.k_pos, "k_neg": self.options.k_neg}
+
+    @property
+    def signature(self) -> str:
+        return task_signature(self.tables, self.options, state_signature(self.begin))
+
+    def network(self) -> nn.Module:
+        network = NETWORKS[self.options.architecture]()
+        if self.begin is not None:
+            begin_with(network, self.begin)
+        return network
+
+    def classifier(self, network: nn.Module) -> MsaMil:
+        return MsaMil(network, NORMALISATION)
+
+    def begin_epoch(self, network: nn.Module, epoch: int) -> int:
+        rng = np.random.default_rng([self.seed, epoch])
+        bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
+        pool = self.certain + [tile for bag in bags for tile in self._most_suspicious(network, bag)]
+        self.chosen = [pool[i] for i in rng.permutation(len(pool))]
+        return len(self.chosen)
+
+    def _most_suspicious(self, network: nn.Module, bag: Bag) -> list[Instance]:
+        """The tiles of a bag that look most like spikes."""
+        count = self.options.k_pos if bag.spiked else self.options.k_neg
+        odds = tile_log_odds(network, bag.grid, NORMALISATION)
+        middles = bag.grid.middles_px[np.argsort(-odds, kind="stable")[:count]]
+        return [Instance(bag, middle, bag.spiked, False) for middle in middles]
+
+    def sample(self, index: int, rng: Rng) -> Example:
+        tile = self.chosen[index]
+        jitter_px = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if tile.certain else np.zeros(2)
+        image, box = view_of(tile.bag.grid, tile.middle_px + jitter_px, rng)
+        return {"image": image, "box": box, "spiked": np.array(tile.spiked, dtype=np.float32)}
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy (equations 1 and 2, with the sign and the mean that they lack)."""
+        boxes = batch["box"]
+        numbers = functional.pad(boxes, (1, 0))
+        numbers[:, 0] = boxes.new_tensor(range(len(boxes)))
+        odds = network(NORMALISATION.apply(batch["image"]), numbers)
+        return functional.binary_cross_entropy_with_logits(odds, batch["spiked"])

@@ -1,0 +1,59 @@
+"""How a tile is shown in training: within its surroundings, turned, resized, as another laboratory has it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glomspike.augment import Rng, compressed, lit, mapped, restained, turned, warped
+from glomspike.classify.tiles import TileGrid
+from glomspike.findings import RGB, Points
+
+# A tile lies anywhere in its view, as it lies anywhere in a glomerulus when that is seen as a whole.
+CONTEXT_PX = 31
+STRIDE_PX = 16
+LEAST_SCALE, MOST_SCALE = 0.7, 1.4  # of the µm/px that a slide claims
+
+
+def view_of(grid: TileGrid, middle_px: Points, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
+    """A square picture with the tile around a point (2,) of a grid's field, and the tile's box in it (4,)."""
+    side_px = view_side_px(grid.tile_px)
+    scale = float(np.exp(rng.uniform(np.log(LEAST_SCALE), np.log(MOST_SCALE))))
+    matrix = turned(rng, side_px, (float(middle_px[0]), float(middle_px[1])), scale)
+    room_px = (side_px - grid.tile_px) / 2
+    matrix[:, 2] += rng.uniform(-room_px, room_px, 2)
+    pixels = warped(grid.pixels, matrix, side_px, (0, 0, 0))
+    inside = warped(grid.inside.view(np.uint8) * np.uint8(255), matrix, side_px, (0, 0, 0)) == 255
+    middle = mapped(middle_px[None], matrix)[0]
+    box = np.concatenate([middle - grid.tile_px / 2, middle + grid.tile_px / 2]).astype(np.float32)
+    return np.where(inside[..., None], varied(pixels, rng), np.uint8(0)), box
+
+
+def view_side_px(tile_px: int) -> int:
+    """The side of the picture that a tile is shown in."""
+    return -(-(tile_px + 2 * CONTEXT_PX) // STRIDE_PX) * STRIDE_PX
+
+
+def varied(pixels: RGB, rng: Rng) -> RGB:
+    """The same tissue stained, lit, focused and stored otherwise, as far as spikes can still be seen."""
+    if rng.random() < 0.4:
+        pixels = restained(pixels, rng)
+    return compressed(focused(lit(pixels, rng), rng), rng)
+
+
+def focused(pixels: RGB, rng: Rng) -> RGB:
+    """The picture blurred, sharpened or sampled coarsely, less than what would hide spikes."""
+    draw = rng.random()
+    if draw < 0.3:
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.6)), dtype=np.uint8)
+    if draw < 0.45:
+        soft = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.8, 2.0))
+        gain = rng.uniform(0.3, 1.5)
+        return np.asarray(cv2.addWeighted(pixels, 1 + gain, soft, -gain, 0), dtype=np.uint8)
+    if draw < 0.6:
+        side_px = pixels.shape[0]
+        coarse_px = int(side_px * rng.uniform(0.45, 0.9))
+        coarse = cv2.resize(pixels, (coarse_px, coarse_px), interpolation=cv2.INTER_AREA)
+        return np.asarray(
+            cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+        )
+    return pixels

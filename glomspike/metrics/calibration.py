@@ -1,0 +1,59 @@
+"""Whether probabilities mean what they say, and how scores are made to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_expit, logit
+
+from glomspike.findings import Scores
+from glomspike.metrics.roc import Labels
+
+BINS = 10
+LEAST_SCALE, MOST_SCALE = 0.05, 20.0
+MOST_LOG_ODDS = 30.0
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Cases of like probability: how many, their mean probability, and the share of them that is positive."""
+
+    n: int
+    probability: float
+    positive: float
+
+
+def platt(log_odds: Scores, positive: Labels) -> tuple[float, float]:
+    """Scale and offset that make sigmoid(scale x + offset) of log-odds x (n,) the likeliest probabilities.
+
+    Targets are those of Platt (1999, section 2.2), which stay clear of 0 and 1, so that there is a fit where
+    scores tell the classes apart without a mistake.
+    """
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
+
+    def loss(parameters: Scores) -> float:
+        x = parameters[0] * log_odds + parameters[1]
+        return float(-(target * log_expit(x) + (1 - target) * log_expit(-x)).mean())
+
+    bounds = [(LEAST_SCALE, MOST_SCALE), (None, None)]
+    scale, offset = minimize(loss, np.array([1.0, 0.0]), bounds=bounds).x.tolist()
+    return scale, offset
+
+
+def log_odds(probabilities: Scores) -> Scores:
+    """The log-odds of probabilities, held within ±30 where rounding has made them 0 or 1."""
+    return np.asarray(np.clip(logit(probabilities), -MOST_LOG_ODDS, MOST_LOG_ODDS))
+
+
+def reliability(probabilities: Scores, positive: Labels) -> list[Bin]:
+    """The bins, ten of equal width, that hold any of the probabilities (n,), lowest first."""
+    number = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1)
+    inside = [number == own for own in np.unique(number)]
+    return [Bin(int(i.sum()), float(probabilities[i].mean()), float(positive[i].mean())) for i in inside]
+
+
+def calibration_error(probabilities: Scores, positive: Labels) -> float:
+    """The expected calibration error over ten bins of equal width (Guo et al. 2017, eq. 3)."""
+    bins = reliability(probabilities, positive)
+    return sum(b.n * abs(b.probability - b.positive) for b in bins) / len(probabilities)
