@@ -1,0 +1,35 @@
+"""Brings a slide near before it is worked on: a copy on a fast local disk of what lies on a slow share."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from glomspike.slide.fingerprint import companions
+
+
+class Near(NamedTuple):
+    """Where to read a slide from, and the folder to build its results in; None is beside their place."""
+
+    path: Path
+    scratch: Path | None
+
+
+@contextmanager
+def brought_near(path: Path, stage: Path | None) -> Iterator[Near]:
+    """A slide with all its files, copied to a folder of its own below `stage` that is gone afterwards.
+
+    Without `stage` it is read where it lies. Raises OSError where it cannot be copied.
+    """
+    if stage is None:
+        yield Near(path, None)
+        return
+    with TemporaryDirectory(prefix="glomspike-", dir=stage, ignore_cleanup_errors=True) as folder:
+        near = Path(folder) / "slide"
+        for file in (path, *companions(path)):
+            copy = near / file.relative_to(path.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copy)
+        yield Near(near / path.name, Path(folder))

@@ -1,0 +1,112 @@
+"""One slide of many: what a worker does with it, and the row that tells what became of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from glomspike.batch.find import FoundSlide
+from glomspike.batch.near import Near
+from glomspike.errors import GlomspikeError
+from glomspike.findings import Mpp, SlideRow
+from glomspike.models import Models, load_models
+from glomspike.pipeline import Options, fill_folder, run_settings, stands
+from glomspike.report.claim import BusyError
+from glomspike.report.record import read_record
+from glomspike.weights import Card, Kind
+
+
+class WeightPaths(NamedTuple):
+    """Weights of one's own; None are those that came with glomspike."""
+
+    detector: Path | None = None
+    segmenter: Path | None = None
+    classifier: Path | None = None
+    lesions: Path | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What all slides of a run have in common; `stage` is the folder they are copied to first, if any."""
+
+    out: Path
+    weights: WeightPaths
+    cards: Mapping[Kind, Card]
+    options: Options
+    stage: Path | None = None
+
+
+def do_slide(slide: FoundSlide, near: Near, batch: Batch, device: str, wait: bool) -> SlideRow | None:
+    """What became of a slide; None where another run is working on it and this one does not `wait`.
+
+    Never raises: one slide's failure is told in its row, and the rest go on.
+    """
+    place = batch.out / slide.folder
+    try:
+        models = _models(batch.weights, device)
+        done = fill_folder(near.path, place, models, batch.options, _untold, near.scratch, wait)
+        return _row(slide, batch, skipped=done.result is None)
+    except BusyError:
+        return None
+    except Exception as failure:  # noqa: BLE001  (whatever it is, it is this slide's)
+        return failed_row(slide, failure)
+
+
+def standing_row(slide: FoundSlide, batch: Batch) -> SlideRow | None:
+    """The row of a slide whose results stand there already, told without opening it; None where none do.
+
+    Raises OutputError where results of other settings do, and may not be replaced.
+    """
+    settings = run_settings(slide.path, batch.cards, batch.options)
+    if not stands(batch.out / slide.folder, settings, batch.options):
+        return None
+    return _row(slide, batch, skipped=True)
+
+
+def failed_row(slide: FoundSlide, failure: Exception) -> SlideRow:
+    """The row of a slide that failed: the cause and what to do about it, in one line."""
+    match failure:
+        case GlomspikeError():
+            cause = f"{failure.cause}; {failure.cure}"
+        case MemoryError() | torch.OutOfMemoryError():
+            cause = "there is not enough memory for it; use fewer workers, or a machine with more"
+        case OSError():
+            cause = f"{failure.strerror or failure}; check the disk, its permissions and the free space"
+        case _:
+            cause = f"fails unexpectedly ({type(failure).__name__}: {failure}); please report this"
+    return SlideRow(slide.name, "failed", " ".join(cause.split()))
+
+
+def _row(slide: FoundSlide, batch: Batch, skipped: bool) -> SlideRow:
+    record = read_record(batch.out / slide.folder)
+    counts = record.counts
+    return SlideRow(
+        slide.name,
+        "skipped" if skipped else "done",
+        "",
+        folder=slide.folder,
+        mpp=Mpp(record.slide.mpp_x, record.slide.mpp_y).mean,
+        glomeruli=counts.glomeruli,
+        scored=counts.scored,
+        spiked=counts.spiked,
+        tiles=counts.tiles,
+        positive_tiles=counts.positive_tiles,
+        spike_fraction=counts.spike_fraction,
+        unreadable_windows=counts.unreadable_windows,
+        unreadable_tiles=counts.unreadable_tiles,
+        warnings=len(record.warnings),
+        seconds=(record.finished - record.started).total_seconds(),
+    )
+
+
+@cache
+def _models(weights: WeightPaths, device: str) -> Models:
+    """The models of this process, loaded with its first slide."""
+    return load_models(*weights, torch.device(device))
+
+
+def _untold(_stage: str, _done: int, _whole: int) -> None:
+    """Nobody looks at a single slide's progress here."""
