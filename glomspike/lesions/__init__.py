@@ -1,0 +1,1 @@
+"""What ails a glomerulus: a classifier of whole glomeruli, after Glo-In-One (Yao et al. 2022)."""

@@ -1,0 +1,55 @@
+"""Glomeruli of known lesion, as crops."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glomspike.findings import RGB
+from glomspike.samples import Sample
+from glomspike.segment.crop import SIDE_RADII
+from glomspike.segment.patches import Patch, exact_crop, load_patches
+from glomspike.truth import TrueGlomerulus, load_picture, resized
+
+CORNERS = 32  # of the polygon that stands for a circle
+
+
+@dataclass(frozen=True, eq=False)
+class LesionPatch:
+    """A glomerulus with its surroundings, and its lesion."""
+
+    patch: Patch
+    lesion: str
+
+    @property
+    def patient(self) -> str:
+        return self.patch.sample.patient
+
+
+def load_lesions(samples: Sequence[Sample], input_px: int) -> list[LesionPatch]:
+    """The glomeruli of all rows that name a lesion, each row's the same.
+
+    A row without mask and XML is one crop of a glomerulus, which may as well not be one.
+    """
+    named = [sample for sample in samples if sample.lesion is not None]
+    outlined = load_patches(named, input_px)
+    whole = [_whole(sample, input_px) for sample in named if sample.mask is None and sample.xml is None]
+    return [LesionPatch(patch, str(patch.sample.lesion)) for patch in outlined + whole]
+
+
+def _whole(sample: Sample, input_px: int) -> Patch:
+    """A picture in the middle of which there is a glomerulus, as wide as the detector's circle would be."""
+    pixels = load_picture(sample).pixels
+    pixels = resized(pixels, min(1.0, input_px / max(pixels.shape[:2])))
+    height_px, width_px = pixels.shape[:2]
+    radius_px = max(height_px, width_px) / SIDE_RADII
+    angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+    middle_px = np.array([width_px, height_px]) / 2
+    outline_px = middle_px + radius_px * np.column_stack([np.cos(angles), np.sin(angles)])
+    glomerulus = TrueGlomerulus(width_px / 2, height_px / 2, radius_px, outline_px)
+    return Patch(sample, pixels, glomerulus, outline_px, is_crop=True)
+
+
+def seen(patch: LesionPatch, side_px: int) -> RGB:
+    """The crop that the network sees of a glomerulus in an evaluation."""
+    return exact_crop(patch.patch, side_px).pixels

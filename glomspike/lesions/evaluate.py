@@ -1,0 +1,112 @@
+"""How good a lesion classifier is: the lesion told of each glomerulus against that of its row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from torch import nn
+
+from glomspike.errors import SamplesError
+from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
+from glomspike.findings import RGB, Scores
+from glomspike.lesions.confusion import confusion_picture
+from glomspike.lesions.crops import LesionPatch, load_lesions, seen
+from glomspike.metrics.classes import STATISTICS, Classes, class_quality
+from glomspike.models import Model
+from glomspike.samples import Sample, names_of_tables
+from glomspike.weights import Normalisation
+
+CROPS_AT_ONCE = 32
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A glomerulus and the probability of each of the classes (n,)."""
+
+    patch: LesionPatch
+    pixels: RGB
+    classes: tuple[str, ...]
+    probabilities: Scores
+
+    @property
+    def truth(self) -> int:
+        return self.classes.index(self.patch.lesion)
+
+    @property
+    def badness(self) -> float:
+        return float(1 - self.probabilities[self.truth])
+
+    @property
+    def caption(self) -> str:
+        told = int(self.probabilities.argmax())
+        said = f"told {self.classes[told]} {self.probabilities[told]:.2f}"
+        return f"{self.patch.lesion}, {said}: {self.patch.patch.sample.image.name}"
+
+    def drawn(self) -> RGB:
+        return self.pixels
+
+
+def evaluate_lesions(samples: Sequence[Sample], model: Model, progress: Progress) -> Evaluation:
+    """Balanced accuracy, macro F1 and AUC over all glomeruli of known lesion, and a picture of the confusion.
+
+    Raises SamplesError where there are not at least two lesions, or one that the classifier does not know.
+    """
+    card = model.card
+    patches = load_lesions(samples, card.input_px)
+    check_classes(patches, card.classes, names_of_tables(samples))
+    progress(0, len(patches))
+    told = tell(model.network, patches, card.classes, card.input_px, card.normalisation)
+    progress(len(patches), len(patches))
+    patients = np.array([one.patch.patient for one in told])
+    quality = class_quality(*arrays(told), patients)
+    numbers: dict[str, JsonValue] = {**quality.values, **interval_numbers(STATISTICS, quality.ci95)}
+    numbers |= {
+        "classes": list(card.classes),
+        "confusion": quality.confusion.tolist(),
+        "n": len(told),
+        "n_patients": len(np.unique(patients)),
+    }
+    pictures = {"confusion": confusion_picture(quality.confusion, card.classes)}
+    return Evaluation(numbers, worst_sheet(told), pictures)
+
+
+def check_classes(patches: Sequence[LesionPatch], classes: Sequence[str], subject: str) -> None:
+    """Raises SamplesError unless the glomeruli have two lesions at least, all of them among the classes."""
+    there = {patch.lesion for patch in patches}
+    if unknown := sorted(there - set(classes)):
+        cause = f"lesion {unknown[0]!r} is not among those learnt ({', '.join(classes)})"
+        raise SamplesError(subject, cause, "correct the column, or add it to the training rows")
+    if len(there) < 2:
+        cause = f"{'only one lesion' if there else 'no glomerulus of known lesion'} among these samples"
+        raise SamplesError(subject, cause, "name the lesions of more patients in the column lesion")
+
+
+def tell(
+    network: nn.Module,
+    patches: Sequence[LesionPatch],
+    classes: tuple[str, ...],
+    side_px: int,
+    normalisation: Normalisation,
+) -> list[Told]:
+    """What the network says of each glomerulus."""
+    crops = [seen(patch, side_px) for patch in patches]
+    found = probabilities(network, crops, normalisation)
+    return [Told(p, crop, classes, own) for p, crop, own in zip(patches, crops, found, strict=True)]
+
+
+def probabilities(network: nn.Module, crops: Sequence[RGB], normalisation: Normalisation) -> Scores:
+    """The probability of each class (n, classes) for crops of one size."""
+    device = next(network.parameters()).device
+    parts = torch.split(torch.from_numpy(np.stack(crops)).to(device), CROPS_AT_ONCE)
+    with torch.inference_mode():
+        scores = [network(normalisation.apply(part)).float().softmax(dim=1).cpu() for part in parts]
+    found: NDArray[np.float64] = torch.cat(scores).numpy().astype(np.float64)
+    return found
+
+
+def arrays(told: Sequence[Told]) -> tuple[Scores, Classes]:
+    """Probabilities (n, classes) and true classes (n,)."""
+    return np.stack([one.probabilities for one in told]), np.array([one.truth for one in told])

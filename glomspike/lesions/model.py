@@ -1,0 +1,59 @@
+"""The lesion network: a ResNet, the mean of its features over the crop, and one output per lesion."""
+
+from collections import OrderedDict
+from itertools import islice
+from typing import Self
+
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models import get_model
+
+FOCAL_GAMMA = 2.5
+STEM = 4  # modules of a ResNet before its stages
+# The ResNet and how many of its four stages; the short one has a quarter of the parameters.
+ENCODERS = {
+    "resnet50": ("resnet50", 4),
+    "resnet34": ("resnet34", 4),
+    "resnet18": ("resnet18", 4),
+    "resnet18-short": ("resnet18", 3),
+}
+
+
+class LesionNetwork(nn.Module):
+    """Normalised crops (n, 3, h, w) to scores (n, classes), whose softmax are the probabilities.
+
+    `encoder` is one of `ENCODERS` (He et al. 2016).
+    """
+
+    def __init__(self, encoder: str, classes: int) -> None:
+        super().__init__()
+        name, stages = ENCODERS[encoder]
+        whole = get_model(name, weights=None)
+        self.encoder = nn.Sequential(OrderedDict(islice(whole.named_children(), STEM + stages)))
+        self.head = nn.Linear(whole.fc.in_features // 2 ** (4 - stages), classes)
+        self.frozen = False
+
+    def freeze_encoder(self) -> None:
+        """From here on only the head learns: a linear probe of what the encoder knows."""
+        self.encoder.requires_grad_(requires_grad=False)
+        self.frozen = True
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()  # BatchNorm would go on learning
+        return self
+
+    def forward(self, crops: Tensor) -> Tensor:
+        scores: Tensor = self.head(self.encoder(crops).mean(dim=(2, 3)))
+        return scores
+
+
+def focal_loss(scores: Tensor, truth: Tensor) -> Tensor:
+    """The mean of -(1 - p)^γ log p, p being the probability of the true class.
+
+    Lin et al., "Focal Loss for Dense Object Detection" (2017), equation 4, with Glo-In-One's γ of 2.5.
+    Scores are (n, classes), truth (n,) their indices.
+    """
+    log_p = functional.log_softmax(scores.float(), dim=1).gather(1, truth[:, None])[:, 0]
+    return -((1 - log_p.exp()) ** FOCAL_GAMMA * log_p).mean()

@@ -1,0 +1,133 @@
+"""The lesion classifier's training, from glomeruli whose row names their lesion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from torch import Tensor, nn
+
+from glomspike.augment import Rng, appearance
+from glomspike.findings import RGB
+from glomspike.lesions.crops import load_lesions
+from glomspike.lesions.evaluate import Told, arrays, check_classes, tell
+from glomspike.lesions.model import LesionNetwork, focal_loss
+from glomspike.metrics.classes import class_statistics
+from glomspike.pretrain.encoder import begin_with
+from glomspike.samples import in_split, read_samples
+from glomspike.segment.crop import SIDE_RADII
+from glomspike.segment.patches import inexact_crop
+from glomspike.sheets import evenly, sheet
+from glomspike.training import (
+    LICENCE,
+    Batch,
+    Example,
+    state_signature,
+    task_signature,
+    training_data,
+    validation_metrics,
+)
+from glomspike.weights import Card, CardDraft, Normalisation
+
+NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
+EXAMPLES = 24
+
+
+@dataclass(frozen=True)
+class LesionOptions:
+    """Which network learns, and what it sees. A `linear_probe` leaves the encoder as it begins."""
+
+    encoder: str = "resnet50"
+    input_px: int = 128
+    samples_per_epoch: int = 1000
+    linear_probe: bool = False
+
+    @classmethod
+    def of(cls, card: Card) -> Self:
+        """Those of a trained classifier that is to go on learning."""
+        arguments: dict[str, Any] = {n: v for n, v in card.arguments.items() if n != "classes"}
+        return cls(input_px=card.input_px, **arguments)
+
+
+class LesionTask:
+    """Brings the lesion classifier to the training loop."""
+
+    quality = "auc"
+
+    def __init__(
+        self,
+        tables: Sequence[Path],
+        options: LesionOptions,
+        begin: dict[str, Tensor] | None,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        """Loads all glomeruli; `begin` are weights to go on from, `classes` theirs, else those of the rows.
+
+        Raises SamplesError where a split lacks glomeruli of two lesions, or has one that is not learnt.
+        """
+        self.tables, self.options, self.begin = tables, options, begin
+        samples = read_samples(tables)
+        training = load_lesions(in_split(samples, "train"), options.input_px)
+        self.validation = load_lesions(in_split(samples, "val"), options.input_px)
+        self.classes = classes or tuple(sorted({patch.lesion for patch in training}))
+        by_lesion = ([p for p in training if p.lesion == name] for name in self.classes)
+        self.training = [alike for alike in by_lesion if alike]
+        for patches, split in ((training, "train"), (self.validation, "val")):
+            check_classes(patches, self.classes, f"{', '.join(map(str, tables))}, split {split}")
+
+    @property
+    def signature(self) -> str:
+        return task_signature(self.tables, self.options, state_signature(self.begin))
+
+    def network(self) -> nn.Module:
+        network = LesionNetwork(self.options.encoder, len(self.classes))
+        if self.begin is not None:
+            begin_with(network, self.begin)
+        if self.options.linear_probe:
+            network.freeze_encoder()
+        return network
+
+    def begin_epoch(self, network: nn.Module, epoch: int) -> int:
+        return self.options.samples_per_epoch
+
+    def sample(self, index: int, rng: Rng) -> Example:
+        # Every lesion as often as any other: focal loss alone leaves rare ones untold.
+        alike = self.training[rng.integers(len(self.training))]
+        one = alike[rng.integers(len(alike))]
+        pixels = appearance(inexact_crop(one.patch, self.options.input_px, rng).pixels, rng)
+        return {"image": pixels, "truth": np.array(self.classes.index(one.lesion))}
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return focal_loss(network(NORMALISATION.apply(batch["image"])), batch["truth"])
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        return class_statistics(*arrays(self._told(network)))
+
+    def _told(self, network: nn.Module) -> list[Told]:
+        return tell(network, self.validation, self.classes, self.options.input_px, NORMALISATION)
+
+    def examples(self, network: nn.Module) -> RGB:
+        """Validation glomeruli with what was told of them and what is true."""
+        told = evenly(self._told(network), EXAMPLES)
+        return sheet([one.drawn() for one in told], [one.caption for one in told])
+
+    def card(self, measured: dict[str, float]) -> CardDraft:
+        options = self.options
+        return CardDraft(
+            kind="lesions",
+            name="glomspike lesion classifier",
+            version="1",
+            architecture=options.encoder,
+            arguments={"encoder": options.encoder, "classes": len(self.classes)},
+            # A crop's µm/px follows from its circle; this is that of a glomerulus of 100 µm radius.
+            mpp=SIDE_RADII * 100 / options.input_px,
+            input_px=options.input_px,
+            normalisation=NORMALISATION,
+            classes=self.classes,
+            thresholds={},
+            training_data=training_data(self.tables),
+            metrics=validation_metrics(measured, len(self.validation)),
+            intended_use="research: telling lesions of whole glomeruli in kidney tissue",
+            licence=LICENCE,
+        )
