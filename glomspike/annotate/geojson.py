@@ -1,4 +1,4 @@
-"""GeoJSON for QuPath (`slide.geojson`): the objects of `slide.xml`, classified, coloured and measured."""
+"""GeoJSON for QuPath (`slide.geojson`): the objects of `slide.xml`, and back."""
 
 import json
 import uuid
@@ -9,23 +9,28 @@ import numpy as np
 import shapely
 from shapely.geometry import Polygon
 
-from glomspike.annotate.layers import Region, RegionType
-from glomspike.annotate.marks import Mark, slide_marks
+from glomspike.annotate.document import read_document
+from glomspike.annotate.layers import Colour, Layer, Region, RegionType
+from glomspike.annotate.marks import STYLES, Mark, slide_marks
+from glomspike.errors import AnnotationError
 from glomspike.findings import Points, SlideResult
 
 _CIRCLE_VERTICES = 128  # less than an eighth of a µm inside a circle of 400 µm
 _GRID = 0.01  # level-0 pixels that coordinates are rounded to
+UNCLASSIFIED_COLOUR = (200, 200, 200)
 _IDS = uuid.UUID("7b1f4f5e-6d0c-5a53-9a1e-3c1f4f0f2a57")
 
 
 def write_geojson(path: Path, result: SlideResult) -> None:
     """The glomeruli of a slide as a FeatureCollection that QuPath imports, counted from the bounds' origin.
 
-    Every polygon is valid: QuPath refuses a whole file for one that crosses itself.
+    Every polygon is valid: QuPath refuses a whole file for one that crosses itself. Spiked glomeruli come
+    first, as QuPath lists objects in their order.
     """
+    marks = sorted(slide_marks(result, "qupath"), key=lambda mark: STYLES.index(mark.style))
     features = [
         feature
-        for index, mark in enumerate(slide_marks(result, "qupath"))
+        for index, mark in enumerate(marks)
         if (feature := _feature(mark, f"{result.slide.name}/{index}")) is not None
     ]
     collection = {"type": "FeatureCollection", "features": features}
@@ -41,7 +46,7 @@ def _feature(mark: Mark, key: str) -> dict[str, Any] | None:
         "type": "Feature",
         # The same result gives the same ids; another slide or shape gives others.
         "id": str(uuid.uuid5(_IDS, f"{key}/{mark.style.name}/{mark.region.text}/{ring}")),
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "geometry": _geometry(mark.region, ring),
         "properties": {
             "objectType": "annotation",
             "name": mark.region.text,
@@ -50,6 +55,12 @@ def _feature(mark: Mark, key: str) -> dict[str, Any] | None:
             "measurements": {name: round(value, 6) for name, value in mark.measurements.items()},
         },
     }
+
+
+def _geometry(region: Region, ring: list[list[float]]) -> dict[str, Any]:
+    geometry: dict[str, Any] = {"type": "Polygon", "coordinates": [ring]}
+    # QuPath marks its ellipses so: they stay ellipses, which a click moves and resizes.
+    return geometry | {"isEllipse": True} if region.type is RegionType.ELLIPSE else geometry
 
 
 def _ring(region: Region) -> Points:
@@ -72,3 +83,103 @@ def _valid_polygon(ring: Points) -> Polygon | None:
     rounded = shapely.set_precision(shapely.make_valid(Polygon(np.round(ring, 2))), _GRID)
     parts = [part for part in shapely.get_parts(rounded) if isinstance(part, Polygon) and part.area > 0]
     return Polygon(max(parts, key=lambda part: part.area).exterior) if parts else None
+
+
+def read_geojson(path: Path) -> tuple[Layer, ...]:
+    """The objects of a GeoJSON file of QuPath's as layers, one for each class, in QuPath's pixels.
+
+    A ring is the ellipse that QuPath says it is, a rectangle where it follows one along the axes, else a
+    polygon. Inner rings are negative regions, points are counters, and each part of a multiple geometry is a
+    region. An object's name is its text.
+
+    Raises AnnotationError, naming object and class, for a file that is not one, is too large, or holds a
+    geometry that cannot be understood.
+    """
+    regions: dict[str, list[Region]] = {}
+    colours: dict[str, Colour] = {}
+    for number, feature in enumerate(_features(path), start=1):
+        name, colour = _classification(feature)
+        try:
+            drawn = _regions(feature)
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            cause = f"object {number}, class {name!r}: its geometry cannot be understood ({error})"
+            raise AnnotationError(path, cause, "correct or delete that object in QuPath") from error
+        regions.setdefault(name, []).extend(drawn)
+        colours.setdefault(name, colour)
+    return tuple(Layer(name, colours[name], tuple(drawn)) for name, drawn in regions.items())
+
+
+def _features(path: Path) -> list[dict[str, Any]]:
+    """QuPath writes a collection, or a bare list where the user so chose."""
+    document = read_document(path)
+    try:
+        content = json.loads(document)
+    except (ValueError, RecursionError) as error:
+        raise AnnotationError(path, f"is not JSON ({error})", "export it again in QuPath") from error
+    if isinstance(content, dict):
+        content = [content] if content.get("type") == "Feature" else content.get("features")
+    if not isinstance(content, list) or not all(isinstance(feature, dict) for feature in content):
+        raise AnnotationError(
+            path, "is JSON, but not GeoJSON features", "export annotations as GeoJSON in QuPath"
+        )
+    return content
+
+
+def _classification(feature: dict[str, Any]) -> tuple[str, Colour]:
+    """Class name and colour; newer versions of QuPath write the name's parts, older ones a packed colour."""
+    properties = feature.get("properties")
+    said = properties.get("classification") if isinstance(properties, dict) else None
+    if not isinstance(said, dict):
+        return "", UNCLASSIFIED_COLOUR
+    name = said.get("name") or ": ".join(map(str, said.get("names") or []))
+    colour, packed = said.get("color"), said.get("colorRGB")
+    if isinstance(packed, int):
+        colour = [packed >> 16 & 255, packed >> 8 & 255, packed & 255]
+    if not (isinstance(colour, list) and len(colour) == 3 and all(isinstance(c, int) for c in colour)):
+        return str(name), UNCLASSIFIED_COLOUR
+    return str(name), (colour[0] & 255, colour[1] & 255, colour[2] & 255)
+
+
+def _regions(feature: dict[str, Any]) -> list[Region]:
+    """The regions of an object. Raises KeyError, TypeError or ValueError where it has no such geometry."""
+    geometry, properties = feature["geometry"], feature.get("properties") or {}
+    text = str(properties.get("name") or "")
+    kind, coordinates = geometry["type"], geometry["coordinates"]
+    if kind == "Polygon":
+        return _polygon(coordinates, text, geometry.get("isEllipse") is True)
+    if kind == "MultiPolygon":
+        return [region for rings in coordinates for region in _polygon(rings, text, is_ellipse=False)]
+    if kind in ("Point", "MultiPoint"):
+        points = _points([coordinates] if kind == "Point" else coordinates)
+        return [Region(RegionType.COUNTER, point[None], text) for point in points]
+    if kind == "LineString":
+        return [Region(RegionType.RULER, _points(coordinates), text)]
+    raise ValueError(f"a {kind}")
+
+
+def _polygon(rings: Any, text: str, is_ellipse: bool) -> list[Region]:
+    """The region of an outer ring, then those of its holes."""
+    outer, *inner = [_opened(_points(ring)) for ring in rings]
+    holes = [Region(RegionType.POLYGON, hole, text, negative=True) for hole in inner]
+    low, high = outer.min(axis=0), outer.max(axis=0)
+    if is_ellipse:
+        return [Region(RegionType.ELLIPSE, np.stack([low, high]), text), *holes]
+    if len(outer) == 4 and ((outer == low) | (outer == high)).all():
+        corners = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
+        return [Region(RegionType.RECTANGLE, corners, text), *holes]
+    return [Region(RegionType.POLYGON, outer, text), *holes]
+
+
+def _points(coordinates: Any) -> Points:
+    points = np.array([[float(value) for value in point[:2]] for point in coordinates], dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise ValueError("coordinates are no list of points")
+    return points
+
+
+def _opened(ring: Points) -> Points:
+    """A ring without its repeated first vertex."""
+    opened = ring[:-1] if np.array_equal(ring[0], ring[-1]) else ring
+    if len(opened) < 3:
+        raise ValueError(f"a ring of {len(opened)} vertices")
+    return opened

@@ -12,13 +12,12 @@ from typing import NoReturn
 import numpy as np
 from lxml import etree
 
+from glomspike.annotate.document import read_document
 from glomspike.annotate.layers import PIXELS, Layer, Region, RegionType, region_area, region_length
-from glomspike.annotate.marks import STYLES, slide_marks
+from glomspike.annotate.marks import slide_marks, styles_of
 from glomspike.errors import AnnotationError
 from glomspike.findings import Mpp, Points, SlideResult
 from glomspike.slide.frames import mpp_shown
-
-MAX_FILE_BYTES = 256 * 1024 * 1024  # some 5 million vertices; no annotated slide comes near it
 
 _HEADERS = ((9999, "Region"), (9997, "Length"), (9996, "Area"), (9998, "Text"), (1, "Description"))
 _FEWEST_VERTICES = {
@@ -33,11 +32,11 @@ _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def write_imagescope(path: Path, result: SlideResult) -> None:
-    """The glomeruli of a slide as an ImageScope file: four layers, each written even when it is empty."""
+    """The glomeruli of a slide as an ImageScope file: four layers, empty or not, and those of lesions."""
     marks = slide_marks(result, "imagescope")
     layers = [
-        Layer(style.name, style.colour, tuple(mark.region for mark in marks if mark.style is style))
-        for style in STYLES
+        Layer(style.name, style.colour, tuple(mark.region for mark in marks if mark.style == style))
+        for style in styles_of(result)
     ]
     write_layers(path, layers, mpp_shown(result.slide, "imagescope"))
 
@@ -149,18 +148,9 @@ def _parse(path: Path) -> etree._Element:
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True
     )
+    document = read_document(path)
     try:
-        with path.open("rb") as file:
-            document = file.read(MAX_FILE_BYTES + 1)
-        if len(document) > MAX_FILE_BYTES:
-            raise AnnotationError(
-                path, f"is larger than {MAX_FILE_BYTES >> 20} MiB", "give fewer annotations in one file"
-            )
         root = etree.fromstring(document, parser)
-    except OSError as error:
-        raise AnnotationError(
-            path, f"cannot be read ({error.strerror or error})", "check the path and the permissions"
-        ) from error
     except etree.XMLSyntaxError as error:
         raise AnnotationError(path, f"is not XML ({error.msg})", "save it again in ImageScope") from error
     if root.getroottree().docinfo.internalDTD is not None:
@@ -201,7 +191,7 @@ def _region(path: Path, element: etree._Element) -> Region:
 
 
 def _region_type(path: Path, element: etree._Element) -> RegionType:
-    written = element.get("Type", "")
+    written = element.get("Type", str(int(RegionType.POLYGON)))
     if written not in {str(int(kind)) for kind in RegionType}:
         _refuse(path, element, f"region type {written!r} is unknown")
     return RegionType(int(written))

@@ -22,7 +22,12 @@ SPIKED = Style("Spiked glomeruli", (255, 0, 0))
 OTHER = Style("Other glomeruli", (0, 255, 0))
 OUTLINES = Style("Outlines", (255, 255, 0))
 SPIKE_TILES = Style("Spike tiles", (0, 0, 255))
-STYLES = (SPIKED, OTHER, OUTLINES, SPIKE_TILES)
+STYLES = (SPIKED, OTHER, OUTLINES, SPIKE_TILES)  # what a run writes; listed in this order by viewers
+# A layer for each lesion that was told; what it is called is of the classifier.
+LESION_PREFIX, LESION_COLOUR = "Lesion: ", (160, 80, 255)
+# Layers that only people make.
+UNDETERMINED = Style("Undetermined glomeruli", (255, 128, 0))
+AREA = Style("Corrected area", (0, 0, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +39,18 @@ class Mark:
     measurements: dict[str, float] = field(default_factory=dict)
 
 
+def styles_of(result: SlideResult) -> tuple[Style, ...]:
+    """The layers of a slide in the order that viewers list them: `STYLES`, then one for each lesion."""
+    lesions = {one.lesion.name for one in result.glomeruli if one.lesion is not None}
+    return STYLES + tuple(_lesion_style(name) for name in sorted(lesions))
+
+
+def _lesion_style(lesion: str) -> Style:
+    return Style(f"{LESION_PREFIX}{lesion}", LESION_COLOUR)
+
+
 def slide_marks(result: SlideResult, viewer: Viewer) -> tuple[Mark, ...]:
-    """Every mark of a slide: circles, outlines, and the top tiles of spiked glomeruli, in reading order."""
+    """Every mark of a slide: circles, outlines, lesions, top tiles of spiked ones, in reading order."""
     return tuple(mark for glomerulus in result.glomeruli for mark in _marks(glomerulus, result.slide, viewer))
 
 
@@ -44,7 +59,11 @@ def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterato
     polygon = to_viewer(glomerulus.outline.polygon0, slide, viewer)
     outline = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}")
     yield Mark(OUTLINES, outline, {"Area µm²": glomerulus.outline.area_um2})
-    spikes = glomerulus.judgement
+    spikes, lesion = glomerulus.judgement, glomerulus.lesion
+    if lesion is not None:
+        probability = lesion.probabilities[lesion.name]
+        region = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}: {lesion.name} {probability:.2f}")
+        yield Mark(_lesion_style(lesion.name), region, {"Lesion probability": probability})
     if spikes is not None and spikes.spiked:
         for tile in spikes.top_tiles:
             yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)
@@ -56,7 +75,9 @@ def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> M
     label = f"{glomerulus.id}: not scored"
     if spikes is not None:
         numbers |= {"Spike probability": spikes.probability, "Spike fraction": spikes.fraction}
-        label = f"{glomerulus.id}: spike {spikes.probability:.2f}"
+        # Nobody shall take the score of a scar for that of a glomerulus.
+        doubt = f", {glomerulus.lesion.name}" if glomerulus.lesion and glomerulus.is_sclerosed else ""
+        label = f"{glomerulus.id}: spike {spikes.probability:.2f}{doubt}"
     centre0 = np.array([circle.x0, circle.y0])
     # Round in micrometres: where the axes' µm/px differ, an ellipse in pixels.
     half0 = np.array([circle.radius_um / slide.mpp.x, circle.radius_um / slide.mpp.y])

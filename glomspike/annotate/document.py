@@ -1,0 +1,21 @@
+"""The bytes of an annotation file, read whole as long as it is of a sane size."""
+
+from pathlib import Path
+
+from glomspike.errors import AnnotationError
+
+MAX_FILE_BYTES = 64 * 1024 * 1024  # some million vertices; no annotated slide comes near it
+
+
+def read_document(path: Path) -> bytes:
+    """The content of an annotation file. Raises AnnotationError where it cannot be read or is too large."""
+    try:
+        with path.open("rb") as file:
+            document = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        cause = f"cannot be read ({error.strerror or error})"
+        raise AnnotationError(path, cause, "check the path and the permissions") from error
+    if len(document) > MAX_FILE_BYTES:
+        cause = f"is larger than {MAX_FILE_BYTES >> 20} MiB"
+        raise AnnotationError(path, cause, "give fewer annotations in one file")
+    return document

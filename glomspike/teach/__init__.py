@@ -1,0 +1,1 @@
+"""Corrected slides as samples that the trainers learn from."""
