@@ -1,6 +1,7 @@
 """Probabilities as colours, and the bar that explains them."""
 
 from functools import lru_cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -9,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from glomspike.findings import RGB
 
+ColourMap = Literal["viridis", "jet"]
+_OPENCV_MAPS: dict[ColourMap, int] = {"viridis": cv2.COLORMAP_VIRIDIS, "jet": cv2.COLORMAP_JET}
 NOT_SCORED = (128, 128, 128)
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
@@ -16,13 +19,17 @@ _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 def jet(probabilities: NDArray[np.floating]) -> RGB:
     """Colours (..., 3), dark blue for 0 over green to dark red for 1."""
     steps = np.round(np.asarray(probabilities) * 255).astype(np.uint8)
-    return _palette()[steps]
+    return palette("jet")[steps]
 
 
-@lru_cache(maxsize=1)
-def _palette() -> RGB:
+@lru_cache
+def palette(name: ColourMap) -> RGB:
+    """The 256 colours (256, 3) of a map, the first for 0 and the last for 1.
+
+    Jet is the paper's; viridis can also be read by the colour-blind and in grey.
+    """
     ramp = np.arange(256, dtype=np.uint8).reshape(256, 1)
-    return np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_JET)[:, 0, ::-1], dtype=np.uint8)
+    return np.asarray(cv2.applyColorMap(ramp, _OPENCV_MAPS[name])[:, 0, ::-1], dtype=np.uint8)
 
 
 def label_font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:

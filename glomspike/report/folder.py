@@ -3,12 +3,14 @@
 import hashlib
 import os
 import shutil
-import uuid
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
 from glomspike.errors import OutputError
+from glomspike.report.claim import BusyError, claimed, hidden_beside
 from glomspike.report.record import RECORD_NAME, RunRecord, RunSettings, read_record, write_record
 
 _SHOWN_MISSING = 3
@@ -38,47 +40,64 @@ def is_done(place: Path, settings: RunSettings) -> bool:
 
 def check_writable(folder: Path) -> None:
     """Raises OutputError unless results can be made in a folder, which is created where it is missing."""
-    _make_beside(folder / "any").rmdir()
-
-
-def _make_beside(place: Path) -> Path:
-    """A new folder with a hidden name beside a place."""
-    # Not tempfile.mkdtemp: its folders are closed to everyone but their owner, and stay so when renamed.
-    path = place.parent / f".glomspike-{uuid.uuid4().hex}.partial"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir()
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".glomspike-", dir=folder):
+            pass
     except OSError as error:
-        raise OutputError(
-            place.parent,
-            f"cannot be written ({error.strerror})",
-            "choose an output folder that you may write to",
-        ) from error
-    return path
+        raise _unwritable(folder, error) from error
+
+
+def clear_unfinished(place: Path) -> None:
+    """Removes what a run that died left of its work on a result folder, unless another run is at it."""
+    if hidden_beside(place, "partial").exists():
+        try:
+            with claimed(place, wait=False):
+                shutil.rmtree(hidden_beside(place, "partial"), ignore_errors=True)
+        except BusyError:
+            pass
 
 
 class ResultFolder:
-    """A context in which a slide's results are built under a hidden name beside their place.
+    """A context in which this run alone works on `place`, and builds a slide's results under a hidden name.
 
     Write into `path`, then call `publish` or `replace`. What has not been published when the context ends is
-    removed. Entering it raises OutputError where nothing can be written, or where `place` holds files that
-    glomspike did not write.
+    removed, and so is what a run that died has left. The results are built beside their place, or in the
+    folder `scratch` and copied there when they are complete. Entering it raises OutputError where nothing can
+    be written, or where `place` holds files that glomspike did not write, and BusyError where another run is
+    working on it, unless told to `wait` for that.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, scratch: Path | None = None, wait: bool = True) -> None:
         self.place = place
-        self.path = Path()  # known once the context is entered
+        self._beside = hidden_beside(place, "partial")
+        self.path = self._beside if scratch is None else scratch / "results"
+        self._wait = wait
+        self._context = ExitStack()
 
     def __enter__(self) -> Self:
-        if not _is_free(self.place):
-            _refuse_foreign(self.place)
-        self.path = _make_beside(self.place)
+        with ExitStack() as context:
+            try:
+                self.place.parent.mkdir(parents=True, exist_ok=True)
+                context.enter_context(claimed(self.place, self._wait))
+                if not _is_free(self.place):
+                    _refuse_foreign(self.place)
+                context.callback(self._clear)
+                self._clear()
+                self.path.mkdir()
+            except OSError as error:
+                raise _unwritable(self.place.parent, error) from error
+            self._context = context.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)  # gone already where it was published
+        self._context.close()
+
+    def _clear(self) -> None:
+        for folder in {self.path, self._beside}:
+            shutil.rmtree(folder, ignore_errors=True)  # gone already where it was published
 
     def publish(self, record: RunRecord) -> None:
         """Complete the results with their record, and move them to their place, which must be free."""
@@ -106,17 +125,37 @@ class ResultFolder:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _complete(self, record: RunRecord) -> None:
-        write_record(self.path, record.model_copy(update={"files": _file_hashes(self.path)}))
+        """Finish the results and see that they are on the disk, beside their place."""
+        files = _file_hashes(self.path)
+        write_record(self.path, record.model_copy(update={"files": files}))
+        if self.path != self._beside:
+            shutil.copytree(self.path, self._beside)
+            if _file_hashes(self._beside) != files:
+                raise OutputError(self.place, "its files changed while they were copied", "check the disk")
+        _sync(self._beside)
 
     def _move_into_place(self) -> None:
         try:
-            self.path.rename(self.place)
+            self._beside.rename(self.place)
         except OSError as error:
             raise OutputError(
                 self.place,
                 f"cannot be put in place ({error.strerror})",
-                "see that no other run writes there, and run again",
+                "see that nothing else writes there, and run again",
             ) from error
+
+
+def _sync(folder: Path) -> None:
+    """A folder's files are on the disk when this returns, so that a power cut cannot hollow them out."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _unwritable(folder: Path, error: OSError) -> OutputError:
+    cause = f"cannot be written ({error.strerror})"
+    return OutputError(folder, cause, "choose an output folder that you may write to")
 
 
 def _is_free(place: Path) -> bool:

@@ -5,7 +5,6 @@ anything left to do.
 """
 
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
 from datetime import datetime
@@ -101,11 +100,17 @@ class SlideRecord(_Strict):
 
 
 class Counts(_Strict):
-    """How much was found, and how much of the slide could not be seen."""
+    """How much was found, and how much of the slide could not be seen.
+
+    `spike_fraction` is that of the case: positive tiles over tiles of all glomeruli, None without any.
+    """
 
     glomeruli: int
     scored: int
     spiked: int
+    tiles: int
+    positive_tiles: int
+    spike_fraction: float | None
     unreadable_windows: int
     unreadable_tiles: int
 
@@ -113,10 +118,14 @@ class Counts(_Strict):
     def of(cls, result: SlideResult, unreadable_windows: int) -> "Counts":
         """The counts of a result, and of the detection windows that could not be decoded."""
         scores = [glomerulus.spikes for glomerulus in result.glomeruli if glomerulus.spikes is not None]
+        tiles, positive = sum(score.tiles for score in scores), sum(score.positive_tiles for score in scores)
         return cls(
             glomeruli=len(result.glomeruli),
             scored=sum(glomerulus.judgement is not None for glomerulus in result.glomeruli),
             spiked=sum(score.spiked for score in scores),
+            tiles=tiles,
+            positive_tiles=positive,
+            spike_fraction=positive / tiles if tiles else None,
             unreadable_windows=unreadable_windows,
             unreadable_tiles=sum(score.unreadable_tiles for score in scores),
         )
@@ -149,11 +158,8 @@ class RunRecord(_Strict):
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """`run.json` in a folder, on the disk when this returns."""
-    with (folder / RECORD_NAME).open("w", encoding="utf-8") as file:
-        file.write(record.model_dump_json(indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """`run.json` in a folder."""
+    (folder / RECORD_NAME).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def read_record(folder: Path) -> RunRecord:

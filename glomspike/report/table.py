@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from glomspike.findings import Glomerulus, SlideResult, SpikeScore
+from glomspike.findings import Glomerulus, Lesion, SlideResult, SpikeScore
 
 COLUMNS = (
     "id",
@@ -21,17 +21,21 @@ COLUMNS = (
     "touches_edge",
     "unreadable_tiles",
 )
+LESION_COLUMNS = ("lesion", "lesion_probabilities")  # where there are weights to tell lesions
 
 
 def write_table(path: Path, result: SlideResult) -> None:
     """The glomeruli of a slide as CSV, positions in level-0 pixels of the whole slide.
 
-    Cells that need a score are empty where there is none; `spiked` and `touches_edge` are 1 or 0.
+    What was detected and is none stands among them, as `lesion` says. Cells that need a score are empty where
+    there is none; `spiked` and `touches_edge` are 1 or 0.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        told = any(one.lesion is not None for one in result.detected)
+        columns = COLUMNS + LESION_COLUMNS if told else COLUMNS
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(_row(glomerulus) for glomerulus in result.glomeruli)
+        writer.writerows(_row(one) for one in sorted(result.detected, key=lambda one: one.id))
 
 
 def _row(glomerulus: Glomerulus) -> dict[str, str]:
@@ -45,11 +49,18 @@ def _row(glomerulus: Glomerulus) -> dict[str, str]:
         "area_um2": f"{outline.area_um2:.1f}",
         "touches_edge": str(int(outline.touches_edge)),
     }
+    if glomerulus.lesion is not None:
+        row |= _lesion_cells(glomerulus.lesion)
     if glomerulus.spikes is not None:
         row |= _count_cells(glomerulus.spikes)
     if glomerulus.judgement is not None:
         row |= _score_cells(glomerulus.judgement)
     return row
+
+
+def _lesion_cells(lesion: Lesion) -> dict[str, str]:
+    each = ";".join(f"{name}:{probability:.4f}" for name, probability in lesion.probabilities.items())
+    return {"lesion": lesion.name, "lesion_probabilities": each}
 
 
 def _count_cells(spikes: SpikeScore) -> dict[str, str]:

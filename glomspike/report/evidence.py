@@ -1,0 +1,113 @@
+"""What a classifier's card says of how far to trust it, in plain words, as a table, and as a plot."""
+
+from dataclasses import dataclass
+
+from glomspike.classify.infer import METHODS
+from glomspike.classify.msa_mil import MsaMil
+from glomspike.weights import Card, Metric
+
+_NAMES = {
+    "precision": "precision: of those called spiked, how many are",
+    "recall": "recall: of those spiked, how many are called so",
+    "f1": "F1: precision and recall in one",
+    "accuracy": "accuracy: how many are called right",
+    "auc": "AUC: how well scores rank spiked above others",
+    "ece": "ECE: how far probabilities are off on average",
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A metric of the card as a row of a table."""
+
+    name: str
+    value: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What was measured on one set of data."""
+
+    data: str
+    metrics: tuple[Measured, ...]
+
+
+@dataclass(frozen=True)
+class ReliabilityPoint:
+    """Glomeruli of like probability: the mean of what was `said`, the share that was spiked, how many."""
+
+    said: float
+    true: float
+    count: int
+    radius: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The points of a reliability diagram, none where the card has none, and the sentence below it."""
+
+    points: tuple[ReliabilityPoint, ...]
+    told: str
+
+
+def measurements(card: Card) -> tuple[Measurement, ...]:
+    """The metrics of a card, those on the same data together."""
+    grouped: dict[str, list[Measured]] = {}
+    for metric in card.metrics:
+        grouped.setdefault(f"{metric.data} (n = {metric.n})", []).append(_measured(metric))
+    return tuple(Measurement(data, tuple(metrics)) for data, metrics in grouped.items())
+
+
+def _measured(metric: Metric) -> Measured:
+    interval = "" if metric.ci95 is None else f"{metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}"
+    return Measured(_NAMES.get(metric.name, metric.name), f"{metric.value:.3f}", interval)
+
+
+def reliability(card: Card) -> Reliability:
+    """The reliability of the probabilities, as far as the card knows it."""
+    points = tuple(
+        ReliabilityPoint(one.probability, one.spiked, one.n, round(2 + 0.6 * one.n**0.5, 1))
+        for one in card.reliability
+    )
+    if not points:
+        return Reliability((), "The card of these weights does not say how reliable its probabilities are.")
+    total = sum(point.count for point in points)
+    return Reliability(
+        points,
+        f"Reliability on {total} glomeruli whose truth is known. On the dashed line probabilities are what "
+        "they claim; above it they are too low, below it too high. Larger dots stand for more glomeruli.",
+    )
+
+
+def rule_told(card: Card) -> str:
+    """How a glomerulus's probability comes from its tiles: the end of a sentence."""
+    if METHODS.get(card.architecture) == MsaMil.of:
+        return "is that of its most suspicious tile"
+    return "is weighed from all its tiles"
+
+
+def calibration_note(card: Card) -> str:
+    """A few words beside each probability."""
+    return "not calibrated" if card.calibration is None else "calibrated on other data than this slide"
+
+
+def calibration_told(card: Card) -> str:
+    """What may be read into a probability, in a sentence or two."""
+    if card.calibration is None:
+        return (
+            "The probabilities are not calibrated: of the glomeruli given 0.9, far more or fewer than nine "
+            "in ten may have spikes. Read them as an order, from least to most suspicious."
+        )
+    return (
+        f"The probabilities were calibrated ({card.calibration.method}) on {card.calibration.data}: there, "
+        "about nine in ten of the glomeruli given 0.9 had spikes. On other slides, stains and scanners this "
+        "need not hold."
+    )
+
+
+def learnt_from(card: Card) -> str:
+    """What the classifier was trained on, what for, and what it is known to do wrong."""
+    data = "; ".join(f"{one.name} ({one.images} images)" for one in card.training_data)
+    limits = f" Known limits: {card.limits}." if card.limits else ""
+    return f"It was trained on: {data}. It is meant for {card.intended_use}.{limits}"

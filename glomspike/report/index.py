@@ -1,0 +1,98 @@
+"""`index.html`: the slides of a folder on one page, each with its counts, a small picture and its report."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+
+from glomspike.errors import OutputError
+from glomspike.findings import SlideRow
+from glomspike.report.html import GENERATOR, data_uri, write_page
+from glomspike.report.page import REPORT_NAME
+from glomspike.report.portrait import encode_jpeg, shrunk
+
+INDEX_NAME = "index.html"
+THUMBNAIL_PX = 264  # of the longer side; shown at half of that, for dense screens
+_JPEG_QUALITY = 78
+_THREADS = 4
+
+_STATUS = {"done": "done", "skipped": "done before", "failed": "failed"}
+
+
+@dataclass(frozen=True)
+class IndexRow:
+    """A slide as the page shows it; `report` and `thumbnail` are None where there are none."""
+
+    slide: SlideRow
+    status: str
+    report: str | None
+    thumbnail: str | None
+
+
+@dataclass(frozen=True)
+class IndexView:
+    """Everything that the template of the index fills in: sums over the slides, then the slides."""
+
+    slides: int
+    failed: int
+    skipped: int
+    warned: int
+    glomeruli: int
+    scored: int
+    spiked: int
+    tiles: int
+    positive_tiles: int
+    rows: tuple[IndexRow, ...]
+
+
+def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
+    """`OUT/index.html`, which appears whole or not at all; `rows` are its slides in their order.
+
+    Raises OutputError where another `index.html` is in its place, OSError where it cannot be written.
+    """
+    place = out / INDEX_NAME
+    if place.exists() and GENERATOR not in place.read_bytes():
+        cure = "move it, or choose another output folder"
+        raise OutputError(place, "is in the way: glomspike did not write it", cure)
+    with ThreadPoolExecutor(_THREADS) as readers:
+        thumbnails = list(readers.map(lambda row: _thumbnail(out, row), rows))
+    shown = tuple(_index_row(row, small) for row, small in zip(rows, thumbnails, strict=True))
+    view = IndexView(
+        slides=len(rows),
+        failed=sum(row.status == "failed" for row in rows),
+        skipped=sum(row.status == "skipped" for row in rows),
+        warned=sum(bool(row.warnings) for row in rows),
+        glomeruli=sum(row.glomeruli or 0 for row in rows),
+        scored=sum(row.scored or 0 for row in rows),
+        spiked=sum(row.spiked or 0 for row in rows),
+        tiles=sum(row.tiles or 0 for row in rows),
+        positive_tiles=sum(row.positive_tiles or 0 for row in rows),
+        rows=shown,
+    )
+    write_page(place, "index.html.j2", "index.js", view)
+
+
+def _index_row(row: SlideRow, thumbnail: str | None) -> IndexRow:
+    # A name's bytes need not be text, and an address must not be taken for one of the network.
+    report = None if row.folder is None else f"./{quote(os.fsencode(row.folder))}/{REPORT_NAME}"
+    return IndexRow(row, _STATUS[row.status], report, thumbnail)
+
+
+def _thumbnail(out: Path, row: SlideRow) -> str | None:
+    """A slide's overview small, as an address that holds it; None where there is no overview."""
+    if row.folder is None:
+        return None
+    try:
+        encoded = (out / row.folder / "overview.png").read_bytes()
+    except OSError:
+        return None
+    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if picture is None:
+        return None
+    small = shrunk(np.asarray(picture, dtype=np.uint8), THUMBNAIL_PX)
+    return data_uri("jpeg", encode_jpeg(small, _JPEG_QUALITY))

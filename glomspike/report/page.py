@@ -1,0 +1,177 @@
+"""`report.html`: what was found on a slide, where, and how far to trust it, in a file that needs no other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from glomspike import __version__
+from glomspike.annotate.layers import RegionType
+from glomspike.annotate.marks import slide_marks
+from glomspike.classify.scores import POSITIVE
+from glomspike.findings import RGB, SlideFacts, SlideResult
+from glomspike.report.card_view import CardView, card_view
+from glomspike.report.evidence import (
+    Measurement,
+    Reliability,
+    calibration_note,
+    calibration_told,
+    learnt_from,
+    measurements,
+    reliability,
+    rule_told,
+)
+from glomspike.report.html import write_page
+from glomspike.report.overview_view import OverviewView, overview_view
+from glomspike.report.plots import Bar, ColourTable, colour_table, histogram
+from glomspike.report.portrait import Portrait
+from glomspike.report.record import Counts
+from glomspike.slide.frames import FieldFrame
+from glomspike.weights import Card, Kind
+
+REPORT_NAME = "report.html"
+# Of OpenSlide's vendors those that name a maker; the others are formats of anybody.
+SCANNERS = frozenset(
+    {"aperio", "hamamatsu", "leica", "mirax", "philips", "sakura", "trestle", "ventana", "zeiss"}
+)
+MANY = 40  # glomeruli, from which a browser should not draw all at once
+
+Said = tuple[str, str]  # a heading or term, and what is said of it
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How a slide was judged: the cards of all models, and the threshold for spikes that was used."""
+
+    cards: Mapping[Kind, Card]
+    threshold: float
+
+    @property
+    def card(self) -> Card:
+        """The spike classifier's."""
+        return self.cards["classifier"]
+
+
+@dataclass(frozen=True)
+class ReportView:
+    """Everything that the template of a report fills in."""
+
+    slide: str
+    counts: Counts
+    facts: tuple[Said, ...]
+    warnings: tuple[str, ...]
+    meaning: tuple[Said, ...]
+    threshold: float
+    thresholds: tuple[tuple[str, float], ...]
+    shown: tuple[Said, ...]
+    overview: OverviewView
+    cards: tuple[CardView, ...]
+    many: bool
+    bars: tuple[Bar, ...]
+    colour_maps: tuple[ColourTable, ...]
+    reliability: Reliability
+    metrics: tuple[Measurement, ...]
+    making: tuple[Said, ...]
+
+
+def write_report(
+    folder: Path,
+    result: SlideResult,
+    counts: Counts,
+    portraits: Sequence[Portrait],
+    thumbnail: tuple[RGB, FieldFrame],
+    judging: Judging,
+    started: datetime,
+) -> None:
+    """`report.html` in a folder: a slide's glomeruli, of which `portraits` are the pictures, on one page.
+
+    `thumbnail` is the slide small, and where it lies. OSError where the file cannot be written.
+    """
+    cards = _cards(result, portraits, calibration_note(judging.card))
+    probabilities = [card.probability for card in cards if card.probability is not None]
+    view = ReportView(
+        slide=result.slide.name,
+        counts=counts,
+        facts=tuple(_facts(result)),
+        warnings=result.warnings,
+        meaning=tuple(_meaning(result, judging)),
+        threshold=judging.threshold,
+        thresholds=tuple(_thresholds(judging)),
+        shown=tuple(_shown(counts)),
+        overview=overview_view(*thumbnail, result),
+        cards=tuple(sorted(cards, key=_most_probable_first)),
+        many=len(cards) > MANY,
+        bars=histogram(probabilities),
+        colour_maps=(colour_table("viridis"), colour_table("jet")),
+        reliability=reliability(judging.card),
+        metrics=measurements(judging.card),
+        making=tuple(_making(result.slide, judging, started)),
+    )
+    write_page(folder / REPORT_NAME, "report.html.j2", "report.js", view)
+
+
+def _cards(result: SlideResult, portraits: Sequence[Portrait], calibration: str) -> list[CardView]:
+    """The cards of a slide's glomeruli in reading order."""
+    portrait_of = {portrait.glomerulus_id: portrait for portrait in portraits}
+    marks = slide_marks(result, "imagescope")
+    circles = [mark for mark in marks if mark.region.type is RegionType.ELLIPSE]
+    return [
+        card_view(one, portrait_of[one.id], circle, result.slide, calibration)
+        for one, circle in zip(result.glomeruli, circles, strict=True)
+    ]
+
+
+def _most_probable_first(card: CardView) -> tuple[float, int]:
+    return (1.0 if card.probability is None else -card.probability), card.id
+
+
+def _facts(result: SlideResult) -> Iterator[Said]:
+    slide = result.slide
+    x, y = slide.mpp.x, slide.mpp.y
+    if result.others:
+        yield "Set aside", f"{len(result.others)} detected, but no glomeruli (in glomeruli.csv)"
+    yield "Scale", f"{x:.4g} µm/px" if x == y else f"{x:.4g} × {y:.4g} µm/px"
+    yield "Size", f"{slide.width0:,} × {slide.height0:,} px"
+    yield "Scanner", slide.vendor.title() if slide.vendor in SCANNERS else "not known"
+    yield "Stain", "not stated; spikes are looked for as in PASM"
+
+
+def _meaning(result: SlideResult, judging: Judging) -> Iterator[Said]:
+    side_um = next((g.spikes.tile_side_um for g in result.glomeruli if g.spikes is not None), None)
+    tiles = "small windows (tiles)" if side_um is None else f"windows of {side_um:g} µm (tiles)"
+    probability = (
+        f"Each glomerulus is looked at through overlapping {tiles}, and a network says of each tile, from 0 "
+        "to 1, how much it speaks for spikes. The spike probability of a glomerulus "
+        f"{rule_told(judging.card)}; it is called spiked from {judging.threshold:.2f}. The spike fraction is "
+        f"the share of tiles given at least {POSITIVE:g}."
+    )
+    research = "glomspike is not a medical device and must not guide the care of a patient."
+    yield "Probability.", probability
+    yield "Calibration.", calibration_told(judging.card)
+    yield "Research only.", f"{research} {learnt_from(judging.card)}"
+
+
+def _thresholds(judging: Judging) -> Iterator[tuple[str, float]]:
+    """The thresholds that a reader may want, the run's first."""
+    yield "used by the run", judging.threshold
+    for name, value in judging.card.thresholds.items():
+        if value != judging.threshold:
+            yield ("the classifier's own" if name == "spiked" else name.replace("_", " ")), value
+
+
+def _shown(counts: Counts) -> Iterator[Said]:
+    yield "all", "all"
+    if counts.scored:
+        yield "spiked", "spiked"
+        yield "other", "not spiked"
+    if counts.scored < counts.glomeruli:
+        yield "unscored", "not scored"
+
+
+def _making(slide: SlideFacts, judging: Judging, started: datetime) -> Iterator[Said]:
+    yield "Program", f"glomspike {__version__}, {started:%Y-%m-%d %H:%M} UTC"
+    for kind, card in judging.cards.items():
+        yield f"Weights: {kind}", f"{card.name} {card.version}, SHA-256 {card.sha256[:12]}…"
+    yield "Threshold", f"{judging.threshold:.4g}"
+    stem = Path(slide.name).stem
+    yield "Beside this file", f"{stem}.xml (ImageScope), {stem}.geojson (QuPath), glomeruli.csv, run.json"
