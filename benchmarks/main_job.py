@@ -25,7 +25,7 @@ from glomspike.annotate.imagescope import read_imagescope
 from glomspike.detect.circles import circle_iou
 from glomspike.findings import RGB
 from glomspike.models import load_models
-from glomspike.phantom.pyramid import write_pyramid
+from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.slides import write_phantoms
 from glomspike.pipeline import Options, run_slide
 from glomspike.samples import Sample, read_samples
@@ -94,16 +94,16 @@ def _as_slide(sample: Sample, folder: Path) -> Path:
         return pixels[y : y + height, x : x + width]
 
     assert sample.mpp is not None
-    write_pyramid(path, block, pixels.shape[1], pixels.shape[0], sample.mpp, 10 / sample.mpp, 90)
+    write_pyramid(path, block, pixels.shape[1], pixels.shape[0], File(sample.mpp, 10 / sample.mpp, 90))
     return path
 
 
 def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
-    models = load_models(None, None, None, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    models = load_models(None, None, None, None, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     cases: list[Case] = []
     false, seconds = 0, []
     for path, sample in slides:
-        folder = run_slide(path, out, models, Options(overwrite=True), lambda *_: None).folder
+        folder = run_slide(path, out, models, Options(overwrite="always"), lambda *_: None).folder
         record = json.loads((folder / "run.json").read_text())
         seconds.append(sum(record["seconds"].values()))
         with open_slide(path) as slide:

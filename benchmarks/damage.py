@@ -1,0 +1,99 @@
+"""Damages slides in the ways that disks, networks and interrupted copies do."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+HEADER_BYTES = 1024
+OFFSETS, COUNTS = (324, 273), (325, 279)  # TIFF tags of tiles, of strips
+SIZES = (256, 257, 322, 323)  # width, height, tile width, tile height
+
+Damage = Callable[[bytearray, Path, np.random.Generator], bytearray]
+
+
+def damaged(path: Path, folder: Path, rng: np.random.Generator, count: int) -> Iterator[Path]:
+    """So many damaged copies of a TIFF slide: a fifth cut short, the rest shared by the other ways."""
+    cuts = count // 5
+    for tenth in range(cuts):
+        yield _write(folder, path, f"cut{tenth}", _cut(path.read_bytes(), tenth / cuts))
+    ways: tuple[tuple[str, Damage], ...] = (
+        ("header", _flip_header),
+        ("table", _flip_table),
+        ("data", _flip_data),
+        ("empty", _empty_tiles),
+        ("size", _wrong_size),
+    )
+    for number in range(count - cuts):
+        name, damage = ways[number % len(ways)]
+        yield _write(folder, path, f"{name}{number}", damage(bytearray(path.read_bytes()), path, rng))
+
+
+def _write(folder: Path, path: Path, name: str, content: bytes | bytearray) -> Path:
+    copy = folder / f"{path.stem}-{name}{path.suffix}"
+    copy.write_bytes(content)
+    return copy
+
+
+def _cut(content: bytes, share: float) -> bytes:
+    return content[: int(share * len(content))]
+
+
+def _flip(content: bytearray, places: np.ndarray, rng: np.random.Generator) -> bytearray:
+    for place in places:
+        content[int(place)] ^= 1 << int(rng.integers(8))
+    return content
+
+
+def _flip_header(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
+    """Bits of the first bytes, or of the first directory of pictures."""
+    with tifffile.TiffFile(path) as tiff:
+        start = int(rng.choice([0, int(tiff.pages[0].offset)]))
+    end = min(len(content), start + HEADER_BYTES)
+    return _flip(content, rng.integers(start, end, 8), rng)
+
+
+def _flip_table(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
+    """Bits of where the tiles of level 0 are, or how long."""
+    start, length = _values(path, OFFSETS if rng.random() < 0.5 else COUNTS)
+    return _flip(content, rng.integers(start, start + length, 4), rng)
+
+
+def _flip_data(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
+    """Bits of the compressed pixels of level 0."""
+    with tifffile.TiffFile(path) as tiff:
+        page = tiff.pages[0]
+        places = [
+            offset + int(rng.integers(size))
+            for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True)
+            if size
+        ]
+    return _flip(content, rng.choice(places, min(len(places), 12), replace=False), rng)
+
+
+def _empty_tiles(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
+    """Some tiles of level 0 with a length of zero."""
+    start, length = _values(path, COUNTS)
+    size = 4 if length % 4 == 0 else 2
+    for entry in rng.integers(0, max(1, length // size), 4):
+        place = start + int(entry) * size
+        content[place : place + size] = bytes(size)
+    return content
+
+
+def _wrong_size(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
+    """Another width or height of level 0 or of its tiles, from none to absurd."""
+    with tifffile.TiffFile(path) as tiff:
+        tags = [tiff.pages[0].tags[tag] for tag in SIZES if tag in tiff.pages[0].tags]
+        tag, order = tags[int(rng.integers(len(tags)))], tiff.byteorder
+    wrong = int(rng.choice([0, 1, 17, 60_000]))
+    content[tag.valueoffset : tag.valueoffset + 2] = wrong.to_bytes(2, "little" if order == "<" else "big")
+    return content
+
+
+def _values(path: Path, tags: tuple[int, int]) -> tuple[int, int]:
+    """Where in the file a table of level 0 is, and its length in bytes."""
+    with tifffile.TiffFile(path) as tiff:
+        tag = next(tiff.pages[0].tags[tag] for tag in tags if tag in tiff.pages[0].tags)
+        return int(tag.valueoffset), int(tag.valuebytecount)
