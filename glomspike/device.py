@@ -31,6 +31,17 @@ def choose_device(name: str) -> Chosen:
     raise DeviceError(f"--device {name}", trouble, "mend that (see `glomspike doctor`), or use --device cpu")
 
 
+def choose_devices(name: str, workers: int) -> list[Chosen]:
+    """The device of each worker: GPUs from the one that `name` stands for on, or the CPU for all.
+
+    Raises DeviceError where there are fewer GPUs than workers, and as `choose_device` does.
+    """
+    first = choose_device(name)
+    if first.device.type == "cpu":
+        return [first] * workers
+    return [choose_device(f"cuda:{first.device.index + number}") for number in range(workers)]
+
+
 def cuda_trouble(index: int) -> str | None:
     """Why the GPU of this number cannot be used; None where it can."""
     if torch.version.cuda is None:

@@ -17,6 +17,10 @@ class GlomspikeError(Exception):
         self.cure = cure
         super().__init__(f"{self.subject}: {cause}; {cure}")
 
+    def __reduce__(self) -> tuple[type["GlomspikeError"], tuple[str, str, str]]:
+        """What it is pickled as, on its way from one process to another."""
+        return type(self), (self.subject, self.cause, self.cure)
+
 
 class SlideError(GlomspikeError):
     """A slide that cannot be opened, has no usable scale, or breaks while it is read."""
@@ -24,11 +28,15 @@ class SlideError(GlomspikeError):
 
 def missing_slide(path: Path) -> SlideError:
     """The error for a slide that is not there; in a container it names the option that would mount it."""
+    return SlideError(path, *not_there(path, "does not exist"))
+
+
+def not_there(path: Path, cause: str) -> tuple[str, str]:
+    """Cause and cure for a path that is not there; in a container, the option that would mount it."""
     if not os.environ.get("GLOMSPIKE_CONTAINER"):
-        return SlideError(path, "does not exist", "check the path")
+        return cause, "check the path"
     folder = shlex.quote(str(path.absolute().parent))
-    cure = f"add -v {folder}:{folder} to docker run, or check the path"
-    return SlideError(path, "is not mounted in the container", cure)
+    return "is not mounted in the container", f"add -v {folder}:{folder} to docker run, or check the path"
 
 
 class UnreadableRegion(SlideError):

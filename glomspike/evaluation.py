@@ -1,7 +1,7 @@
 """What an evaluation of any model comes to: numbers, and a sheet of the cases that went worst."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import JsonValue
@@ -17,10 +17,11 @@ Progress = Callable[[int, int], None]  # done, of how many
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The numbers of an evaluation by name, and its ten worst cases on one sheet, the worst first."""
+    """The numbers of an evaluation by name, its ten worst cases on one sheet, and other pictures by name."""
 
     numbers: dict[str, JsonValue]
     worst: RGB
+    pictures: dict[str, RGB] = field(default_factory=dict)
 
 
 class Case(Protocol):

@@ -6,6 +6,7 @@ must stay round are kept in micrometres.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,14 +94,46 @@ class SpikeScore:
     top_tiles: tuple[TopTile, ...]
 
 
+# Lesions by the names that the shipped weights and Glo-In-One give them.
+NON_GLOMERULAR = "non-glomerular"
+SCLEROSED = frozenset({"globally sclerosed", "obsolescent", "solidified", "disappearing"})
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """What ails a glomerulus: the likeliest lesion, and the probability of each that the classifier knows."""
+
+    name: str
+    probabilities: dict[str, float]
+
+    @classmethod
+    def likeliest(cls, probabilities: dict[str, float]) -> "Lesion":
+        """The lesion of the highest probability."""
+        return cls(max(probabilities, key=probabilities.__getitem__), probabilities)
+
+
 @dataclass(frozen=True, eq=False)
 class Glomerulus:
-    """Everything found about one glomerulus. `spikes` is None where the slide cannot be scored."""
+    """Everything found about one glomerulus.
+
+    `spikes` is None where the slide cannot be scored, `lesion` where there are no weights for lesions.
+    """
 
     id: int
     circle: Circle
     outline: Outline
     spikes: SpikeScore | None
+    lesion: Lesion | None = None
+
+    @property
+    def is_glomerulus(self) -> bool:
+        """False for what was detected and is none, as the lesion classifier says."""
+        return self.lesion is None or self.lesion.name != NON_GLOMERULAR
+
+    @property
+    def is_sclerosed(self) -> bool:
+        """Whether it is globally sclerosed, so that its spike score means little."""
+        return self.lesion is not None and self.lesion.name in SCLEROSED
 
     @property
     def judgement(self) -> SpikeScore | None:
@@ -125,8 +158,44 @@ class SlideFacts:
 
 @dataclass(frozen=True, eq=False)
 class SlideResult:
-    """All glomeruli of a slide in reading order, and what the reader should be warned of."""
+    """All glomeruli of a slide in reading order, and what the reader should be warned of.
+
+    `others` were detected, but the lesion classifier says that they are no glomeruli.
+    """
 
     slide: SlideFacts
     glomeruli: tuple[Glomerulus, ...]
     warnings: tuple[str, ...]
+    others: tuple[Glomerulus, ...] = ()
+
+    @property
+    def detected(self) -> tuple[Glomerulus, ...]:
+        """Glomeruli and others."""
+        return self.glomeruli + self.others
+
+
+@dataclass(frozen=True)
+class SlideRow:
+    """What became of one slide of a folder: a row of `summary.csv`, a card of `index.html`.
+
+    `slide` is its path relative to the input folder and `folder` that of its results relative to OUT, both
+    with forward slashes. `skipped` means that complete results of the same settings stood there before.
+    `seconds` is what the work on it took, in the earlier run where it was skipped. All but the first three are
+    None where it failed; `cause` says why, and what to do, in one line, and is empty otherwise.
+    """
+
+    slide: str
+    status: Literal["done", "skipped", "failed"]
+    cause: str
+    folder: str | None = None
+    mpp: float | None = None
+    glomeruli: int | None = None
+    scored: int | None = None
+    spiked: int | None = None
+    tiles: int | None = None
+    positive_tiles: int | None = None
+    spike_fraction: float | None = None
+    unreadable_windows: int | None = None
+    unreadable_tiles: int | None = None
+    warnings: int | None = None
+    seconds: float | None = None

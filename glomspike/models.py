@@ -1,4 +1,4 @@
-"""The three models of the main job, loaded once: their cards, networks, and the device they run on."""
+"""The models of the main job, loaded once: their cards, networks, and the device they run on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from glomspike.classify.model import tile_network
+from glomspike.classify.model import NETWORKS
+from glomspike.classify.pooling import POOLED
 from glomspike.detect.model import CircleNet
 from glomspike.errors import WeightsError
+from glomspike.lesions.model import LesionNetwork
 from glomspike.segment.model import segmentation_network
-from glomspike.weights import Card, Kind, load_card, load_state
+from glomspike.weights import Card, Kind, installed, load_card, load_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,34 +28,59 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """What the main job needs to see with."""
+    """What the main job sees with; `lesions` is None where there are no weights for them."""
 
     detector: Model
     segmenter: Model
     classifier: Model
+    lesions: Model | None
     device: torch.device
 
     @property
-    def hashes(self) -> dict[str, str]:
-        """The SHA-256 of each model's weights."""
-        return {
-            card.kind: card.sha256 for card in (self.detector.card, self.segmenter.card, self.classifier.card)
-        }
+    def cards(self) -> dict[Kind, Card]:
+        """The card of each model."""
+        models = (self.detector, self.segmenter, self.classifier, self.lesions)
+        return {model.card.kind: model.card for model in models if model is not None}
+
+
+def load_cards(
+    detector: Path | None, segmenter: Path | None, classifier: Path | None, lesions: Path | None
+) -> dict[Kind, Card]:
+    """The cards of what `load_models` loads, the tensors verified. Raises WeightsError as it does."""
+    paths: dict[Kind, Path | None] = {"detector": detector, "segmenter": segmenter, "classifier": classifier}
+    if _are_there(lesions):
+        paths["lesions"] = lesions
+    cards = {}
+    for kind, path in paths.items():
+        cards[kind], tensors_path = load_card(kind, path)
+        load_state(cards[kind], tensors_path)
+    return cards
 
 
 def load_models(
-    detector: Path | None, segmenter: Path | None, classifier: Path | None, device: torch.device
+    detector: Path | None,
+    segmenter: Path | None,
+    classifier: Path | None,
+    lesions: Path | None,
+    device: torch.device,
 ) -> Models:
     """The models from these weights, None being those that came with glomspike, on a device.
 
-    Raises WeightsError where a set is missing, damaged, or not of the kind and architecture it is meant for.
+    Lesions are not told where no weights for them came. Raises WeightsError where a set is missing, damaged,
+    or not of the kind and architecture it is meant for.
     """
     return Models(
         load_model("detector", detector, device),
         load_model("segmenter", segmenter, device),
         load_model("classifier", classifier, device),
+        load_model("lesions", lesions, device) if _are_there(lesions) else None,
         device,
     )
+
+
+def _are_there(lesions: Path | None) -> bool:
+    """Whether there are weights for lesions: given ones, or such as came with glomspike."""
+    return lesions is not None or any(card.kind == "lesions" for card, _ in installed())
 
 
 def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:
@@ -76,7 +103,9 @@ def _network(card: Card, tensors_path: Path) -> nn.Module:
     build: dict[Kind, Callable[..., nn.Module]] = {
         "detector": CircleNet,
         "segmenter": partial(segmentation_network, card.architecture),
-        "classifier": tile_network,
+        # A classifier's arguments tell how glomeruli are cut into tiles, which any tile network can see.
+        "classifier": lambda **_: (NETWORKS | POOLED)[card.architecture](),
+        "lesions": LesionNetwork,
     }
     try:
         return build[card.kind](**card.arguments)

@@ -1,38 +1,46 @@
 """The main job for one slide: tissue, circles, outlines, spike scores, then everything that is written.
 
 One pass in one direction. What stages hand on is in `findings.py`; pictures of a glomerulus live only
-while it is worked on, so memory does not grow with the slide.
+while it is worked on, but for the report's small ones, so memory hardly grows with the slide.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-from pydantic import JsonValue
 
 from glomspike import __version__
 from glomspike.annotate.geojson import write_geojson
 from glomspike.annotate.imagescope import write_imagescope
 from glomspike.classify.infer import Judged, judge_glomeruli
 from glomspike.detect.infer import detect
-from glomspike.findings import Circle, Glomerulus, Outline, SlideResult
+from glomspike.errors import OutputError
+from glomspike.findings import RGB, Circle, Glomerulus, Outline, SlideResult
+from glomspike.lesions.infer import tell_lesions
 from glomspike.models import Models
 from glomspike.report.folder import ResultFolder, is_done
 from glomspike.report.overview import write_overview
+from glomspike.report.page import Judging, write_report
 from glomspike.report.pictures import write_glomerulus_pictures
+from glomspike.report.portrait import Portrait, portray
 from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord
 from glomspike.report.table import write_table
+from glomspike.segment.crop import circle_of_outline, whole_circle
 from glomspike.segment.infer import outline_glomeruli
 from glomspike.segment.outline import outline_of_circle
 from glomspike.slide.field import Field, read_field
+from glomspike.slide.fingerprint import fingerprint
+from glomspike.slide.frames import FieldFrame
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.tissue import find_tissue
+from glomspike.weights import Card, Kind
 
 BATCH = 8  # glomeruli worked on at once
 THREADS = 4  # that read from the slide, and that write pictures
@@ -46,11 +54,16 @@ Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 @dataclass(frozen=True)
 class Options:
-    """What a user chose. `threshold` None is the classifier's own; `mpp` is for slides without a scale."""
+    """What a user chose. `threshold` None is the classifier's own; `mpp` is for slides without a scale.
+
+    `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
+    every picture shows one glomerulus, which is not to be searched for.
+    """
 
     mpp: float | None = None
     threshold: float | None = None
-    overwrite: bool = False
+    overwrite: Literal["never", "outdated", "always"] = "never"
+    crops: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,33 +75,69 @@ class Done:
 
 
 def run_slide(path: Path, out: Path, models: Models, options: Options, progress: Progress) -> Done:
-    """The main job for a slide: writes `OUT/stem/`, or skips what is done with the same settings.
+    """The main job for one slide: `fill_folder` with `OUT/stem/`, waiting where another run is at it."""
+    return fill_folder(path, out / path.stem, models, options, progress)
 
-    Raises SlideError for a slide that cannot be used and OutputError for a folder that cannot be written
-    or holds other results; nothing half-written is left in either case.
+
+def fill_folder(
+    path: Path,
+    place: Path,
+    models: Models,
+    options: Options,
+    progress: Progress,
+    scratch: Path | None = None,
+    wait: bool = True,
+) -> Done:
+    """The main job for a slide: writes the folder `place`, or skips it where it holds the same already.
+
+    Results are built beside `place`, or in the folder `scratch` where one is given. Raises SlideError for a
+    slide that cannot be used, OutputError for a folder that cannot be written or holds other results, and
+    BusyError where another run is working on it and this one does not `wait`; nothing half-written is left.
     """
     with open_slide(path, options.mpp) as slide:
-        place, settings = out / path.stem, _settings(slide, models, options)
-        if not options.overwrite and is_done(place, settings):
+        settings = run_settings(path, models.cards, options)
+        if stands(place, settings, options):
             return Done(place, None)
-        with ResultFolder(place) as results:
+        with ResultFolder(place, scratch, wait) as results:
+            if stands(place, settings, options):  # by now: another run was at it
+                return Done(place, None)
             job = _Job(slide, models, options, results.path, progress)
             result = job.run()
-            _write_annotations(slide, results.path, path.stem, result, job)
-            (results.replace if options.overwrite else results.publish)(_record(job, settings, result))
+            counts = Counts.of(result, job.unreadable_windows)
+            with job.stage("read"):
+                thumbnail = slide.thumbnail(OVERVIEW_PX)
+            _write_annotations(results.path, path.stem, result, thumbnail, job)
+            _write_report(results.path, result, counts, thumbnail, job)
+            publish = results.publish if options.overwrite == "never" else results.replace
+            publish(_record(job, settings, result, counts))
     return Done(place, result)
 
 
-def _settings(slide: Slide, models: Models, options: Options) -> RunSettings:
-    """What decides the results; a run is skipped where these are the same."""
-    chosen: dict[str, JsonValue] = {"mpp": options.mpp, "threshold": _threshold(models, options)}
+def run_settings(path: Path, cards: Mapping[Kind, Card], options: Options) -> RunSettings:
+    """What decides the results of a slide; a run is skipped where these are the same."""
+    threshold = _threshold(cards["classifier"], options)
     return RunSettings(
-        version=__version__, fingerprint=slide.fingerprint(), options=chosen, weights=models.hashes
+        version=__version__,
+        fingerprint=fingerprint(path),
+        options={"mpp": options.mpp, "threshold": threshold, "crops": options.crops},
+        weights={kind: card.sha256 for kind, card in cards.items()},
     )
 
 
-def _threshold(models: Models, options: Options) -> float:
-    own = models.classifier.card.thresholds["spiked"]
+def stands(place: Path, settings: RunSettings, options: Options) -> bool:
+    """Whether the results stand there. Raises OutputError where others do that may not be replaced."""
+    if options.overwrite == "always":
+        return False
+    try:
+        return is_done(place, settings)
+    except OutputError:
+        if options.overwrite == "never":
+            raise
+        return False
+
+
+def _threshold(classifier: Card, options: Options) -> float:
+    own = classifier.thresholds["spiked"]
     return own if options.threshold is None else options.threshold
 
 
@@ -105,6 +154,7 @@ class _Job:
     seconds: dict[str, float] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     unreadable_windows: int = 0
+    portraits: list[Portrait] = field(default_factory=list)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -125,22 +175,26 @@ class _Job:
 
     def run(self) -> SlideResult:
         """Everything about a slide's glomeruli; their pictures are written on the way."""
-        circles = self._circles()
+        circles = self._crop_circle() if self.options.crops else self._circles()
         glomeruli: list[Glomerulus] = []
         with ThreadPoolExecutor(THREADS) as readers, ThreadPoolExecutor(THREADS) as writers:
-            writing: list[Future[None]] = []
+            writing: list[Future[Portrait]] = []
             for first in range(0, len(circles), BATCH):
                 batch = circles[first : first + BATCH]
                 self.progress("outline and score", len(glomeruli), len(circles))
-                judged = self._judged(batch, len(glomeruli) + 1, readers)
+                judged = self._with_lesions(self._judged(batch, len(glomeruli) + 1, readers))
                 with self.stage("pictures"):
-                    _finish(writing)  # of the batch before, so that two batches at most are held
-                    writing = [writers.submit(self._write_pictures, one) for one in judged]
+                    self._finish(writing)  # of the batch before, so that two batches at most are held
+                    shown = [one for one in judged if one.glomerulus.is_glomerulus]
+                    writing = [writers.submit(self._write_pictures, one) for one in shown]
                 glomeruli += [one.glomerulus for one in judged]
             self.progress("outline and score", len(circles), len(circles))
             with self.stage("pictures"):
-                _finish(writing)
-        return SlideResult(self.slide.facts, tuple(glomeruli), tuple(self.warnings))
+                self._finish(writing)
+        self._warn_of_lesions(glomeruli)
+        others = tuple(one for one in glomeruli if not one.is_glomerulus)
+        found = tuple(one for one in glomeruli if one.is_glomerulus)
+        return SlideResult(self.slide.facts, found, tuple(self.warnings), others)
 
     def _circles(self) -> tuple[Circle, ...]:
         """The glomeruli's circles in reading order."""
@@ -151,6 +205,14 @@ class _Job:
         self.unreadable_windows = found.unreadable_windows
         self._warn(bool(tissue.mask.any()), bool(found.circles))
         return found.circles
+
+    def _crop_circle(self) -> tuple[Circle, ...]:
+        """The circle of the one glomerulus that the picture shows; of the whole picture if it is not seen."""
+        self._warn(any_tissue=True, any_circle=True)
+        whole = whole_circle(self.slide.facts)
+        with self.stage("segment"):
+            (outline,) = outline_glomeruli(self.slide, [whole], self.models.segmenter)
+        return (whole if outline is None else circle_of_outline(outline, self.slide.facts),)
 
     def _detecting(self, done: int, windows: int) -> None:
         self.progress("detect", done, windows)
@@ -195,11 +257,31 @@ class _Job:
             if self.field_mpp is None:
                 whole = zip(ids, circles, outlines, fields, strict=True)
                 return [Judged(Glomerulus(i, c, o, None), f, None) for i, c, o, f in whole]
-            threshold = _threshold(self.models, self.options)
+            threshold = _threshold(self.models.classifier.card, self.options)
             judged = judge_glomeruli(ids, circles, outlines, fields, self.models.classifier, threshold)
         for one in judged:
             self._warn_unreadable(one.glomerulus)
         return judged
+
+    def _with_lesions(self, judged: list[Judged]) -> list[Judged]:
+        """The same with their lesions, where there are weights to tell them."""
+        if self.models.lesions is None:
+            return judged
+        with self.stage("lesions"):
+            circles = [one.glomerulus.circle for one in judged]
+            told = tell_lesions(self.slide, circles, self.models.lesions)
+            pairs = zip(judged, told, strict=True)
+            return [replace(one, glomerulus=replace(one.glomerulus, lesion=own)) for one, own in pairs]
+
+    def _warn_of_lesions(self, detected: Sequence[Glomerulus]) -> None:
+        if detected and self.models.lesions is not None and (limits := self.models.lesions.card.limits):
+            self.warnings.append(limits)
+        sclerosed = [str(one.id) for one in detected if one.is_sclerosed and one.judgement is not None]
+        if sclerosed:
+            doubt = "a spike score says little of a scar"
+            self.warnings.append(f"scored although told to be sclerosed: {', '.join(sclerosed)}; {doubt}")
+        if others := [str(one.id) for one in detected if not one.is_glomerulus]:
+            self.warnings.append(f"told to be no glomeruli and only in the table: {', '.join(others)}")
 
     def _warn_unreadable(self, glomerulus: Glomerulus) -> None:
         spikes = glomerulus.spikes
@@ -207,13 +289,13 @@ class _Job:
             lost = f"{spikes.unreadable_tiles} of {spikes.unreadable_tiles + spikes.tiles} tiles"
             self.warnings.append(f"glomerulus {glomerulus.id}: {lost} could not be read and are not scored")
 
-    def _write_pictures(self, one: Judged) -> None:
-        write_glomerulus_pictures(self.folder, one.glomerulus, one.field, one.heat())
+    def _write_pictures(self, one: Judged) -> Portrait:
+        heat = one.heat()
+        write_glomerulus_pictures(self.folder, one.glomerulus, one.field, heat)
+        return portray(one.glomerulus, one.field, heat)
 
-
-def _finish(writing: Sequence[Future[None]]) -> None:
-    for one in writing:
-        one.result()
+    def _finish(self, writing: Sequence[Future[Portrait]]) -> None:
+        self.portraits += [one.result() for one in writing]
 
 
 def _field_around(slide: Slide, outline: Outline, mpp: float) -> Field:
@@ -225,15 +307,25 @@ def _field_around(slide: Slide, outline: Outline, mpp: float) -> Field:
     return read_field(slide, corner_x0, corner_y0, width_px, height_px, mpp)
 
 
-def _write_annotations(slide: Slide, folder: Path, stem: str, result: SlideResult, job: _Job) -> None:
+def _write_annotations(
+    folder: Path, stem: str, result: SlideResult, thumbnail: tuple[RGB, FieldFrame], job: _Job
+) -> None:
     with job.stage("annotate"):
         write_imagescope(folder / f"{stem}.xml", result)
         write_geojson(folder / f"{stem}.geojson", result)
         write_table(folder / "glomeruli.csv", result)
-        write_overview(folder / "overview.png", *slide.thumbnail(OVERVIEW_PX), result)
+        write_overview(folder / "overview.png", *thumbnail, result)
 
 
-def _record(job: _Job, settings: RunSettings, result: SlideResult) -> RunRecord:
+def _write_report(
+    folder: Path, result: SlideResult, counts: Counts, thumbnail: tuple[RGB, FieldFrame], job: _Job
+) -> None:
+    judging = Judging(job.models.cards, _threshold(job.models.classifier.card, job.options))
+    with job.stage("report"):
+        write_report(folder, result, counts, job.portraits, thumbnail, judging, job.started)
+
+
+def _record(job: _Job, settings: RunSettings, result: SlideResult, counts: Counts) -> RunRecord:
     return RunRecord(
         slide=SlideRecord.of(result.slide, settings.fingerprint),
         options=settings.options,
@@ -242,6 +334,6 @@ def _record(job: _Job, settings: RunSettings, result: SlideResult) -> RunRecord:
         started=job.started,
         finished=datetime.now(UTC),
         seconds={stage: round(seconds, 3) for stage, seconds in job.seconds.items()},
-        counts=Counts.of(result, job.unreadable_windows),
+        counts=counts,
         warnings=result.warnings,
     )

@@ -33,6 +33,7 @@ class Sample:
     label: Label | None
     patient: str
     split: Split
+    lesion: str | None = None
 
 
 class _Row(BaseModel):
@@ -45,6 +46,7 @@ class _Row(BaseModel):
     mask: str | None = None
     xml: str | None = None
     label: Label | None = None
+    lesion: str | None = None
     patient: str = Field(min_length=1)
     split: Split | None = None
 
@@ -135,4 +137,4 @@ def _sample(table: Path, line: int, row: _Row, split: Split) -> Sample:
 
     image = beside(row.image)
     assert image is not None
-    return Sample(table, image, row.mpp, beside(row.mask), beside(row.xml), row.label, row.patient, split)
+    return Sample(table, image, row.mpp, beside(row.mask), beside(row.xml), row.label, row.patient, split, row.lesion)

@@ -13,21 +13,18 @@ import cv2
 import numpy as np
 import shapely
 
-from glomspike.annotate.imagescope import read_imagescope
-from glomspike.annotate.layers import Layer, Region, RegionType
-from glomspike.annotate.marks import OTHER, SPIKED
+from glomspike.annotate.meaning import read_meaning
+from glomspike.annotate.shapes import Shape, enclosing_circle
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Mpp, Points, SlideFacts
 from glomspike.samples import Label, Sample
 from glomspike.slide.field import read_field
-from glomspike.slide.frames import from_viewer
 from glomspike.slide.raster import traced, vertices
 from glomspike.slide.reader import open_slide
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 # Specks of an annotation are slips of the hand or of thresholding, not glomeruli.
 LEAST_REGION_PX = 16
-LABELS: dict[str, Label] = {SPIKED.name: "spiked", OTHER.name: "normal"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +115,9 @@ def _load_slide(sample: Sample, mpp: float | None) -> Picture:
 
 
 def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
-    """What a sample's mask and XML say of a slide or picture, in its level-0 pixels. Raises SamplesError.
+    """What a sample's mask and annotations say of a slide or picture, in its level-0 pixels.
+
+    Raises SamplesError for a mask, AnnotationError for annotations that cannot be used.
 
     The label of the row, where it has one, is that of all its glomeruli; else each has that of the layer
     that it is drawn in.
@@ -126,9 +125,10 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
     glomeruli = [] if sample.mask is None else _from_mask(sample, slide)
     boxes = np.zeros((0, 4))
     if sample.xml is not None:
-        drawn, boxes = _from_layers(read_imagescope(sample.xml), slide)
-        # A glomerulus may stand in both; the mask is the finer of the two.
-        glomeruli += _not_among(drawn, glomeruli)
+        meant = read_meaning(sample.xml, slide)
+        drawn, boxes = [_annotated(shape) for shape in meant.glomeruli], meant.boxes0
+        # A glomerulus may stand in both: the mask is the finer of the two, and says nothing of spikes.
+        glomeruli = [_labelled(one, drawn) for one in glomeruli] + _not_among(drawn, glomeruli)
     if sample.label is not None:
         glomeruli = [replace(glomerulus, label=sample.label) for glomerulus in glomeruli]
     return Truth(tuple(glomeruli), boxes)
@@ -178,44 +178,17 @@ def _from_mask(sample: Sample, slide: SlideFacts) -> list[TrueGlomerulus]:
 
 def outlined(polygon_px: Points) -> TrueGlomerulus:
     """A glomerulus of an outline: its circle is the least one that encloses it."""
-    (x_px, y_px), radius_px = cv2.minEnclosingCircle(polygon_px.astype(np.float32))
-    return TrueGlomerulus(float(x_px), float(y_px), float(radius_px), polygon_px)
+    return TrueGlomerulus(*enclosing_circle(polygon_px), polygon_px)
 
 
-def _from_layers(layers: Sequence[Layer], slide: SlideFacts) -> tuple[list[TrueGlomerulus], Points]:
-    """Glomeruli, each once although it may have an outline and a circle, and spike boxes (m, 4)."""
-    outlines: list[TrueGlomerulus] = []
-    circles: list[TrueGlomerulus] = []
-    boxes = [np.zeros((0, 4))]
-    for layer in layers:
-        for region in layer.regions:
-            label = LABELS.get(layer.name)
-            if region.negative:
-                continue
-            if region.type is RegionType.POLYGON:
-                outline_px = from_viewer(region.vertices_viewer, slide, "imagescope")
-                outlines.append(replace(outlined(outline_px), label=label))
-            elif region.type is RegionType.ELLIPSE:
-                x, y, width, height = _box(region, slide)
-                radius_px = (width + height) / 4
-                circles.append(TrueGlomerulus(x + width / 2, y + height / 2, radius_px, None, label))
-            elif region.type is RegionType.RECTANGLE:
-                boxes.append(np.array([_box(region, slide)]))
-    labelled = [_labelled(outline, circles) for outline in outlines]
-    return labelled + _not_among(circles, outlines), np.concatenate(boxes)
+def _annotated(shape: Shape) -> TrueGlomerulus:
+    return TrueGlomerulus(*shape.circle0, shape.outline0, shape.label)
 
 
-def _box(region: Region, slide: SlideFacts) -> tuple[float, float, float, float]:
-    """The box of a region as x, y, width, height, in the slide's pixels."""
-    points = from_viewer(region.vertices_viewer, slide, "imagescope")
-    (x, y), (right, bottom) = points.min(axis=0), points.max(axis=0)
-    return float(x), float(y), float(right - x), float(bottom - y)
-
-
-def _labelled(outline: TrueGlomerulus, circles: list[TrueGlomerulus]) -> TrueGlomerulus:
-    """The outline with the label of the circle drawn around it."""
+def _labelled(outline: TrueGlomerulus, drawn: list[TrueGlomerulus]) -> TrueGlomerulus:
+    """The glomerulus of a mask with the label of what is drawn on it."""
     polygon = shapely.Polygon(outline.outline_px)
-    labels = [c.label for c in circles if c.label and shapely.contains_xy(polygon, c.x_px, c.y_px)]
+    labels = [d.label for d in drawn if d.label and shapely.contains_xy(polygon, d.x_px, d.y_px)]
     return replace(outline, label=labels[0]) if labels else outline
 
 

@@ -8,18 +8,22 @@ import hashlib
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from scipy.special import expit
 
-from glomspike.errors import WeightsError
+from glomspike.errors import WeightsError, not_there
 from glomspike.files import replace_file
 
-Kind = Literal["detector", "segmenter", "classifier"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["detector", "segmenter", "classifier", "lesions", "encoder"]
+# What the main job cannot do without.
+KINDS: tuple[Kind, ...] = ("detector", "segmenter", "classifier")
 
 
 class _Strict(BaseModel):
@@ -40,11 +44,24 @@ class Normalisation(_Strict):
 
 
 class Calibration(_Strict):
-    """How raw scores become probabilities: the method, its parameters, and the data they were fitted on."""
+    """How log-odds x become a probability, sigmoid(scale x + offset) (Platt 1999); fitted on what."""
 
-    method: str
-    parameters: dict[str, float]
+    method: Literal["platt"]
+    scale: float = Field(gt=0)
+    offset: float
     data: str
+
+    def probability(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities of a network's log-odds, of any shape."""
+        return np.asarray(expit(self.scale * log_odds + self.offset), dtype=np.float64)
+
+
+class ReliabilityBin(_Strict):
+    """Glomeruli of like probability: how many, their mean probability, and which share is spiked."""
+
+    n: int = Field(gt=0)
+    probability: float
+    spiked: float
 
 
 class TrainingData(_Strict):
@@ -82,6 +99,7 @@ class CardDraft(_Strict):
     calibration: Calibration | None = None
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...]
+    reliability: tuple[ReliabilityBin, ...] = ()
     intended_use: str
     limits: str = Field(default="", description="what it is known to do wrong, told with every run")
     licence: str
@@ -188,9 +206,11 @@ def _stored(tensor: torch.Tensor) -> torch.Tensor:
 
 
 def _card_beside(path: Path) -> Path:
+    if not path.exists():
+        raise WeightsError(path, *not_there(path, "there is no such file or folder"))
     if path.suffix not in {".safetensors", ".json"}:
-        cause = "is not a weight file or card" if path.exists() else "there is no such file or folder"
-        raise WeightsError(path, cause, "give a .safetensors file, its .json card, or their folder")
+        cure = "give a .safetensors file, its .json card, or their folder"
+        raise WeightsError(path, "is not a weight file or card", cure)
     return path.with_suffix(".json")
 
 

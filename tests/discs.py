@@ -10,6 +10,7 @@ from cards import DRAFT
 from torch import nn
 from torch.nn import functional
 
+from glomspike.classify.model import cut
 from glomspike.detect.model import STRIDE, Maps
 from glomspike.models import Model
 from glomspike.weights import Card, Normalisation
@@ -65,20 +66,20 @@ class DarkPixels(nn.Module):
 
 
 class DarkTiles(nn.Module):
-    """In the place of the classifier: a tile shows spikes where even its brightest pixel is dark."""
+    """In the place of a tile network: a tile shows spikes where even its brightest pixel is dark."""
 
     def __init__(self):
         super().__init__()
         self.steepness = nn.Parameter(torch.tensor(20.0))
 
-    def forward(self, tiles):
-        return self.steepness * (0.5 - tiles.amax(dim=(1, 2, 3)))[:, None]
+    def forward(self, pictures, boxes):
+        return self.steepness * (0.5 - cut(pictures, boxes).amax(dim=(1, 2, 3)))
 
 
 def model(kind, network, mpp, input_px, thresholds):
     """A network as a loaded model."""
     said = DRAFT.model_dump() | {
-        "kind": kind, "mpp": mpp, "input_px": input_px, "thresholds": thresholds, "normalisation": PLAIN,
+        "kind": kind, "architecture": "resnet18", "mpp": mpp, "input_px": input_px, "thresholds": thresholds, "normalisation": PLAIN,
     }  # fmt: skip
     return Model(network.eval(), Card(**said, sha256="0" * 64), torch.device("cpu"))
 

@@ -12,7 +12,7 @@ from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import OTHER, SPIKE_TILES, SPIKED
 from glomspike.classify.bags import SLACK_UM, Bag, load_bags
-from glomspike.classify.tiles import TILE_PX
+from glomspike.classify.tiles import PAPERS
 from glomspike.errors import SamplesError
 from glomspike.findings import Mpp
 from glomspike.samples import Sample
@@ -38,7 +38,7 @@ def bags_of(folder: Path, mpp: float, label: object = None, scale: float = 0.25)
     write_layers(folder / "s.xml", layers, Mpp(scale, scale))
     write_aperio(folder / "s.svs", disc_picture(700, 400, DISCS), mpp=scale)
     row = Sample(folder / "samples.csv", folder / "s.svs", None, None, folder / "s.xml", label, "p", "train")  # type: ignore[arg-type]
-    return load_bags([row], mpp)
+    return load_bags([row], mpp, PAPERS)
 
 
 def test_each_labelled_glomerulus_is_a_bag_with_its_own_boxes(tmp_path: Path) -> None:
@@ -48,19 +48,17 @@ def test_each_labelled_glomerulus_is_a_bag_with_its_own_boxes(tmp_path: Path) ->
     assert spiked.patient == "p"
     assert spiked.source == "s.svs at 200, 150"
     # The field begins half a tile beyond the circle and what is taken around it.
-    corner0 = np.array([200 - 90, 150 - 90]) - SLACK_UM / 0.25 - TILE_PX / 2
+    corner0 = np.array([200 - 90, 150 - 90]) - SLACK_UM / 0.25 - PAPERS.tile_px / 2
     assert spiked.boxes_px == pytest.approx(np.array([[170, 120], [230, 180]]) - corner0, abs=0.5)
 
 
-def test_tiles_are_blank_outside_the_glomerulus_and_show_it_inside(tmp_path: Path) -> None:
+def test_a_glomerulus_is_seen_with_what_is_just_around_it_and_nothing_beyond(tmp_path: Path) -> None:
     for bag in bags_of(tmp_path, 0.25):
-        tiles = bag.grid.cut()
-        assert len(tiles) > 20
-        assert tiles.any(axis=3).mean(axis=(1, 2)).min() >= 0.5
-        shown = bag.grid.pixels.any(axis=2)
-        radius_px = (shown.sum() / np.pi) ** 0.5
+        assert len(bag.grid.corners_px) > 20
+        radius_px = (bag.grid.inside.sum() / np.pi) ** 0.5
         assert radius_px == pytest.approx((90 if bag.spiked else 110) + SLACK_UM / 0.25, abs=1.5)
-        height, width = shown.shape
+        assert not bag.grid.pixels[~bag.grid.inside].any()
+        height, width = bag.grid.inside.shape
         assert bag.grid.pixels[height // 2, width // 2].mean() == pytest.approx(60, abs=13)
 
 
@@ -68,7 +66,7 @@ def test_bags_are_at_the_scale_that_is_asked_for(tmp_path: Path) -> None:
     fine, coarse = (bags_of(tmp_path, mpp)[0] for mpp in (0.25, 0.5))
     height, width = fine.grid.pixels.shape[:2]
     assert coarse.grid.pixels.shape[:2] == pytest.approx(
-        ((height - TILE_PX) / 2 + TILE_PX, (width - TILE_PX) / 2 + TILE_PX), abs=1
+        ((height - PAPERS.tile_px) / 2 + PAPERS.tile_px, (width - PAPERS.tile_px) / 2 + PAPERS.tile_px), abs=1
     )
 
 
@@ -83,18 +81,9 @@ def test_a_picture_with_a_mask_and_a_label_is_a_bag(tmp_path: Path) -> None:
     row = Sample(
         tmp_path / "samples.csv", tmp_path / "a.png", 0.25, tmp_path / "m.png", None, "normal", "p", "test"
     )
-    (bag,) = load_bags([row], 0.25)
+    (bag,) = load_bags([row], 0.25, PAPERS)
     assert not bag.spiked
     assert bag.boxes_px.shape == (0, 2)
-
-
-def test_a_tile_around_a_point_stays_in_the_field(tmp_path: Path) -> None:
-    bag = bags_of(tmp_path, 0.25)[0]
-    height, width = bag.grid.pixels.shape[:2]
-    for x, y in ((-100, -100), (width + 100, height + 100), (width / 2, height / 2)):
-        assert bag.around(x, y).shape == (TILE_PX, TILE_PX, 3)
-    middle = bag.grid.pixels[height // 2 - 25 : height // 2 + 25, width // 2 - 25 : width // 2 + 25]
-    assert (bag.around(height // 2, width // 2) == middle).all()
 
 
 def test_a_picture_too_coarse_for_spikes_is_refused(tmp_path: Path) -> None:

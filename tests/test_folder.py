@@ -4,17 +4,20 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from test_record import record
 
 from glomspike.errors import OutputError
-from glomspike.report.folder import ResultFolder, is_done
+from glomspike.report.claim import BusyError, hidden_beside
+from glomspike.report.folder import ResultFolder, clear_unfinished, is_done
 from glomspike.report.record import RECORD_NAME, read_record
 
 OTHER = record(options={"mpp": 0.5, "threshold": 0.5})
@@ -116,17 +119,79 @@ def test_a_killed_run_leaves_no_folder_that_looks_done(tmp_path):
     assert not list(tmp_path.rglob(RECORD_NAME))
     publish(place)
     assert is_done(place, record().settings)
-
-
-def test_two_runs_of_one_slide_do_not_mix(tmp_path):
-    place = tmp_path / "slide"
-    with ResultFolder(place) as slow:
-        (slow.path / "glomeruli.csv").write_text("slow\n")
-        publish(place, text="fast\n")
-        with pytest.raises(OutputError, match="cannot be put in place"):
-            slow.publish(record())
-    assert (place / "glomeruli.csv").read_text() == "fast\n"
     assert names(tmp_path) == ["slide"]
+
+
+def test_one_run_at_a_time_works_on_a_folder(tmp_path):
+    place = tmp_path / "slide"
+    with ResultFolder(place) as first:
+        (first.path / "glomeruli.csv").write_text("first\n")
+        with pytest.raises(BusyError, match="another run"), ResultFolder(place, wait=False):
+            pass
+        first.publish(record())
+    assert (place / "glomeruli.csv").read_text() == "first\n"
+    assert names(tmp_path) == ["slide"]
+
+
+def test_a_second_run_waits_for_the_first(tmp_path):
+    place = tmp_path / "slide"
+
+    def second():
+        with ResultFolder(place):
+            return is_done(place, record().settings)
+
+    with ThreadPoolExecutor(1) as pool, ResultFolder(place) as first:
+        waiting = pool.submit(second)
+        time.sleep(0.1)
+        assert not waiting.done()
+        first.publish(record())
+        first.__exit__(None, None, None)
+        assert waiting.result(timeout=10)
+    assert names(tmp_path) == ["slide"]
+
+
+def test_what_a_dead_run_left_is_gone_with_the_next_run(tmp_path):
+    place = tmp_path / "slide"
+    left = hidden_beside(place, "partial")
+    left.mkdir()
+    (left / RECORD_NAME).write_text("half")
+    with ResultFolder(place) as folder:
+        assert names(folder.path) == []
+    assert names(tmp_path) == []
+    left.mkdir()
+    clear_unfinished(place)
+    assert names(tmp_path) == []
+
+
+def test_work_in_progress_is_not_cleared(tmp_path):
+    place = tmp_path / "slide"
+    with ResultFolder(place) as folder:
+        clear_unfinished(place)
+        assert folder.path.is_dir()
+
+
+def test_results_built_on_another_disk_arrive_whole(tmp_path):
+    place, scratch = tmp_path / "out" / "slide", tmp_path / "scratch"
+    scratch.mkdir()
+    with ResultFolder(place, scratch) as folder:
+        assert folder.path.parent == scratch
+        (folder.path / "glomeruli.csv").write_text("id\n")
+        folder.publish(record())
+    assert is_done(place, record().settings)
+    assert (names(tmp_path / "out"), names(scratch)) == (["slide"], [])
+
+
+def test_files_that_change_on_their_way_from_another_disk_are_noticed(tmp_path, monkeypatch):
+    def spoil(source, target):
+        target.mkdir()
+        (target / "glomeruli.csv").write_text("spoilt")
+
+    monkeypatch.setattr(shutil, "copytree", spoil)
+    with pytest.raises(OutputError, match="changed while they were copied"):  # noqa: SIM117
+        with ResultFolder(tmp_path / "out" / "slide", tmp_path) as folder:
+            (folder.path / "glomeruli.csv").write_text("id\n")
+            folder.publish(record())
+    assert names(tmp_path / "out") == []
 
 
 def test_untouched_results_are_replaced(tmp_path):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyramids import shared
 from results import glomerulus, slide_facts, slide_result, spike_score
 from shapely.geometry import shape
 
-from glomspike.annotate.geojson import write_geojson
+from glomspike.annotate.geojson import read_geojson, write_geojson
+from glomspike.errors import AnnotationError
 from glomspike.findings import Circle, Glomerulus, Mpp, Outline
 
 
@@ -92,3 +94,94 @@ def test_the_same_result_gives_the_same_bytes_and_ids_are_unique(tmp_path):
     assert len(set(ids)) == len(ids) == 20
     elsewhere = slide_result(*result.glomeruli, slide=slide_facts(name="another.svs"))
     assert not {feature["id"] for feature in features(tmp_path, elsewhere)} & set(ids)
+
+
+def test_circles_stay_ellipses_and_spiked_glomeruli_come_first(tmp_path):
+    found = features(tmp_path, slide_result(glomerulus(1), glomerulus(2, spikes=spike_score(0.9))))
+    names = [feature["properties"]["classification"]["name"] for feature in found]
+    assert names == ["Spiked glomeruli", "Other glomeruli", *["Outlines"] * 2, *["Spike tiles"] * 2]
+    assert [feature["geometry"].get("isEllipse", False) for feature in found] == [True, True, *[False] * 4]
+
+
+def read(tmp_path, content):
+    path = tmp_path / "given.geojson"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    return read_geojson(path)
+
+
+def feature(kind, coordinates, **properties):
+    geometry = {"type": kind, "coordinates": coordinates}
+    return {"type": "Feature", "geometry": geometry, "properties": {"objectType": "annotation", **properties}}
+
+
+SQUARE = [[0, 0], [8, 0], [8, 4], [0, 4], [0, 0]]
+TRIANGLE = [[20, 0], [30, 0], [25, 9], [20, 0]]
+CLASS = {"name": "Glom", "color": [1, 2, 3]}
+
+
+def test_polygons_their_holes_and_their_parts_are_regions_of_their_class(tmp_path):
+    hole = [[2, 1], [4, 1], [3, 3], [2, 1]]
+    (layer,) = read(tmp_path, [
+        feature("Polygon", [SQUARE, hole], classification=CLASS, name="7"),
+        feature("MultiPolygon", [[TRIANGLE], [SQUARE]], classification=CLASS),
+        feature("Point", [5.5, 6.5, 0], classification=CLASS),
+        feature("MultiPoint", [[1, 2], [3, 4]], classification=CLASS),
+        feature("LineString", [[1, 2], [3, 4]], classification=CLASS),
+    ])  # fmt: skip
+    assert (layer.name, layer.colour) == ("Glom", (1, 2, 3))
+    kinds = ["RECTANGLE", "POLYGON", "POLYGON", "RECTANGLE", "COUNTER", "COUNTER", "COUNTER", "RULER"]
+    assert [region.type.name for region in layer.regions] == kinds
+    assert [region.negative for region in layer.regions] == [False, True, *[False] * 6]
+    assert [region.text for region in layer.regions[:3]] == ["7", "7", ""]
+    assert layer.regions[2].vertices_viewer.tolist() == TRIANGLE[:-1]
+    assert layer.regions[4].vertices_viewer.tolist() == [[5.5, 6.5]]
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "colour"),
+    [
+        ({"classification": {"name": "A", "colorRGB": -65536}}, "A", (255, 0, 0)),
+        ({"classification": {"names": ["A", "B"], "color": [9, 8, 7]}}, "A: B", (9, 8, 7)),
+        ({"classification": {"name": "A"}}, "A", (200, 200, 200)),
+        ({}, "", (200, 200, 200)),
+    ],
+)
+def test_classes_are_read_as_old_and_new_versions_write_them(tmp_path, said, name, colour):
+    one = feature("Polygon", [TRIANGLE], **said)
+    for content in (one, [one], {"type": "FeatureCollection", "features": [one]}):
+        (layer,) = read(tmp_path, content)
+        assert (layer.name, layer.colour) == (name, colour)
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"),
+    [
+        ("", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("3", "not GeoJSON features"),
+        ('{"type": "FeatureCollection"}', "not GeoJSON features"),
+        ([feature("Polygon", [[]], classification=CLASS)], "object 1, class 'Glom'"),
+        ([feature("Polygon", [[[0, 0], [1, "a"], [2, 2]]])], "object 1, class ''"),
+        ('[{"geometry": {"type": "Point", "coordinates": [NaN, 1]}}]', "object 1, class ''"),
+        ('[{"geometry": {"type": "Point", "coordinates": [1e999, 1]}}]', "object 1, class ''"),
+        ('[{"geometry": null}]', "object 1, class ''"),
+        ([feature("Polygon", [])], "object 1, class ''"),
+        ([feature("Polygon", 3)], "object 1, class ''"),
+        ([feature("Circle", [1, 2])], "object 1, class ''"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_understood_is_refused_in_one_line_that_names_object_and_class(
+    tmp_path, content, cause
+):
+    with pytest.raises(AnnotationError) as raised:
+        read(tmp_path, content)
+    assert cause in raised.value.cause
+    assert "\n" not in str(raised.value)
+
+
+def test_real_annotations_of_qupath_are_read():
+    paths = sorted(shared("he-fields/annotations").glob("*.geojson"))
+    layers = [layer for path in paths for layer in read_geojson(path)]
+    assert len(paths) > 20
+    assert sum(len(layer.regions) for layer in layers) >= len(paths)
+    assert all(region.box_viewer[2] < 2_000 for layer in layers for region in layer.regions)

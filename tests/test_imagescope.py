@@ -238,6 +238,12 @@ def test_a_hole_is_told_by_text(tmp_path, attribute, negative):
     assert layer.regions[0].negative is negative
 
 
+def test_a_region_without_a_type_is_a_polygon_and_other_tools_attributes_are_passed_over(tmp_path):
+    text = document(region_xml(0, SQUARE, 'Tool="x" Shape="y"')).replace('Type="0"', "")
+    (region,) = read_text(tmp_path, text)[0].regions
+    assert region.type is RegionType.POLYGON
+
+
 def test_an_ellipse_may_be_given_by_any_opposite_corners(tmp_path):
     (layer,) = read_text(tmp_path, document(region_xml(2, [(9, 1), (3, 7)])))
     assert layer.regions[0].box_viewer == (3, 1, 9, 7)
@@ -296,7 +302,7 @@ def test_no_other_file_is_drawn_into_an_annotation(tmp_path):
 def test_a_missing_or_oversized_file_is_refused(tmp_path, monkeypatch):
     with pytest.raises(AnnotationError, match="cannot be read"):
         read_imagescope(tmp_path / "absent.xml")
-    monkeypatch.setattr("glomspike.annotate.imagescope.MAX_FILE_BYTES", 20)
+    monkeypatch.setattr("glomspike.annotate.document.MAX_FILE_BYTES", 20)
     with pytest.raises(AnnotationError, match="is larger than"):
         read_text(tmp_path, document(""))
 

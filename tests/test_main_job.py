@@ -71,7 +71,7 @@ def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(e
         for number in range(1, count + 1)
     }
     written = {p.relative_to(example).as_posix() for p in example.rglob("*") if p.is_file()}
-    tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "overview.png"}
+    tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "overview.png", "report.html"}
     assert written == pictures | tables | {"run.json"}
     record = json.loads((example / "run.json").read_text())
     hashes = {

@@ -12,15 +12,16 @@ from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import SPIKE_TILES
 from glomspike.classify.bags import SLACK_UM
 from glomspike.classify.model import NORMALISATION
-from glomspike.classify.scores import score_grids
-from glomspike.classify.tiles import TILE_PX
-from glomspike.classify.train import MilOptions, MilTask, varied
+from glomspike.classify.msa_mil import tile_log_odds
+from glomspike.classify.tiles import PAPERS, Tiling, grid_of
+from glomspike.classify.train_msa_mil import MilOptions, MilTask
+from glomspike.classify.views import view_of, view_side_px
 from glomspike.errors import SamplesError
 from glomspike.findings import Mpp
 
-OPTIONS = MilOptions(k_pos=2, k_neg=5, bags_per_round=4, tiles_per_bag=1000, passes=1)
+OPTIONS = MilOptions(k_pos=2, k_neg=5)
 SIDE_PX = 200
-BEYOND_PX = TILE_PX / 2 + SLACK_UM / 0.25  # how far a bag's field reaches beyond the glomerulus
+BEYOND_PX = PAPERS.tile_px / 2 + SLACK_UM / 0.25  # how far a bag's field reaches beyond the glomerulus
 
 
 def picture(seed: int) -> np.ndarray:
@@ -55,75 +56,77 @@ def table(folder: Path, labels: str = "snsnsn", splits: str = "ttttvv") -> Path:
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> MilTask:
-    return MilTask([table(tmp_path_factory.mktemp("mil"))], OPTIONS, None)
+    return MilTask([table(tmp_path_factory.mktemp("mil"))], OPTIONS, None, seed=0)
 
 
 def test_a_round_takes_the_highest_tiles_of_each_bag_and_all_certain_ones(task: MilTask) -> None:
     count = task.begin_epoch(DarkTiles(), 1)
     assert count == len(task.chosen) == 2 * 2 + 2 * 5 + 2
     certain = [instance for instance in task.chosen if instance.certain]
-    assert sorted((i.x_px, i.y_px) for i in certain) == [
+    assert sorted(tuple(i.middle_px) for i in certain) == [
         pytest.approx((30 + 25 + BEYOND_PX, 40 + 25 + BEYOND_PX)),
         pytest.approx((120 + 25 + BEYOND_PX, 100 + 25 + BEYOND_PX)),
     ]
     assert all(i.spiked for i in certain)
     for bag in task.bags:
         own = [i for i in task.chosen if i.bag is bag and not i.certain]
-        scores = score_grids(DarkTiles(), [bag.grid], NORMALISATION)[0]
-        highest = bag.grid.corners_px[np.argsort(-scores, kind="stable")[: len(own)]] + TILE_PX / 2
+        odds = tile_log_odds(DarkTiles(), bag.grid, NORMALISATION)
+        highest = bag.grid.middles_px[np.argsort(-odds, kind="stable")[: len(own)]]
         assert len(own) == (2 if bag.spiked else 5)
-        assert {(i.x_px, i.y_px) for i in own} == set(map(tuple, highest.tolist()))
+        assert {tuple(i.middle_px) for i in own} == set(map(tuple, highest))
         assert all(i.spiked == bag.spiked for i in own)
 
 
-def test_rounds_are_shuffled_alike_each_time_and_otherwise_in_the_next(task: MilTask) -> None:
-    def order(epoch: int) -> list[tuple[str, float, float]]:
+def test_a_round_is_alike_each_time_and_otherwise_in_the_next_and_with_another_seed(task: MilTask) -> None:
+    def order(task: MilTask, epoch: int) -> list[tuple[str, float, float]]:
         task.begin_epoch(DarkTiles(), epoch)
-        return [(i.bag.source, i.x_px, i.y_px) for i in task.chosen]
+        return [(i.bag.source, *i.middle_px) for i in task.chosen]
 
-    assert order(1) == order(1)
-    assert order(1) != order(2)
-    assert sorted(order(1)) == sorted(order(2))
-
-
-def test_passes_show_each_tile_as_often(task: MilTask) -> None:
-    once = task.begin_epoch(DarkTiles(), 1)
-    thrice = MilTask(task.tables, MilOptions(2, 5, 4, 1000, passes=3), None)
-    assert thrice.begin_epoch(DarkTiles(), 1) == 3 * once
+    other = MilTask(task.tables, OPTIONS, None, seed=1)
+    assert order(task, 1) == order(task, 1)
+    assert order(task, 1) != order(task, 2)
+    assert order(task, 1) != order(other, 1)
+    assert sorted(order(task, 1)) == sorted(order(task, 2)) == sorted(order(other, 1))
 
 
-def test_certain_tiles_are_moved_about_and_others_are_not(
-    task: MilTask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("glomspike.classify.train.varied", lambda tile, rng: tile)
-    task.begin_epoch(DarkTiles(), 1)
-    for index, instance in enumerate(task.chosen):
-        tiles = [task.sample(index, np.random.default_rng(seed))["image"] for seed in range(4)]
-        moved = any((tile != tiles[0]).any() for tile in tiles)
-        assert moved == instance.certain
-        if not instance.certain:
-            assert (tiles[0] == instance.bag.around(instance.x_px, instance.y_px)).all()
+def test_a_round_may_score_fewer_bags(task: MilTask) -> None:
+    few = MilTask(task.tables, MilOptions(k_pos=1, k_neg=1, bags_per_round=2), None, seed=0)
+    assert few.begin_epoch(DarkTiles(), 1) == 2 + len(few.certain)
 
 
-def test_an_example_is_a_tile_and_its_label_and_the_loss_is_cross_entropy(task: MilTask) -> None:
+def test_an_example_is_a_tile_in_its_surroundings_and_the_loss_is_cross_entropy(task: MilTask) -> None:
     task.begin_epoch(DarkTiles(), 1)
     examples = [task.sample(index, np.random.default_rng(index)) for index in range(6)]
     batch = {key: torch.from_numpy(np.stack([e[key] for e in examples])) for key in examples[0]}
-    assert batch["image"].shape == (6, TILE_PX, TILE_PX, 3)
+    side_px = view_side_px(PAPERS.tile_px)
+    assert batch["image"].shape == (6, side_px, side_px, 3)
     assert batch["image"].dtype == torch.uint8
+    boxes = torch.cat([torch.arange(6.0)[:, None], batch["box"]], dim=1)
     with torch.no_grad():
-        odds = DarkTiles()(NORMALISATION.apply(batch["image"]))[:, 0].double()
+        odds = DarkTiles()(NORMALISATION.apply(batch["image"]), boxes).double()
         right = torch.where(batch["spiked"] > 0, odds.sigmoid(), (-odds).sigmoid())
         assert float(task.loss(DarkTiles(), batch)) == pytest.approx(float(-right.log().mean()), rel=1e-4)
 
 
-def test_what_is_blank_outside_the_outline_stays_blank() -> None:
-    tile = np.full((TILE_PX, TILE_PX, 3), 120, np.uint8)
-    tile[:, :20] = 0
-    for seed in range(20):
-        pixels = varied(tile, np.random.default_rng(seed))
-        assert (~pixels.any(axis=2)).sum() >= 20 * TILE_PX
-        assert pixels.shape == tile.shape
+@pytest.mark.parametrize("tile_px", [25, 50, 100])
+def test_a_view_shows_the_tile_in_its_box_and_nothing_outside_the_outline(
+    tile_px: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glomspike.classify.views.varied", lambda pixels, rng: pixels)
+    y, x = np.mgrid[:400, :400]
+    inside = np.hypot(x - 200, y - 200) < 150
+    spot = np.hypot(x - 260, y - 180) < tile_px / 4
+    field = np.where(spot, 250, 90).astype(np.uint8)[..., None].repeat(3, axis=2)
+    grid = grid_of(field, inside, inside | True, Tiling(tile_px))
+    for seed in range(30):
+        pixels, box = view_of(grid, np.array([260.5, 180.5]), np.random.default_rng(seed))
+        assert pixels.shape == (view_side_px(tile_px), view_side_px(tile_px), 3)
+        assert box.min() >= -0.5
+        assert box.max() <= view_side_px(tile_px) + 0.5
+        bright = np.argwhere(pixels[..., 0] > 170)[:, ::-1] + 0.5
+        assert bright.mean(axis=0) == pytest.approx((box[:2] + box[2:]) / 2, abs=0.7)
+        grey = pixels[pixels[..., 0] > 0]
+        assert grey.min() >= 89  # no seam of half-black pixels
 
 
 @pytest.mark.parametrize(
@@ -134,4 +137,4 @@ def test_a_split_without_both_classes_is_refused(
     tmp_path: Path, labels: str, splits: str, split: str
 ) -> None:
     with pytest.raises(SamplesError, match=f"split {split} does not hold both spiked and normal"):
-        MilTask([table(tmp_path, labels, splits)], OPTIONS, None)
+        MilTask([table(tmp_path, labels, splits)], OPTIONS, None, seed=0)

@@ -1,19 +1,25 @@
 """Phantom slides: what they show, what their truth says, and that both are the same every time."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import openslide
 import pytest
 
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.annotate.layers import RegionType
-from glomspike.phantom.curves import normals, signed_area
-from glomspike.phantom.glomerulus import Anatomy, plan_glomerulus
+from glomspike.phantom.glomerulus import GlomerulusPlan, Habit, plan_glomerulus, with_spikes
 from glomspike.phantom.paint import Painter
-from glomspike.phantom.slides import MPP, Order, plan_slide, write_phantoms
-from glomspike.phantom.spikes import Lesion, with_spikes
+from glomspike.phantom.pyramid import File, write_pyramid
+from glomspike.phantom.scanner import Scanner
+from glomspike.phantom.slides import Order, plan_slide, write_phantoms
+from glomspike.phantom.spikes import Growth, Lesion
+from glomspike.phantom.stain import Stain
+from glomspike.phantom.surface import STEP_UM
+from glomspike.phantom.truth import read_spikes
 
 ORDER = Order(number=1, glomeruli=2, seed=5, boxed_share=1.0)
 
@@ -26,10 +32,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_openslide_takes_it_for_an_aperio_slide_with_scale_objective_and_thumbnail(folder: Path) -> None:
+    _, _, scanner, _ = plan_slide(ORDER)
     with openslide.OpenSlide(folder / "phantom-0001.svs") as slide:
         assert slide.properties["openslide.vendor"] == "aperio"
-        assert float(slide.properties["openslide.mpp-x"]) == MPP
-        assert slide.properties["openslide.objective-power"] == "40"
+        assert float(slide.properties["openslide.mpp-x"]) == scanner.mpp
+        assert float(slide.properties["openslide.objective-power"]) == scanner.objective
         assert slide.level_count >= 2
         assert "thumbnail" in slide.associated_images
 
@@ -42,28 +49,51 @@ def test_levels_show_the_same_picture(folder: Path) -> None:
     assert difference.mean() < 3
 
 
+def test_jpeg_2000_slides_open_as_well(tmp_path: Path) -> None:
+    ramp = np.broadcast_to(np.linspace(40, 220, 700).astype(np.uint8)[:, None], (600, 700, 3))
+    file = File(0.25, 40, 80, "jpeg2000")
+    write_pyramid(tmp_path / "a.svs", lambda x, y, w, h: ramp[y : y + h, x : x + w], 700, 600, file)
+    with openslide.OpenSlide(tmp_path / "a.svs") as slide:
+        shown = np.asarray(slide.read_region((0, 0), 0, (700, 600)).convert("RGB"), int)
+    assert np.abs(shown - ramp).mean() < 3
+
+
 def test_truth_names_each_glomerulus_once_with_circle_outline_and_label(folder: Path) -> None:
     layers = {layer.name: layer.regions for layer in read_imagescope(folder / "phantom-0001.xml")}
-    plan, _, _ = plan_slide(ORDER)
+    plan, _, _, _ = plan_slide(ORDER)
     assert len(layers["Spiked glomeruli"]) == sum(g.spiked for g in plan.glomeruli) == 1
     assert len(layers["Other glomeruli"]) == len(plan.glomeruli) - 1
     assert len(layers["Outlines"]) == len(plan.glomeruli)
     assert 0 < len(layers["Spike tiles"]) <= 6
     for region in layers["Spike tiles"]:
         left, top, right, bottom = region.box_viewer
-        assert (right - left, bottom - top) == (50, 50)
+        assert (right - left, bottom - top) == pytest.approx((50, 50))
     for circle in (*layers["Spiked glomeruli"], *layers["Other glomeruli"]):
         assert circle.type is RegionType.ELLIPSE
 
 
 def test_boxes_lie_on_spikes(folder: Path) -> None:
     layers = {layer.name: layer.regions for layer in read_imagescope(folder / "phantom-0001.xml")}
-    plan, _, _ = plan_slide(ORDER)
-    bases = np.concatenate([p for g in plan.glomeruli for p in g.patches]) / MPP
+    spikes0 = np.concatenate([glomerulus.spikes0 for glomerulus in read_spikes(folder / "phantom-0001.json")])
     for region in layers["Spike tiles"]:
         left, top, right, bottom = region.box_viewer
-        inside = (bases > (left, top)).all(axis=1) & (bases < (right, bottom)).all(axis=1)
+        inside = (spikes0 > (left, top)).all(axis=1) & (spikes0 < (right, bottom)).all(axis=1)
         assert inside.sum() >= 2
+
+
+def test_the_json_says_where_spikes_are_and_how_dense(folder: Path) -> None:
+    plan, _, scanner, _ = plan_slide(ORDER)
+    for truth, made in zip(read_spikes(folder / "phantom-0001.json"), plan.glomeruli, strict=True):
+        assert truth.spiked == made.spiked
+        assert (len(truth.spikes0) > 0) == made.spiked == (truth.spikes_per_100_um > 0)
+        assert 0 <= truth.spiked_share <= 1
+        if made.spiked:
+            lines0 = np.concatenate(truth.stretches0)
+            line_um = np.concatenate([stretch.line_um for stretch in made.growth.stretches])
+            np.testing.assert_allclose(lines0 * scanner.mpp, line_um, atol=0.06 * scanner.mpp)
+            low, high = made.capsule_um.min(axis=0), made.capsule_um.max(axis=0)
+            assert (truth.spikes0 * scanner.mpp > low).all()
+            assert (truth.spikes0 * scanner.mpp < high).all()
 
 
 def test_the_table_lists_every_slide_with_its_truth_and_patient(folder: Path) -> None:
@@ -72,64 +102,116 @@ def test_the_table_lists_every_slide_with_its_truth_and_patient(folder: Path) ->
     assert rows == [{"image": "phantom-0001.svs", "xml": "phantom-0001.xml", "patient": "phantom-0001"}]
 
 
-def test_the_same_seed_gives_the_same_files_and_another_seed_others(folder: Path, tmp_path: Path) -> None:
-    list(write_phantoms(tmp_path / "again", 1, 2, 5, 1.0, 1))
-    list(write_phantoms(tmp_path / "other", 1, 2, 6, 1.0, 1))
-    for name in ("phantom-0001.svs", "phantom-0001.xml"):
+def test_the_same_seed_gives_the_same_files_whatever_the_workers(folder: Path, tmp_path: Path) -> None:
+    list(write_phantoms(tmp_path / "again", 2, 2, 5, 1.0, 2))
+    for name in ("phantom-0001.svs", "phantom-0001.xml", "phantom-0001.json"):
         assert (tmp_path / "again" / name).read_bytes() == (folder / name).read_bytes()
-        assert (tmp_path / "other" / name).read_bytes() != (folder / name).read_bytes()
+
+
+def test_another_seed_or_number_gives_another_slide() -> None:
+    stains = {plan_slide(order)[1] for order in (ORDER, replace(ORDER, seed=6), replace(ORDER, number=2))}
+    assert len(stains) == 3
 
 
 def test_a_block_is_the_same_painted_alone_or_within_a_larger_one() -> None:
-    plan, stain, _ = plan_slide(ORDER)
-    painter = Painter(plan, stain, MPP, seed=3)
+    plan, stain, scanner, _ = plan_slide(ORDER)
+    painter = Painter(plan, stain, scanner, seed=3)
     large = painter.block(512, 256, 1024, 1024)
     small = painter.block(768, 640, 256, 256)
     difference = np.abs(large[384:640, 256:512].astype(int) - small)
     assert np.percentile(difference, 99) <= 2
 
 
-def test_spikes_are_silver_outside_the_membrane() -> None:
-    plan, stain, _ = plan_slide(ORDER)
-    painter = Painter(plan, stain, MPP, seed=3)
-    glomerulus = next(g for g in plan.glomeruli if g.spiked)
-    low, high = glomerulus.capsule_um.min(axis=0), glomerulus.capsule_um.max(axis=0)
-    x, y = np.floor(low / MPP).astype(int)
-    width, height = np.ceil((high - low) / MPP).astype(int)
-    grey = painter.block(int(x), int(y), int(width), int(height)).mean(axis=2)
-    on_spikes = np.array([(s.base_um + s.tip_um) / 2 for loop in glomerulus.loops for s in loop.spikes])
-    smooth = [loop for loop in glomerulus.loops if not loop.spikes]
-    beside = np.concatenate([loop.membrane_um + 1.6 * normals(loop.membrane_um) for loop in smooth])
-    assert np.median(_at(grey, on_spikes, (x, y))) < 0.75 * np.median(_at(grey, beside, (x, y)))
+def test_spikes_darken_the_outside_of_the_membrane_and_nothing_else() -> None:
+    plan, stain, _, _ = plan_slide(ORDER)
+    sharp = Scanner(0.25, 40, 0.15, 0.0, (0.0, 0.0), 0.0, 0.5, 1.0, 0.0, "jpeg", 90)
+    spiked = next(g for g in plan.glomeruli if g.spiked)
+    bare = replace(plan, glomeruli=tuple(replace(g, growth=Growth()) for g in plan.glomeruli))
+    box_px = np.floor(spiked.capsule_um.min(axis=0) / 0.25).astype(int)
+    size_px = np.ceil(np.ptp(spiked.capsule_um, axis=0) / 0.25).astype(int)
+    shown = [Painter(p, stain, sharp, seed=3).block(*box_px, *size_px).mean(axis=2) for p in (plan, bare)]
+    darker = shown[1] - shown[0]
+    columns, rows = ((spiked.growth.places_um / 0.25) - box_px).astype(int).T
+    assert np.median(darker[rows, columns]) > 15
+    near = cv2.dilate(_marked(darker.shape, rows, columns), np.ones((33, 33), np.uint8)) > 0
+    assert np.abs(darker[~near]).max() < 3
 
 
-def _at(grey: np.ndarray, points_um: np.ndarray, corner_px: tuple[int, int]) -> np.ndarray:
-    columns, rows = (points_um / MPP - corner_px).astype(int).T
-    return grey[rows, columns]
+def _marked(shape: tuple[int, ...], rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    mask = np.zeros(shape, np.uint8)
+    mask[rows, columns] = 1
+    return mask
+
+
+def _glomerulus(seed: int) -> GlomerulusPlan:
+    rng = np.random.default_rng(seed)
+    return plan_glomerulus(rng, Habit.sample(rng), np.array([300.0, 200.0]), 90.0)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_spikes_stand_outwards_half_to_two_and_a_half_micrometres_long(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    plain = plan_glomerulus(rng, Anatomy.sample(rng), np.array([300.0, 200.0]), 90.0)
-    spiked = with_spikes(rng, plain, Lesion.sample(rng))
+def test_spikes_stand_outwards_half_to_two_micrometres_long_on_bare_membrane(seed: int) -> None:
+    plain = _glomerulus(seed)
     assert not plain.spiked
+    rng = np.random.default_rng(seed)
+    spiked = with_spikes(rng, plain, Lesion.sample(rng, 0.2))
     assert spiked.spiked
-    for loop in spiked.loops:
-        assert signed_area(loop.membrane_um) > 0
-        out = normals(loop.membrane_um)
-        for spike in loop.spikes:
-            nearest = np.linalg.norm(loop.membrane_um - spike.base_um, axis=1).argmin()
-            along = spike.tip_um - spike.base_um
-            assert 0.49 < np.hypot(*along) < 2.5
-            assert along @ out[nearest] > 0
+    section, away = spiked.section, []
+    for stretch in spiked.growth.stretches:
+        length_um = np.linalg.norm(stretch.tip_um - stretch.base_um, axis=1)
+        assert length_um.min() > 0.49
+        assert length_um.max() < 2.3
+        gaps_um = np.linalg.norm(np.diff(stretch.base_um, axis=0), axis=1)
+        assert 0.5 < np.median(gaps_um) < 2.4
+        # tips lie farther from the lumen than the membrane that carries them
+        away.append(
+            section.at(section.lumen_um, stretch.tip_um) - section.at(section.lumen_um, stretch.base_um)
+        )
+    assert np.median(np.concatenate(away)) > 0.3
 
 
-def test_membranes_are_one_to_one_and_a_half_micrometres_thick_on_average() -> None:
-    rng = np.random.default_rng(1)
+def test_spikes_spread_from_one_short_stretch_to_the_whole_membrane() -> None:
+    plain = _glomerulus(7)
+    usual = Lesion.sample(np.random.default_rng(0), 0.2)
+    shares = []
+    for extent in (0.0, 0.5, 1.0):
+        plan = with_spikes(np.random.default_rng(1), plain, replace(usual, extent=extent, spacing_um=1.2))
+        shares.append(plan.growth.length_um / plan.membrane_um)
+    assert 0 < shares[0] < 0.1 < shares[1] < shares[2]
+    assert shares[2] > 0.5
+
+
+def test_every_patient_has_look_alikes_anatomy_stain_and_scanner_of_its_own() -> None:
+    plans = [plan_slide(Order(number, 1, 9, 0.0)) for number in range(1, 6)]
+    assert len({stain.silver for _, stain, _, _ in plans}) == 5
+    assert len({scanner.psf_um for _, _, scanner, _ in plans}) == 5
+    counts = [len(g.mimics.strokes) + len(g.mimics.grains) for p, *_ in plans for g in p.glomeruli]
+    assert max(counts) > 40
+    assert len(set(counts)) > 3
+
+
+def test_stains_range_from_grey_to_black_and_backgrounds_from_white_to_yellow() -> None:
+    stains = [Stain.sample(np.random.default_rng(seed)) for seed in range(60)]
+    silver = [np.mean(stain.silver) for stain in stains]
+    yellow = [stain.background[0] - stain.background[2] for stain in stains]
+    assert min(silver) < 1.3
+    assert max(silver) > 2.8
+    assert min(yellow) < 0
+    assert max(yellow) > 35
+
+
+def test_membranes_are_about_a_micrometre_thick() -> None:
     thickness = []
-    for _ in range(12):
-        plan = plan_glomerulus(rng, Anatomy.sample(rng), np.zeros(2), 80.0)
-        thickness.append(np.mean([loop.thickness_um.mean() for loop in plan.loops]))
-    assert min(thickness) > 0.95
-    assert max(thickness) < 1.6
+    for seed in range(6):
+        section = _glomerulus(seed).section
+        bare = (np.abs(section.lumen_um) < 0.5) & (section.matrix == 0)
+        thickness.append(np.median(section.wall_um[bare]))
+    assert min(thickness) > 0.5
+    assert 0.8 < np.median(thickness) < 2.5
+
+
+def test_faces_are_sampled_evenly_and_their_normals_leave_the_lumen() -> None:
+    plan = _glomerulus(3)
+    for face in plan.faces:
+        steps = np.linalg.norm(np.diff(face.line_um, axis=0), axis=1)
+        assert abs(np.median(steps) - STEP_UM) < 0.1
+        np.testing.assert_allclose(np.linalg.norm(face.out, axis=1), 1, atol=1e-6)

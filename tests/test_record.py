@@ -58,8 +58,19 @@ def test_the_file_says_all_that_a_reader_needs(tmp_path):
 def test_counts_tell_found_scored_spiked_and_unreadable():
     found = [glomerulus(1, spikes=spike_score(0.9)), glomerulus(2, spikes=spike_score(0.1)), glomerulus(3)]
     assert Counts.of(slide_result(*found), 4) == Counts(
-        glomeruli=3, scored=2, spiked=1, unreadable_windows=4, unreadable_tiles=6
+        glomeruli=3,
+        scored=2,
+        spiked=1,
+        tiles=80,
+        positive_tiles=20,
+        spike_fraction=0.25,
+        unreadable_windows=4,
+        unreadable_tiles=6,
     )
+
+
+def test_without_a_tile_the_case_has_no_spike_fraction():
+    assert Counts.of(slide_result(glomerulus(1)), 0).spike_fraction is None
 
 
 def test_equal_settings_do_not_differ_whatever_else_the_run_did():

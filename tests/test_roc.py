@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from glomspike.metrics import bootstrap, roc
-from glomspike.metrics.roc import Estimate, calibration_error, classifier_quality, statistics
+from glomspike.metrics.roc import Estimate, classifier_quality, statistics, threshold_of_sensitivity
 
 
 def scattered(patients: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,15 +37,13 @@ def test_where_nothing_is_called_spiked_precision_is_zero_and_no_warning_is_give
     assert len(recwarn) == 0
 
 
-@given(arrays(np.float64, 12, elements=st.floats(0, 1)), arrays(np.bool_, 12))
-def test_calibration_error_is_the_weighted_gap_of_each_bin(scores: np.ndarray, spiked: np.ndarray) -> None:
-    gap = 0.0
-    for low in range(10):
-        top = 2.0 if low == 9 else (low + 1)
-        inside = (np.floor(scores * 10) >= low) & ((np.floor(scores * 10) < top) | (low == 9))
-        if inside.any():
-            gap += inside.mean() * abs(scores[inside].mean() - spiked[inside].mean())
-    assert calibration_error(scores, spiked) == pytest.approx(gap, abs=1e-12)
+@given(arrays(np.float64, 12, elements=st.floats(0, 1)), st.integers(1, 11), st.floats(0.01, 1))
+def test_a_threshold_is_the_highest_that_finds_so_many(scores: np.ndarray, n: int, share: float) -> None:
+    spiked = np.arange(12) < n
+    threshold = threshold_of_sensitivity(scores, spiked, share)
+    found = scores[spiked] >= threshold
+    assert found.mean() >= share - 1e-9
+    assert (scores[spiked] > threshold).mean() < share
 
 
 def test_intervals_hold_the_value_and_are_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from glomspike import cli
-from glomspike.classify import train as classify_train
+from glomspike.classify import train_msa_mil
 from glomspike.detect import train as detect_train
 from glomspike.errors import OutputError
 from glomspike.models import load_model
@@ -202,12 +202,9 @@ class TinySegmenter(segment_train.SegmenterOptions):
 
 
 @dataclass(frozen=True)
-class TinyMil(classify_train.MilOptions):
+class TinyMil(train_msa_mil.MilOptions):
     k_pos: int = 1
     k_neg: int = 1
-    tiles_per_bag: int = 8
-    passes: int = 1
-    validation_bags: int = 4
 
 
 def train_from_command_line(kind: str, table: Path, out: Path, *more: str, epochs: int = 1) -> int:
@@ -215,7 +212,7 @@ def train_from_command_line(kind: str, table: Path, out: Path, *more: str, epoch
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(detect_train, "DetectorOptions", TinyDetector)
         patched.setattr(segment_train, "SegmenterOptions", TinySegmenter)
-        patched.setattr(classify_train, "MilOptions", TinyMil)
+        patched.setattr(train_msa_mil, "MilOptions", TinyMil)
         with pytest.raises(SystemExit) as end:
             cli.main(["train", kind, *map(str, [table, *options])])
     return int(end.value.code or 0)
@@ -248,7 +245,7 @@ def test_each_model_trains_from_a_table_to_weights_that_load_and_go_on_learning(
 def test_killing_any_training_and_resuming_gives_the_same_weights(kind: str, tmp_path: Path) -> None:
     table = table_for(kind, tmp_path / "samples")
     task = {"detector": "detect_train.DetectorTask", "segmenter": "segment_train.SegmenterTask",
-            "classifier": "classify_train.MilTask"}[kind]  # fmt: skip
+            "classifier": "train_msa_mil.MilTask"}[kind]  # fmt: skip
     dying = (
         f"task, seen = {task}, []\n"
         "whole = task.sample\n"

@@ -27,7 +27,7 @@ Examples:
 SAMPLES are tables of annotated pictures (docs/training.md). A sheet of the ten
 worst cases is written beside the JSON."""
 
-MODELS = ("detector", "segmenter", "classifier")
+MODELS = ("detector", "segmenter", "classifier", "lesions")
 
 
 @click.command(name="evaluate", epilog=EPILOG, short_help="How good a model is on annotated tissue.")
@@ -80,6 +80,8 @@ def command(
     with shown_progress(model) as progress:
         found = _evaluated(loaded, chosen, threshold, partial(progress, "measuring"))
     write_rgb(picture, found.worst)
+    for name, other in found.pictures.items():
+        write_rgb(file.with_name(f"{file.stem}-{name}.png"), other)
     numbers = {"model": model, "sha256": loaded.card.sha256, "split": split, **found.numbers}
     file.write_text(json.dumps(numbers, indent=2) + "\n")
     _tell(numbers, file, picture)
@@ -103,6 +105,10 @@ def _evaluated(
         from glomspike.segment.evaluate import evaluate_segmenter
 
         return evaluate_segmenter(samples, model, progress)
+    if model.card.kind == "lesions":
+        from glomspike.lesions.evaluate import evaluate_lesions
+
+        return evaluate_lesions(samples, model, progress)
     from glomspike.classify.evaluate import evaluate_classifier
 
     return evaluate_classifier(samples, model, threshold, progress)

@@ -1,10 +1,15 @@
 """How far a run is: bars on a terminal, a line per stage in a log."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from glomspike.findings import SlideRow
 
 
 @contextmanager
@@ -41,3 +46,53 @@ class _Log:
             click.echo(f"{self.name}: {stage} ({whole})", err=True)
         elif done == whole:
             click.echo(f"{self.name}: {stage} done", err=True)
+
+
+@contextmanager
+def shown_batch(slides: int) -> Iterator[Callable[["SlideRow"], None]]:
+    """A function to tell of each finished slide; shows how many are done, failed and left."""
+    if not sys.stderr.isatty():
+        yield _BatchLog(slides).tell
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    failed = TextColumn("{task.fields[failed]} failed, left:")
+    columns = (TextColumn("slides"), BarColumn(), MofNCompleteColumn(), failed, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("slides", total=slides, failed=0)
+        failures = 0
+
+        def tell(row: "SlideRow") -> None:
+            nonlocal failures
+            failures += row.status == "failed"
+            bars.update(task, advance=1, failed=failures)
+
+        yield tell
+
+
+class _BatchLog:
+    """Tells each slide in a line of its own."""
+
+    def __init__(self, slides: int) -> None:
+        self.slides = slides
+        self.finished = self.failed = self.worked_on = 0
+        self.began = time.monotonic()
+
+    def tell(self, row: "SlideRow") -> None:
+        self.finished += 1
+        self.failed += row.status == "failed"
+        self.worked_on += row.status != "skipped"
+        which = f"{self.finished}/{self.slides} {one_line(row.slide)}"
+        click.echo(f"{which}: {row.status}; {self._left()}", err=True)
+
+    def _left(self) -> str:
+        # Skipped slides take no time, so they say nothing about how long the others will.
+        seconds = (time.monotonic() - self.began) / max(1, self.worked_on) * (self.slides - self.finished)
+        left = f", about {seconds / 60:.0f} min left" if self.worked_on and seconds >= 30 else ""
+        return f"{self.failed} failed{left}"
+
+
+def one_line(name: str) -> str:
+    """A file's name as it can be shown in one line of text, whatever it contains."""
+    return " ".join(name.encode("utf-8", "backslashreplace").decode().split())

@@ -1,16 +1,22 @@
 """`glomspike SLIDE OUT`: the main job."""
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from glomspike.cli.progress import shown_progress
+from glomspike.cli.progress import one_line, shown_batch, shown_progress
 from glomspike.errors import UsageError, missing_slide
 
 if TYPE_CHECKING:
-    from glomspike.pipeline import Done
+    from glomspike.batch.cluster import ClusterWorkers
+    from glomspike.batch.local import LocalWorkers
+    from glomspike.batch.task import Batch, WeightPaths
+    from glomspike.findings import SlideRow
+    from glomspike.pipeline import Done, Options
 
 EXAMPLES = """\b
 Examples:
@@ -18,6 +24,8 @@ Examples:
   glomspike biopsy.tif results --mpp 0.25       a picture that does not know its scale
   glomspike biopsy.svs results --device cuda:1  on the second GPU
   glomspike biopsy.svs results --overwrite      again, replacing earlier results
+  glomspike biopsies results                    all slides in a folder and below
+  glomspike biopsies results --workers 4        the same on four GPUs, or in four processes
   glomspike doctor                              what works on this machine
 
 \b
@@ -27,7 +35,7 @@ biopsy.svs, and open the slide in ImageScope to see it with its annotations.
 For research use only."""
 
 
-class _Number(click.FloatRange):
+class Number(click.FloatRange):
     """A number within a range; unlike click's, "nan" is none."""
 
     def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -48,7 +56,7 @@ class _Number(click.FloatRange):
 )
 @click.option(
     "--mpp",
-    type=_Number(0.05, 5),
+    type=Number(0.05, 5),
     metavar="UM",
     help="µm per pixel, for a slide that does not say it of itself.",
 )
@@ -58,12 +66,36 @@ class _Number(click.FloatRange):
     "--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier."
 )
 @click.option(
+    "--lesions", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own lesion classifier."
+)
+@click.option(
     "--threshold",
-    type=_Number(0, 1),
+    type=Number(0, 1),
     metavar="P",
     help="Spike probability from which a glomerulus counts as spiked, instead of the classifier's own.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run with other settings.")
+@click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Replace earlier results; of a folder's slides only those of other settings.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="For a folder: how many GPUs to use, or processes where there is none. The default is 1.",
+)
+@click.option(
+    "--ray",
+    metavar="ADDRESS|local",
+    help="For a folder: give its slides to the Ray cluster at this address.",
+)
+@click.option(
+    "--stage",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
+    metavar="FOLDER",
+    help="Copy each slide to this folder on a fast local disk first.",
+)
 def command(
     slide: Path,
     out: Path,
@@ -72,30 +104,100 @@ def command(
     detector: Path | None,
     segmenter: Path | None,
     classifier: Path | None,
+    lesions: Path | None,
     threshold: float | None,
     overwrite: bool,
-) -> None:
+    workers: int | None,
+    ray: str | None,
+    stage: Path | None,
+) -> int:
     """Find the glomeruli of SLIDE, outline them, and score them for membranous spikes.
 
-    OUT is the folder for what was found: annotations for ImageScope and QuPath, tables and pictures.
+    SLIDE is a slide, or a folder of slides. OUT is the folder for what was found: annotations for ImageScope
+    and QuPath, tables and pictures.
     """
-    _check(slide)
+    if not slide.exists():
+        raise missing_slide(slide)
+    if not slide.is_dir() and (workers or ray):
+        raise UsageError("--workers and --ray", "are for a folder, and this is one slide", "leave them away")
+    from glomspike.batch.task import WeightPaths
+    from glomspike.pipeline import Options
+
+    weights = WeightPaths(detector, segmenter, classifier, lesions)
+    if slide.is_dir():
+        options = Options(mpp, threshold, "outdated" if overwrite else "never")
+        return run_folder(slide, out, weights, options, stage, device, workers or 1, ray)
+    options = Options(mpp, threshold, "always" if overwrite else "never")
+    return run_slide(slide, out, weights, options, stage, device)
+
+
+def run_slide(
+    slide: Path, out: Path, weights: "WeightPaths", options: "Options", stage: Path | None, device: str
+) -> int:
+    from glomspike.batch.near import brought_near
     from glomspike.device import choose_device
     from glomspike.models import load_models
-    from glomspike.pipeline import Options, run_slide
+    from glomspike.pipeline import fill_folder
     from glomspike.report.folder import check_writable
     from glomspike.slide.reader import open_slide
 
     # What is wrong with the slide or the folder is told before the networks are loaded.
-    open_slide(slide, mpp).close()
+    open_slide(slide, options.mpp).close()
     check_writable(out)
     chosen = choose_device(device)
-    if chosen.note:
-        click.echo(f"glomspike: {chosen.note}", err=True)
-    models = load_models(detector, segmenter, classifier, chosen.device)
-    with shown_progress(slide.name) as progress:
-        done = run_slide(slide, out, models, Options(mpp, threshold, overwrite), progress)
+    _note(chosen.note)
+    models = load_models(*weights, chosen.device)
+    with shown_progress(slide.name) as progress, brought_near(slide, stage) as near:
+        done = fill_folder(near.path, out / slide.stem, models, options, progress, near.scratch)
     _tell(done)
+    return 0
+
+
+def run_folder(
+    folder: Path,
+    out: Path,
+    weights: "WeightPaths",
+    options: "Options",
+    stage: Path | None,
+    device: str,
+    workers: int,
+    ray: str | None,
+) -> int:
+    from glomspike.batch.find import find_pictures, find_slides
+    from glomspike.batch.run import run_batch
+    from glomspike.batch.task import Batch, WeightPaths
+    from glomspike.models import load_cards
+    from glomspike.report.folder import check_writable
+
+    check_writable(out)
+    find = find_pictures if options.crops else find_slides
+    slides = find(folder.absolute(), out.absolute())
+    paths = WeightPaths(*(path and path.absolute() for path in weights))
+    batch = Batch(out.absolute(), paths, load_cards(*paths), options, stage and stage.absolute())
+    crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers)
+    with shown_batch(len(slides)) as progress, crew:
+        rows = run_batch(slides, crew, batch.out, progress)
+    return _tell_batch(out, rows)
+
+
+def _on_this_machine(batch: "Batch", device: str, workers: int) -> "LocalWorkers":
+    from glomspike.batch.local import LocalWorkers
+    from glomspike.device import choose_devices
+
+    chosen = choose_devices(device, workers)
+    _note(chosen[0].note)
+    return LocalWorkers(batch, [str(one.device) for one in chosen])
+
+
+def _on_cluster(batch: "Batch", address: str, device: str) -> "ClusterWorkers":
+    from glomspike.batch.cluster import ClusterWorkers
+
+    return ClusterWorkers(batch, address, device)
+
+
+def _note(text: str) -> None:
+    if text:
+        click.echo(f"glomspike: {text}", err=True)
 
 
 def _tell(done: "Done") -> None:
@@ -112,9 +214,12 @@ def _tell(done: "Done") -> None:
     click.echo(f"{done.folder}: {count} {'glomerulus' if count == 1 else 'glomeruli'}, {verdict}")
 
 
-def _check(slide: Path) -> None:
-    """Raises what can be said of a slide's path before anything heavy is loaded."""
-    if slide.is_dir():
-        raise UsageError(slide, "is a folder, and a run takes one slide", "give the path of one slide")
-    if not slide.exists():
-        raise missing_slide(slide)
+def _tell_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
+    """What became of a folder's slides, each failure with its cause; the exit status."""
+    count = Counter(row.status for row in rows)
+    for row in rows:
+        if row.status == "failed":
+            click.echo(f"glomspike: {one_line(row.slide)}: {row.cause}", err=True)
+    told = ", ".join(f"{count[status]} {status}" for status in ("done", "skipped", "failed"))
+    click.echo(f"{out / 'summary.csv'}: {told}")
+    return 1 if count["failed"] else 0

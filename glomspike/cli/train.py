@@ -1,16 +1,21 @@
 """`glomspike train`: new weights from annotated tissue."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from glomspike.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from glomspike.classify.pooling import Pooling
     from glomspike.models import Model
     from glomspike.segment.model import Architecture
-    from glomspike.training import Task
+    from glomspike.training import Schedule, Task
     from glomspike.weights import Kind
 
 EPILOG = """\b
@@ -23,8 +28,11 @@ Examples:
 SAMPLES are tables of annotated pictures (docs/training.md). An interrupted
 training goes on where it was when the same command is typed again."""
 
-EPOCHS = {"detector": 40, "segmenter": 40, "classifier": 30}
-BATCH = {"detector": 8, "segmenter": 8, "classifier": 8}
+PHOTOGRAPHS = "imagenet"
+EPOCHS = {"detector": 40, "segmenter": 40, "classifier": 30, "lesions": 40}
+BATCH = {"detector": 8, "segmenter": 8, "classifier": 8, "lesions": 16}
+METHODS = ("msa-mil", "attention", "gated-attention", "max", "single")
+ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
 
 
 @click.command(name="train", epilog=EPILOG, short_help="New weights from annotated tissue.")
@@ -45,14 +53,44 @@ BATCH = {"detector": 8, "segmenter": 8, "classifier": 8}
 @click.option("--from-scratch", is_flag=True, help="Begin with random weights.")
 @click.option(
     "--encoder-weights",
-    type=click.Choice(["imagenet"]),
-    help="Begin with an encoder trained on photographs, which is downloaded.",
+    metavar="PATH|imagenet",
+    help="Begin with the encoder of `glomspike pretrain` or of other weights, or one of photographs.",
 )
 @click.option(
     "--architecture",
     type=click.Choice(["Unet", "DeepLabV3Plus"]),
     help="For a segmenter that does not begin with other weights.",
 )
+@click.option(
+    "--encoder",
+    type=click.Choice(ENCODERS),
+    help=f"For lesions that do not begin with other weights  [default: {ENCODERS[0]}]",
+)
+@click.option("--schedule", type=click.Choice(["onecycle", "steps"]), default="onecycle", show_default=True,
+    help="How the rate changes: a rise and a fall, or 0.3 times every ten epochs.",
+)  # fmt: skip
+@click.option("--tile-px", type=click.IntRange(8), help="For the classifier: side of a tile  [default: 50]")
+@click.option(
+    "--stride-px", type=click.IntRange(1), help="For the classifier: distance of tiles  [default: 25]"
+)
+@click.option(
+    "--coverage",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="For the classifier: least share of a tile inside the outline  [default: 0.5]",
+)
+@click.option("--k-pos", type=click.IntRange(1), help="Tiles of each spiked glomerulus  [default: 1]")
+@click.option("--k-neg", type=click.IntRange(1), help="Tiles of each other glomerulus  [default: 5]")
+@click.option(
+    "--bags-per-round", type=click.IntRange(1), help="Glomeruli scored in each round  [default: all]"
+)
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    help="For the classifier: how it learns from glomeruli. All but msa-mil begin with random weights, or with "
+    "--weights of the same method  [default: msa-mil]",
+)
+@click.option("--no-auxiliary", is_flag=True, help="For attention and max: tiles do not learn on their own.")
+@click.option("--linear-probe", is_flag=True, help="For lesions: the encoder stays as it is given.")
 def command(
     model: "Kind",
     samples: tuple[Path, ...],
@@ -67,14 +105,29 @@ def command(
     from_scratch: bool,
     encoder_weights: str | None,
     architecture: "Architecture | None",
+    encoder: str | None,
+    linear_probe: bool,
+    schedule: "Schedule",
+    method: "Literal['msa-mil'] | Pooling | None",
+    no_auxiliary: bool,
+    **mil: float | None,
 ) -> None:
     """Train a MODEL on SAMPLES: the shipped weights go on learning from them.
 
-    OUT gets the weights and their card, metrics.csv, curves.png, and pictures of examples.
+    Lesions are learnt from random weights, unless --weights or --encoder-weights are given. OUT gets the
+    weights and their card, metrics.csv, curves.png, and pictures of examples.
     """
-    if model == "classifier" and encoder_weights is not None:
-        raise UsageError("--encoder-weights", "the classifier has no encoder", "leave it out")
-    fresh = from_scratch or encoder_weights is not None
+    if model in {"classifier", "lesions"} and encoder_weights == PHOTOGRAPHS:
+        cause = f"{PHOTOGRAPHS} is for detector and segmenter"
+        raise UsageError("--encoder-weights", cause, "make an encoder with `glomspike pretrain`")
+    # The lesions of one laboratory are rarely those of the shipped weights.
+    own_classes = model == "lesions" and weights is None
+    fresh = from_scratch or encoder_weights is not None or own_classes
+    if (encoder is not None or linear_probe) and (model != "lesions" or not fresh):
+        cure = "use it with `train lesions`, without --weights"
+        raise UsageError("--encoder or --linear-probe", "is for lesions learnt anew", cure)
+    if model != "classifier" and (given := [name for name, value in mil.items() if value is not None]):
+        raise UsageError(f"--{given[0].replace('_', '-')}", "is for the classifier", "leave it out")
     if architecture is not None and (model != "segmenter" or not fresh):
         cure = "use it with `train segmenter` and --from-scratch or --encoder-weights"
         raise UsageError("--architecture", "is for a segmenter that begins without other weights", cure)
@@ -91,10 +144,19 @@ def command(
         console.print(chosen.note, highlight=False)
     fabric = fabric_on(chosen.device, gpus)
     begin = None if fresh else load_model(model, weights, torch.device("cpu"))
-    task = _task(model, samples, begin, encoder_weights, architecture or "Unet")
+    if model == "lesions":
+        task = _lesion_task(samples, begin, encoder_weights, encoder or ENCODERS[0], linear_probe)
+    elif model == "classifier":
+        task = _classifier_task(samples, _beginning(begin, encoder_weights), begin, seed, mil)
+    else:
+        task = _task(model, samples, begin, encoder_weights, architecture or "Unet")
     rate = learning_rate or (1e-3 if fresh else 2e-4)
     settings = Settings(
-        epochs=epochs or EPOCHS[model], batch=batch or BATCH[model], learning_rate=rate, seed=seed
+        epochs=epochs or EPOCHS[model],
+        batch=batch or BATCH[model],
+        learning_rate=rate,
+        seed=seed,
+        schedule=schedule,
     )
     written = train(task, settings, fabric, out, console)
     console.print(f"weights: {written}", highlight=False, soft_wrap=True)
@@ -108,17 +170,55 @@ def _task(
     architecture: "Architecture",
 ) -> "Task":
     """The training of a model; weights to begin with decide what it is and at which scale it sees."""
-    state = None if begin is None else begin.network.state_dict()
+    state = _beginning(begin, encoder_weights)
+    photographs = encoder_weights if encoder_weights == PHOTOGRAPHS else None
     if model == "detector":
         from glomspike.detect.train import DetectorOptions, DetectorTask
 
         seen = DetectorOptions() if begin is None else DetectorOptions.of(begin.card)
-        return DetectorTask(tables, seen, state, encoder_weights)
-    if model == "segmenter":
-        from glomspike.segment.train import SegmenterOptions, SegmenterTask
+        return DetectorTask(tables, seen, state, photographs)
+    from glomspike.segment.train import SegmenterOptions, SegmenterTask
 
-        outlined = SegmenterOptions(architecture) if begin is None else SegmenterOptions.of(begin.card)
-        return SegmenterTask(tables, outlined, state, encoder_weights)
-    from glomspike.classify.train import MilOptions, MilTask
+    outlined = SegmenterOptions(architecture) if begin is None else SegmenterOptions.of(begin.card)
+    return SegmenterTask(tables, outlined, state, photographs)
 
-    return MilTask(tables, MilOptions(), state)
+
+def _classifier_task(
+    tables: tuple[Path, ...],
+    state: "dict[str, Tensor] | None",
+    begin: "Model | None",
+    seed: int,
+    chosen: "Mapping[str, float | None]",
+) -> "Task":
+    """The training of a spike classifier; one that goes on learning keeps its network and its tiles."""
+    from glomspike.classify.train_msa_mil import MilOptions, MilTask
+
+    options = MilOptions() if begin is None else MilOptions.of(begin.card)
+    return MilTask(tables, options.changed(chosen), state, seed)
+
+
+def _lesion_task(
+    tables: tuple[Path, ...],
+    begin: "Model | None",
+    encoder_weights: str | None,
+    encoder: str,
+    linear_probe: bool,
+) -> "Task":
+    """The training of a lesion classifier; one that goes on learning keeps its classes."""
+    from glomspike.lesions.train import LesionOptions, LesionTask
+
+    state = _beginning(begin, encoder_weights)
+    if begin is not None:
+        return LesionTask(tables, LesionOptions.of(begin.card), state, begin.card.classes)
+    return LesionTask(tables, LesionOptions(encoder, linear_probe=linear_probe), state)
+
+
+def _beginning(begin: "Model | None", encoder_weights: str | None) -> "dict[str, Tensor] | None":
+    """The weights to begin with: a model's, those of a pretrained encoder, or none."""
+    if begin is not None:
+        return begin.network.state_dict()
+    if encoder_weights in {None, PHOTOGRAPHS}:
+        return None
+    from glomspike.pretrain.encoder import load_encoder
+
+    return load_encoder(Path(encoder_weights))

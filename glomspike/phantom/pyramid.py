@@ -2,8 +2,10 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -20,17 +22,32 @@ THUMBNAIL_PX = 768
 Block = Callable[[int, int, int, int], RGB]  # x, y, width, height in pixels to pixels
 
 
-def write_pyramid(
-    path: Path, block: Block, width_px: int, height_px: int, mpp: float, objective: float, jpeg_quality: int
-) -> None:
-    """Writes a slide whose pixels `block(x, y, width, height)` gives, JPEG-compressed, with its levels.
+@dataclass(frozen=True)
+class File:
+    """How a slide's file describes and compresses its pixels."""
+
+    mpp: float
+    objective: float
+    quality: int  # of JPEG, 1 to 100
+    compression: Literal["jpeg", "jpeg2000"] = "jpeg"
+
+    def codec(self) -> dict[str, Any]:
+        """Arguments for tifffile. JPEG 2000 takes its quality as a signal-to-noise ratio in decibels."""
+        if self.compression == "jpeg":
+            return {"compression": "jpeg", "compressionargs": {"level": self.quality}}
+        return {"compression": "aperio_jp2000_rgb", "compressionargs": {"level": 22 + self.quality // 4}}
+
+
+def write_pyramid(path: Path, block: Block, width_px: int, height_px: int, file: File) -> None:
+    """Writes a slide whose pixels `block(x, y, width, height)` gives, compressed, with its levels.
 
     Level 0 is asked for band by band, each pixel once; coarser levels are averages of it and wait on disk.
     """
     sizes = _level_sizes(width_px, height_px)
     description = (
         f"Aperio Image Library v12.0.0 (glomspike phantom)\n{width_px}x{height_px} "
-        f"({TILE_PX}x{TILE_PX}) JPEG/RGB Q={jpeg_quality}|AppMag = {objective:g}|MPP = {mpp:g}"
+        f"({TILE_PX}x{TILE_PX}) {'JPEG' if file.compression == 'jpeg' else 'J2K'}/RGB Q={file.quality}"
+        f"|AppMag = {file.objective:g}|MPP = {file.mpp:g}"
     )
     big = width_px * height_px > 2**30
     with tempfile.TemporaryFile() as store, tifffile.TiffWriter(path, bigtiff=big) as tiff:
@@ -39,16 +56,15 @@ def write_pyramid(
         write = partial(
             tiff.write,
             photometric="rgb",
-            compression="jpeg",
-            compressionargs={"level": jpeg_quality},
             metadata=None,
             software="glomspike",
             description=description,
         )
-        write_tiled = partial(write, tile=(TILE_PX, TILE_PX), dtype=np.uint8)
+        write_tiled = partial(write, tile=(TILE_PX, TILE_PX), dtype=np.uint8, **file.codec())
         tiles = _tiles_of_blocks(block, width_px, height_px, level1)
         write_tiled(tiles, shape=(height_px, width_px, 3))
-        write(_thumbnail(level1), rowsperstrip=16)  # Aperio keeps it, stripped, as the file's second picture
+        # Aperio keeps it, stripped, as the file's second picture.
+        write(_thumbnail(level1), rowsperstrip=16, compression="jpeg")
         level: RGB = level1
         for wide, high in sizes[1:]:
             if level.shape[:2] != (high, wide):

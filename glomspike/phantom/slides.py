@@ -11,16 +11,15 @@ import cv2
 import numpy as np
 
 from glomspike.phantom.paint import Painter
-from glomspike.phantom.pyramid import write_pyramid
+from glomspike.phantom.pyramid import File, write_pyramid
+from glomspike.phantom.scanner import Scanner
 from glomspike.phantom.spikes import Lesion
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.tissue import TissuePlan, plan_tissue
-from glomspike.phantom.truth import write_truth
+from glomspike.phantom.truth import write_spikes, write_truth
 
-MPP = 0.25
-OBJECTIVE = 40
 LICENCE = "CC0-1.0 (synthetic, made by glomspike phantom)"
-ROOM_UM = 350.0  # side of the square of tissue that each glomerulus gets
+ROOM_UM = 315.0  # side of the square of tissue that each glomerulus gets
 
 
 @dataclass(frozen=True)
@@ -54,23 +53,26 @@ def write_phantoms(
     _write_table(folder, orders)
 
 
-def plan_slide(order: Order) -> tuple[TissuePlan, Stain, np.random.Generator]:
-    """What stands on a slide and how it is stained, and the generator for what is drawn later."""
+def plan_slide(order: Order) -> tuple[TissuePlan, Stain, Scanner, np.random.Generator]:
+    """What stands on a slide, how it is stained and scanned, and the generator for what is drawn later."""
     rng = np.random.default_rng([order.seed, order.number])
     columns = int(np.ceil(np.sqrt(1.3 * order.glomeruli)))
     rows = int(np.ceil(order.glomeruli / columns))
     width_um, height_um = columns * ROOM_UM + 60, rows * ROOM_UM + 60
-    plan = plan_tissue(rng, width_um, height_um, order.glomeruli, Lesion.sample(rng))
-    return plan, Stain.sample(rng), rng
+    stain, scanner = Stain.sample(rng), Scanner.sample(rng)
+    lesion = Lesion.sample(rng, scanner.blur_um)
+    return plan_tissue(rng, width_um, height_um, order.glomeruli, lesion), stain, scanner, rng
 
 
 def _write(order: Order, folder: Path) -> None:
     cv2.setNumThreads(1)  # the processes share the cores
-    plan, stain, rng = plan_slide(order)
-    painter = Painter(plan, stain, MPP, int(rng.integers(2**31)))
-    write_truth(folder / f"{order.name}.xml", plan.glomeruli, MPP, order.boxed_share, rng)
-    size = round(plan.width_um / MPP), round(plan.height_um / MPP)
-    write_pyramid(folder / f"{order.name}.svs", painter.block, *size, MPP, OBJECTIVE, stain.jpeg_quality)
+    plan, stain, scanner, rng = plan_slide(order)
+    painter = Painter(plan, stain, scanner, int(rng.integers(2**31)))
+    write_truth(folder / f"{order.name}.xml", plan.glomeruli, scanner.mpp, order.boxed_share, rng)
+    write_spikes(folder / f"{order.name}.json", plan.glomeruli, scanner.mpp)
+    size = round(plan.width_um / scanner.mpp), round(plan.height_um / scanner.mpp)
+    file = File(scanner.mpp, scanner.objective, scanner.quality, scanner.compression)
+    write_pyramid(folder / f"{order.name}.svs", painter.block, *size, file)
 
 
 def _write_table(folder: Path, orders: list[Order]) -> None:

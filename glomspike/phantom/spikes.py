@@ -1,72 +1,188 @@
-"""Spikes for a phantom glomerulus: which loops carry them, where along the membrane, and how they look.
+"""Spikes for a phantom glomerulus: on which stretches of membrane they stand and how they look.
 
 A spike stands on the outer side of the basement membrane, 0.5 to 2 µm long and 0.7 to 2 µm from the
-next. A glomerulus carries them on a few loops or on all, in stretches.
+next. A glomerulus carries them on one short stretch of one loop, on all loops, or anything between. Where
+the membrane is cut along itself they are seen end-on: as dots, or as a dark sheet with pale holes.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
+from cv2.typing import MatLike
+from numpy.typing import NDArray
 
 from glomspike.findings import Points
-from glomspike.phantom.curves import normals
-from glomspike.phantom.glomerulus import STEP_UM, GlomerulusPlan, Loop, Spike
+from glomspike.phantom.surface import STEP_UM, Surface
+from glomspike.phantom.tuft import GRID_UM, Section
+
+LEAST_SPIKES = 5  # fewer don't make a stretch
+LEAST_SHEET_UM2 = 12.0
 
 
 @dataclass(frozen=True)
 class Lesion:
-    """How a patient's spikes look: the share of loops they stand on, length, spacing, width."""
+    """How a patient's spikes look, and how far they spread over a glomerulus."""
 
-    loops: float
+    extent: float  # share of the bare membrane; 0 stands for one short stretch
     length_um: float
     spacing_um: float
     width_um: float
     clubs: float  # share of spikes with a rounded end
+    joined: float  # share of stretches whose tips are joined: ladders
+    darkness: float  # 1 as dark as the membrane
+    untidy: float  # spread of lengths, directions and gaps, about 0.1 to 0.4
 
     @classmethod
-    def sample(cls, rng: np.random.Generator) -> "Lesion":
-        """A patient's spikes, drawn at random."""
+    def sample(cls, rng: np.random.Generator, blur_um: float) -> "Lesion":
+        """A patient's spikes, drawn at random, such that a scanner of that blur can still show them."""
+        spacing_um = rng.uniform(max(0.8, 4.0 * blur_um), 2.0)
         return cls(
-            loops=float(rng.uniform(0.12, 0.95)),
-            length_um=float(rng.uniform(0.7, 1.9)),
-            spacing_um=float(rng.uniform(0.9, 2.0)),
-            width_um=float(rng.uniform(0.38, 0.7)),
-            clubs=float(rng.choice([0.0, rng.random()])),
+            extent=float(rng.choice([0.0, rng.beta(1.0, 1.6), 1.0], p=[0.15, 0.65, 0.2])),
+            length_um=float(rng.uniform(max(0.65, 2.4 * blur_um), 1.9)),
+            spacing_um=float(spacing_um),
+            width_um=float(np.clip(rng.uniform(0.32, 0.8), 0.3, 0.5 * spacing_um)),
+            clubs=float(rng.choice([0.0, rng.random(), 1.0], p=[0.4, 0.45, 0.15])),
+            joined=float(rng.choice([0.0, rng.random(), 1.0], p=[0.55, 0.3, 0.15])),
+            darkness=float(rng.uniform(0.65, 1.0)),
+            untidy=float(rng.uniform(0.08, 0.35)),
         )
 
 
-def with_spikes(rng: np.random.Generator, plan: GlomerulusPlan, lesion: Lesion) -> GlomerulusPlan:
-    """The same glomerulus with spikes on `lesion.loops` of its loops, on one loop at least."""
-    chosen = set(np.flatnonzero(rng.random(len(plan.loops)) < lesion.loops).tolist())
-    chosen = chosen or {int(rng.integers(len(plan.loops)))}
-    loops, patches = [], []
-    for index, loop in enumerate(plan.loops):
-        spiked = _spiked(rng, loop, lesion) if index in chosen else loop
-        if spiked.spikes:
-            patches.append(np.array([spike.base_um for spike in spiked.spikes]))
-        loops.append(spiked)
-    return replace(plan, loops=tuple(loops), patches=tuple(patches))
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """The spikes of one stretch: base and tip of each (n, 2), width (n,), and the membrane they stand on."""
+
+    line_um: Points  # (m, 2)
+    base_um: Points
+    tip_um: Points
+    width_um: NDArray[np.float64]
+    club: NDArray[np.bool_]
+    joined: bool
+    darkness: float
 
 
-def _spiked(rng: np.random.Generator, loop: Loop, lesion: Lesion) -> Loop:
-    points = len(loop.membrane_um)
-    stretch_um = max(4 * lesion.spacing_um, rng.uniform(0.25, 1.0) * points * STEP_UM)
-    start = rng.integers(points)
-    out = normals(loop.membrane_um)
-    spikes, along = [], 0.0
-    while along < stretch_um:
-        at = int(start + along / STEP_UM) % points
-        spikes.append(_spike(rng, loop, at, out[at], lesion))
-        along += lesion.spacing_um * float(rng.uniform(0.7, 1.35))
-    return replace(loop, spikes=tuple(spikes))
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Spikes seen end-on: their places (n, 2) on a membrane cut along itself."""
+
+    edge_um: Points  # outline of the sheet
+    places_um: Points
+    radius_um: float
+    holes: bool  # a dark sheet with pale holes; else dark dots on a grey one
 
 
-def _spike(rng: np.random.Generator, loop: Loop, at: int, out: Points, lesion: Lesion) -> Spike:
-    turn = rng.normal(0, 0.18)
-    direction = np.array(
-        [out[0] * np.cos(turn) - out[1] * np.sin(turn), out[0] * np.sin(turn) + out[1] * np.cos(turn)]
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """All spikes of a glomerulus."""
+
+    stretches: tuple[Spikes, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+
+    @property
+    def places_um(self) -> Points:
+        """Where spikes stand (n, 2): the middles of those seen from the side, and those seen end-on."""
+        sides = [(s.base_um + s.tip_um) / 2 for s in self.stretches]
+        return np.concatenate([np.zeros((0, 2)), *sides, *(s.places_um for s in self.sheets)])
+
+    @property
+    def length_um(self) -> float:
+        """Length of membrane that carries them, as far as it is seen from the side."""
+        return float(sum(len(s.line_um) * STEP_UM for s in self.stretches))
+
+
+def grow(rng: np.random.Generator, section: Section, faces: tuple[Surface, ...], lesion: Lesion) -> Growth:
+    """Spikes on the bare membrane of a glomerulus, on one stretch at least if there is any room for it."""
+    places = [(face, *run) for face in faces for run in _plain_runs(face)]
+    if not places:
+        return Growth()
+    room_um = sum(count * STEP_UM for _, _, count in places)
+    wanted_um = max(lesion.extent * room_um, rng.uniform(7.0, 16.0))
+    stretches: list[Spikes] = []
+    grown_um = 0.0
+    for at in rng.permutation(len(places)):
+        if grown_um >= wanted_um:
+            break
+        face, start, count = places[at]
+        share = 1.0 if lesion.extent == 1.0 else rng.uniform(0.35, 1.0)
+        length_um = min(count * STEP_UM * share, max(wanted_um - grown_um, 7.0))
+        offset = int(rng.integers(max(1, count - round(length_um / STEP_UM) + 1)))
+        spikes = _spikes(rng, face, (start + offset) % len(face.line_um), length_um, lesion)
+        if spikes is not None:
+            stretches.append(spikes)
+            grown_um += length_um
+    sheets = _sheets(rng, section, lesion) if stretches and lesion.extent else ()
+    return Growth(tuple(stretches), sheets)
+
+
+def _plain_runs(face: Surface) -> list[tuple[int, int]]:
+    """Stretches of bare membrane as (first point, number of points), those long enough for spikes."""
+    plain = face.plain
+    if plain.all():
+        return [(0, len(plain))]
+    first = int(np.flatnonzero(~plain)[0])
+    turned = np.roll(plain, -first)
+    steps = np.diff(np.concatenate([[0], turned.astype(np.int8), [0]]))
+    starts, stops = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    runs = zip((starts + first) % len(plain), stops - starts, strict=True)
+    return [(int(start), int(count)) for start, count in runs if count * STEP_UM > 6.0]
+
+
+def _spikes(
+    rng: np.random.Generator, face: Surface, start: int, length_um: float, lesion: Lesion
+) -> Spikes | None:
+    """Spikes along a stretch from a point of a face on; none where too few fit."""
+    gaps = lesion.spacing_um * rng.lognormal(0, lesion.untidy, int(2 * length_um / lesion.spacing_um) + 2)
+    along = np.cumsum(np.clip(gaps, 0.7, 2.2))
+    along = along[along < length_um]
+    at = (start + np.rint(along / STEP_UM).astype(int)) % len(face.line_um)
+    count = len(at)
+    if count < LEAST_SPIKES:
+        return None
+    out = face.out[at]
+    angles = np.arctan2(out[:, 1], out[:, 0]) + rng.normal(0, lesion.untidy, size=count)
+    way = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    ends = np.clip(3.0 * np.minimum(np.arange(count) + 1, np.arange(count)[::-1] + 1) / count, 0.5, 1.0)
+    length = np.clip(lesion.length_um * ends * rng.lognormal(0, lesion.untidy, size=count), 0.5, 2.2)
+    base = face.line_um[at]
+    return Spikes(
+        face.line_um[face.stretch(start, length_um)],
+        base,
+        base + way * length[:, None],
+        np.clip(lesion.width_um * rng.lognormal(0, 0.6 * lesion.untidy, size=count), 0.28, 1.0),
+        rng.random(count) < lesion.clubs,
+        bool(rng.random() < lesion.joined),
+        lesion.darkness,
     )
-    base = loop.membrane_um[at] + out * loop.thickness_um[at] / 2
-    length = float(np.clip(lesion.length_um * rng.lognormal(0, 0.22), 0.5, 2.4))
-    width = float(np.clip(lesion.width_um * rng.lognormal(0, 0.15), 0.3, 1.0))
-    return Spike(base, base + direction * length, width, bool(rng.random() < lesion.clubs))
+
+
+def _sheets(rng: np.random.Generator, section: Section, lesion: Lesion) -> tuple[Sheet, ...]:
+    """Spikes on walls cut along themselves, on a share of these walls."""
+    mask = (section.tangential > 0.6).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    found = []
+    for contour in contours:
+        if (
+            cv2.contourArea(contour) * GRID_UM**2 < LEAST_SHEET_UM2
+            or rng.random() > 0.15 + 0.7 * lesion.extent
+        ):
+            continue
+        edge = section.points_um(contour[:, 0, :].astype(np.float64))
+        places = _grid_within(rng, contour, section, max(lesion.spacing_um, 0.9))
+        if len(places) >= LEAST_SPIKES:
+            radius = float(np.clip(rng.uniform(0.26, 0.34) * lesion.spacing_um, 0.28, 0.6))
+            found.append(Sheet(edge, places, radius, bool(rng.random() < 0.5)))
+    return tuple(found)
+
+
+def _grid_within(rng: np.random.Generator, contour: MatLike, section: Section, spacing_um: float) -> Points:
+    """Points of a jittered hexagonal grid within a contour of section pixels."""
+    low, high = contour.min(axis=(0, 1)), contour.max(axis=(0, 1))
+    step = spacing_um / GRID_UM
+    xs, ys = np.meshgrid(np.arange(low[0], high[0], step), np.arange(low[1], high[1], 0.87 * step))
+    xs = xs + (np.arange(len(ys)) % 2)[:, None] * step / 2
+    points = np.stack([xs.ravel(), ys.ravel()], axis=1)
+    points = points + rng.normal(0, rng.uniform(0.12, 0.3) * step, size=points.shape)
+    points = points[rng.random(len(points)) < rng.uniform(0.7, 1.0)]
+    inside = [cv2.pointPolygonTest(contour, (float(x), float(y)), True) > 1.0 for x, y in points]
+    return section.points_um(points[np.array(inside, dtype=bool)])

@@ -1,4 +1,4 @@
-"""A phantom patient's stain and scanner: how much dye becomes which colour, and what the optics do to it.
+"""A phantom patient's stain: how much dye becomes which colour.
 
 Dyes absorb (Beer and Lambert): a pixel is the background's light times exp(-optical density), and the
 densities of silver, counterstain and nuclear stain add up.
@@ -6,70 +6,75 @@ densities of silver, counterstain and nuclear stain add up.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.findings import RGB
-
 Dye = NDArray[np.float32]  # (height, width), how much of a dye is there; 1 is a well-stained structure
-Colour = tuple[float, float, float]
-
-HALO_UM = 0.6  # width of the halo that a scanner's sharpening leaves
+Colour = tuple[float, float, float]  # red, green, blue
 
 
 @dataclass(frozen=True)
 class Stain:
-    """Optical densities per channel (red, green, blue) of each dye at 1, and the optics of one scanner."""
+    """The light of empty glass (0 to 255) and the optical densities of each dye at 1."""
 
-    background: Colour  # 0 to 255
+    background: Colour
     silver: Colour
     cytoplasm: Colour
     nuclei: Colour
-    psf_um: float  # standard deviation of the blur
-    sharpen: float  # strength of the scanner's halo
-    noise: float  # standard deviation in grey levels
-    jpeg_quality: int
     precipitate: float  # share of 6 µm squares that hold a speck of silver
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Stain":
-        """A patient's stain and scanner, drawn at random between the looks that laboratories produce."""
-        look = rng.dirichlet([1.2, 0.7, 0.9])  # pink counterstain, none, blue counterstain
-        cytoplasm = look @ np.array([[0.04, 0.72, 0.30], [0.07, 0.12, 0.2], [0.32, 0.30, 0.12]])
-        nuclei = look @ np.array([[1.0, 1.4, 0.75], [0.5, 0.6, 0.45], [1.3, 1.1, 0.4]])
-        silver = rng.uniform(1.5, 3.0) * np.array([1.0, 1.04, rng.uniform(0.88, 1.08)])
-        silver[0] *= rng.uniform(0.8, 1.02)
-        tint = rng.choice([[0.96, 1.0, 1.0], [1.0, 1.0, 1.0], [1.0, 0.98, 0.9]])
-        background = rng.uniform(205, 250) * np.asarray(tint) * rng.uniform(0.985, 1.015, size=3)
+        """A patient's stain: one laboratory's look with some of another's in it, and its own strength."""
+        look = LOOKS[rng.choice(len(LOOKS), p=LOOK_SHARES)]
+        other = LOOKS[rng.integers(len(LOOKS))]
+        mixed = look + rng.choice([0.0, rng.uniform(0, 0.35)]) * (other - look)
+        mixed[1:] *= rng.lognormal(0, 0.08, size=(3, 3)) * rng.lognormal(0, 0.18, size=(3, 1))
+        light = mixed[0] * rng.uniform(0.94, 1.06) * rng.uniform(0.97, 1.03, size=3)
         return cls(
-            background=_colour(np.minimum(background, 253)),
-            silver=_colour(silver),
-            cytoplasm=_colour(cytoplasm * rng.uniform(0.5, 1.2)),
-            nuclei=_colour(nuclei * rng.uniform(0.6, 1.15)),
-            psf_um=rng.uniform(0.18, 0.5),
-            sharpen=float(rng.choice([0.0, rng.uniform(0.2, 0.9)])),
-            noise=rng.uniform(0.5, 4.0),
-            jpeg_quality=int(rng.integers(65, 93)),
-            precipitate=float(rng.choice([0.0, rng.uniform(0.0, 0.15)])),
+            _colour(np.clip(light, 90, 253)),
+            _colour(mixed[1]),
+            _colour(mixed[2]),
+            _colour(mixed[3]),
+            float(rng.choice([0.0, rng.uniform(0, 0.05), rng.uniform(0.05, 0.3)], p=[0.5, 0.35, 0.15])),
         )
 
-    def develop(self, silver: Dye, cytoplasm: Dye, nuclei: Dye, noise: Dye, mpp: float) -> RGB:
-        """The picture (height, width, 3) of three dyes on a slide; `noise` has unit variance."""
+    def light(self, silver: Dye, cytoplasm: Dye, nuclei: Dye) -> NDArray[np.float32]:
+        """The light (height, width, 3) that three dyes let through, 0 to 255."""
         picture = np.empty((*silver.shape, 3), dtype=np.float32)
         for channel in range(3):
-            density = (
-                self.silver[channel] * silver
-                + self.cytoplasm[channel] * cytoplasm
-                + self.nuclei[channel] * nuclei
-            )
-            picture[..., channel] = self.background[channel] * np.exp(-density)
-        soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), self.psf_um / mpp), dtype=np.float32)
-        if self.sharpen:
-            halo = np.asarray(cv2.GaussianBlur(soft, (0, 0), HALO_UM / mpp), dtype=np.float32)
-            soft += self.sharpen * (soft - halo)
-        soft += self.noise * noise[..., None]
-        return np.clip(soft, 0, 255).astype(np.uint8)
+            density = silver * np.float32(-self.silver[channel])
+            density -= cytoplasm * np.float32(self.cytoplasm[channel])
+            density -= nuclei * np.float32(self.nuclei[channel])
+            np.exp(density, out=density)
+            np.multiply(density, np.float32(self.background[channel]), out=picture[..., channel])
+        return picture
+
+
+# Background, then densities of silver, cytoplasm and nuclei, each red, green, blue.
+LOOKS = np.array(
+    [
+        # black on pale beige, no counterstain
+        [[236, 216, 196], [2.2, 2.5, 2.5], [0.03, 0.06, 0.09], [0.28, 0.34, 0.34]],
+        # black on grey-white, haematoxylin and eosin
+        [[208, 216, 216], [2.2, 2.7, 2.4], [0.07, 0.72, 0.34], [0.85, 1.25, 0.65]],
+        # black with blue-violet haematoxylin
+        [[226, 226, 232], [1.9, 2.3, 2.0], [0.28, 0.30, 0.14], [1.35, 1.10, 0.36]],
+        # the same in the dim light of a microscope's camera
+        [[140, 136, 158], [2.0, 2.2, 1.8], [0.34, 0.36, 0.16], [1.20, 1.05, 0.40]],
+        # brown
+        [[240, 232, 215], [1.15, 1.75, 2.2], [0.08, 0.18, 0.26], [1.10, 0.85, 0.38]],
+        # weak
+        [[232, 228, 226], [0.85, 1.05, 1.05], [0.14, 0.28, 0.20], [0.75, 0.80, 0.42]],
+        # overstained
+        [[218, 212, 206], [3.0, 3.3, 3.2], [0.34, 0.50, 0.46], [1.40, 1.45, 1.05]],
+        # yellowed, light green counterstain
+        [[238, 228, 178], [2.2, 2.4, 2.3], [0.42, 0.14, 0.30], [0.90, 0.65, 0.50]],
+        # white, hardly any counterstain
+        [[249, 249, 249], [2.0, 2.2, 2.1], [0.10, 0.14, 0.10], [0.50, 0.55, 0.35]],
+    ]
+)
+LOOK_SHARES = np.array([0.16, 0.2, 0.2, 0.08, 0.1, 0.08, 0.06, 0.04, 0.08])
 
 
 def _colour(values: NDArray[np.float64]) -> Colour:

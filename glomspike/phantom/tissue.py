@@ -12,9 +12,10 @@ import shapely
 from numpy.typing import NDArray
 
 from glomspike.findings import Points
+from glomspike.phantom.artefacts import Artefacts
 from glomspike.phantom.curves import blob, largest_ring, resample
-from glomspike.phantom.glomerulus import Anatomy, GlomerulusPlan, plan_glomerulus
-from glomspike.phantom.spikes import Lesion, with_spikes
+from glomspike.phantom.glomerulus import GlomerulusPlan, Habit, plan_glomerulus, with_spikes
+from glomspike.phantom.spikes import Lesion
 
 CLEARANCE_UM = 12.0  # between the capsules of neighbouring glomeruli
 
@@ -28,6 +29,7 @@ class Cortex:
     membrane_um: float
     epithelium_um: float
     fibrosis: float  # 0 a light network between tubules, 1 dense black
+    frayed: float  # how rough the tubules' membranes are
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Cortex":
@@ -35,9 +37,10 @@ class Cortex:
         return cls(
             tubule_um=rng.uniform(42, 70),
             interstitium_um=rng.uniform(1.2, 5.0),
-            membrane_um=rng.uniform(1.0, 2.4),
+            membrane_um=rng.uniform(1.0, 2.8),
             epithelium_um=rng.uniform(8, 15),
             fibrosis=float(rng.beta(1.5, 2.5)),
+            frayed=rng.uniform(0.0, 0.22),
         )
 
 
@@ -62,6 +65,8 @@ class TissuePlan:
     casts: NDArray[np.float64]  # (n,) how much fills each tubule's lumen, 0 to 1
     vessels: tuple[Vessel, ...]
     glomeruli: tuple[GlomerulusPlan, ...]
+    artefacts: Artefacts
+    section_um: float  # how thick the section was cut
 
 
 def plan_tissue(
@@ -73,13 +78,13 @@ def plan_tissue(
     """
     tissue = _core(rng, width_um, height_um)
     area = shapely.Polygon(tissue)
-    anatomy, cortex = Anatomy.sample(rng), Cortex.sample(rng)
+    habit, cortex = Habit.sample(rng), Cortex.sample(rng)
     mean_radius_um = rng.uniform(82, 118)
     discs = _place(rng, area, glomeruli, lambda: float(np.clip(rng.normal(mean_radius_um, 12), 70, 150)))
     spiked = rng.permutation(len(discs)) < (len(discs) + 1) // 2
     plans = []
     for (x_um, y_um, radius_um), is_spiked in zip(discs, spiked, strict=True):
-        plan = plan_glomerulus(rng, anatomy, np.array([x_um, y_um]), radius_um)
+        plan = plan_glomerulus(rng, habit, np.array([x_um, y_um]), radius_um)
         plans.append(with_spikes(rng, plan, lesion) if lesion and is_spiked else plan)
     tubules = _tubules(rng, area, cortex)
     held = [shapely.Polygon(plan.capsule_um).buffer(8.0) for plan in plans]  # no capsule hangs in the air
@@ -93,6 +98,8 @@ def plan_tissue(
         np.where(rng.random(len(tubules)) < 0.06, rng.uniform(0.4, 1.2, size=len(tubules)), 0.0),
         _vessels(rng, area, discs),
         tuple(plans),
+        Artefacts.sample(rng, width_um, height_um),
+        habit.anatomy.section_um,
     )
 
 

@@ -1,9 +1,17 @@
-"""The truth of a phantom slide as ImageScope XML, in the layers that a run writes and trainers read."""
+"""The truth of a phantom slide: ImageScope XML in the layers that a run writes and trainers read, and
+where exactly the spikes are, as JSON beside it.
 
+Everything is in level-0 pixels of the slide.
+"""
+
+import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from scipy.spatial import cKDTree
 
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
@@ -13,6 +21,59 @@ from glomspike.phantom.glomerulus import GlomerulusPlan
 
 BOX_PX = 50  # side of the boxes drawn around typical spikes
 BOXES_PER_GLOMERULUS = 6
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeTruth:
+    """Where the spikes of one phantom glomerulus are."""
+
+    number: int  # the region's text in the XML begins with it
+    centre0: Points  # (2,)
+    spiked: bool
+    stretches0: tuple[Points, ...]  # (n, 2) each: the membrane that a row of spikes stands on
+    spikes0: Points  # (n, 2): the middle of each spike, seen from the side or end-on
+    spiked_share: float  # of the bare membrane's length
+    spikes_per_100_um: float  # of the bare membrane's length
+
+
+def read_spikes(path: Path) -> tuple[SpikeTruth, ...]:
+    """The glomeruli of a phantom slide in order, from the JSON that lies beside it."""
+    return tuple(
+        SpikeTruth(
+            entry["number"],
+            np.array(entry["centre0"]),
+            entry["spiked"],
+            tuple(np.array(line) for line in entry["stretches0"]),
+            np.array(entry["spikes0"]).reshape(-1, 2),
+            entry["spiked_share"],
+            entry["spikes_per_100_um"],
+        )
+        for entry in json.loads(path.read_text(encoding="utf-8"))["glomeruli"]
+    )
+
+
+def write_spikes(path: Path, glomeruli: tuple[GlomerulusPlan, ...], mpp: float) -> None:
+    """Writes what `read_spikes` reads."""
+    entries = [_spike_entry(number, plan, mpp) for number, plan in enumerate(glomeruli, start=1)]
+    path.write_text(json.dumps({"mpp": mpp, "glomeruli": entries}) + "\n", encoding="utf-8")
+
+
+def _spike_entry(number: int, plan: GlomerulusPlan, mpp: float) -> dict[str, Any]:
+    membrane_um = max(plan.membrane_um, 1.0)
+    places_um = plan.growth.places_um
+    return {
+        "number": number,
+        "spiked": plan.spiked,
+        "centre0": _rounded(plan.capsule_um.mean(axis=0) / mpp),
+        "spiked_share": round(min(plan.growth.length_um / membrane_um, 1.0), 4),
+        "spikes_per_100_um": round(100 * len(places_um) / membrane_um, 3),
+        "stretches0": [_rounded(s.line_um / mpp) for s in plan.growth.stretches],
+        "spikes0": _rounded(places_um / mpp),
+    }
+
+
+def _rounded(points: Points) -> list[Any]:
+    return list(np.round(points, 1).tolist())
 
 
 def write_truth(
@@ -46,11 +107,11 @@ def write_truth(
 
 def _typical(rng: np.random.Generator, plan: GlomerulusPlan, mpp: float) -> list[Points]:
     """Middles of boxes, level-0 pixels: spikes with the most neighbours in a box, boxes apart."""
-    bases = np.concatenate(plan.patches) / mpp
+    bases = plan.growth.places_um / mpp
     order = rng.permutation(len(bases))
-    near = np.abs(bases[order, None] - bases[None]).max(axis=2) < BOX_PX / 2
+    near = cKDTree(bases).query_ball_point(bases[order], BOX_PX / 2, p=np.inf, return_length=True)
     chosen: list[Points] = []
-    for at in order[np.argsort(-near.sum(axis=1), kind="stable")]:
+    for at in order[np.argsort(-np.asarray(near), kind="stable")]:
         if all(np.abs(bases[at] - other).max() > BOX_PX for other in chosen):
             chosen.append(bases[at])
         if len(chosen) == BOXES_PER_GLOMERULUS:

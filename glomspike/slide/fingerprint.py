@@ -24,12 +24,13 @@ def fingerprint(path: Path) -> str:
             for chunk in range(CHUNKS):
                 file.seek((size_bytes - CHUNK_BYTES) * chunk // (CHUNKS - 1))
                 digest.update(file.read(CHUNK_BYTES))
-    for companion in _companions(path):
+    for companion in companions(path):
         digest.update(f"{companion.name}\n{companion.stat().st_size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def _companions(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
+    """The other files of a slide that consists of several (MRXS, VMS, VMU, DICOM), in a stable order."""
     match path.suffix.lower():
         case ".mrxs":
             found = path.with_suffix("").rglob("*")

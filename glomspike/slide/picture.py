@@ -2,7 +2,9 @@
 
 import struct
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +14,8 @@ from glomspike.findings import Mpp
 from glomspike.slide.source import Bounds, Level
 
 FORMATS = ("PNG", "JPEG", "TIFF")
+UM_PER_INCH = 25_400
+COARSEST_MPP = 5.0  # of a microscope: 5080 dots per inch are beyond printers
 
 # What Pillow raises for damaged files.
 _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EOFError, struct.error)
@@ -20,15 +24,15 @@ _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EO
 class Picture:
     """The pixels of a plain picture, decoded whole as RGB on white, as stored (EXIF turns are not applied).
 
-    `mpp` is always None: what such files say of dots per inch is about printing. Raises SlideError where
-    the file is no such picture, is damaged, or has more pixels than Pillow holds to be safe.
+    `mpp` is that of the file's resolution where this is a microscope's; what most files say of dots per inch
+    is about printing, and `mpp` is then None. Raises SlideError where the file is no such picture, is
+    damaged, or has more pixels than Pillow holds to be safe.
     """
 
     vendor = "picture"
-    mpp: Mpp | None = None
 
     def __init__(self, path: Path) -> None:
-        self._pixels = _decode(path)
+        self._pixels, self.mpp = _decode(path)
         width_px, height_px = self._pixels.size
         self.levels = (Level(width_px, height_px, 1.0, 1.0, 1.0),)
         self.bounds = Bounds(0, 0, width_px, height_px)
@@ -43,7 +47,7 @@ class Picture:
         """Nothing is open: the file was read whole."""
 
 
-def _decode(path: Path) -> Image.Image:
+def _decode(path: Path) -> tuple[Image.Image, Mpp | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # half a bomb, odd tags: what matters comes as an error
         with _identified(path) as picture:
@@ -51,10 +55,18 @@ def _decode(path: Path) -> Image.Image:
                 if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
                     cure = "save the one you want as a file of its own"
                     raise SlideError(path, "holds several pictures", cure)
-                return _to_rgb(picture)
+                return _to_rgb(picture), _mpp(picture.info)
             except _DAMAGE as error:
                 cause = f"cannot be decoded as a picture ({error})"
                 raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
+
+
+def _mpp(info: Mapping[str, Any]) -> Mpp | None:
+    """µm/px of a resolution, None where there is none or pixels are larger than a microscope's."""
+    dots_per_inch = info.get("dpi", (0, 0))
+    if min(dots_per_inch) <= UM_PER_INCH / COARSEST_MPP:
+        return None
+    return Mpp(UM_PER_INCH / float(dots_per_inch[0]), UM_PER_INCH / float(dots_per_inch[1]))
 
 
 def _identified(path: Path) -> Image.Image:

@@ -13,7 +13,6 @@ from PIL import Image
 from glomspike.errors import SlideError, missing_slide
 from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.slide.field import read_field
-from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.frames import FieldFrame
 from glomspike.slide.picture import Picture
 from glomspike.slide.scan import Scan
@@ -119,10 +118,6 @@ class Slide:
         size_px = max(1, round(width_um / mpp)), max(1, round(height_um / mpp))
         field = read_field(self, facts.bounds_x0, facts.bounds_y0, *size_px, mpp)
         return field.pixels, field.frame
-
-    def fingerprint(self) -> str:
-        """SHA-256 (hex) that tells this slide from a changed one; see `fingerprint.fingerprint`."""
-        return fingerprint(self.path)
 
     def _crop(self, index: int, across: "_Piece", down: "_Piece") -> Image.Image:
         crop = Image.new("RGB", (across.length_px, down.length_px), "white")

@@ -1,0 +1,61 @@
+"""`glomspike crops IMAGES OUT`: the main job for pictures that show one glomerulus each."""
+
+from pathlib import Path
+
+import click
+
+from glomspike.cli.run import Number, run_folder, run_slide
+from glomspike.errors import missing_slide
+
+EXAMPLES = """\b
+Examples:
+  glomspike crops glomerulus.png results --mpp 0.25   one picture
+  glomspike crops glomeruli results --mpp 0.25        all pictures in a folder and below
+
+\b
+results/glomerulus/ holds what the main job writes for a slide with this one
+glomerulus; for a folder there are summary.csv and index.html besides."""
+
+
+@click.command(name="crops", epilog=EXAMPLES, short_help="Pictures of single glomeruli instead of slides.")
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@click.option(
+    "--mpp",
+    type=Number(0.05, 5),
+    metavar="UM",
+    help="µm per pixel of the pictures, where their resolution tag does not say it.",
+)
+@click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")
+@click.option(
+    "--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier."
+)
+@click.option("--threshold", type=Number(0, 1), metavar="P", help="Spike probability that counts as spiked.")
+@click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
+def command(
+    images: Path,
+    out: Path,
+    device: str,
+    mpp: float | None,
+    segmenter: Path | None,
+    classifier: Path | None,
+    threshold: float | None,
+    overwrite: bool,
+) -> int:
+    """Outline the glomerulus that each of IMAGES shows, and score it for membranous spikes.
+
+    IMAGES is a PNG, JPEG or TIFF picture, or a folder of them. Each shows one whole glomerulus that fills
+    most of it.
+    """
+    if not images.exists():
+        raise missing_slide(images)
+    from glomspike.batch.task import WeightPaths
+    from glomspike.pipeline import Options
+
+    weights = WeightPaths(None, segmenter, classifier, None)
+    if images.is_dir():
+        options = Options(mpp, threshold, "outdated" if overwrite else "never", crops=True)
+        return run_folder(images, out, weights, options, None, device, 1, None)
+    options = Options(mpp, threshold, "always" if overwrite else "never", crops=True)
+    return run_slide(images, out, weights, options, None, device)

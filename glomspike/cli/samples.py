@@ -1,0 +1,117 @@
+"""`glomspike samples`: corrected annotations as samples to train on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glomspike.errors import GlomspikeError, UsageError, missing_slide
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glomspike.teach.write import Corrected, Written
+
+EPILOG = """\b
+Examples:
+  glomspike samples biopsy.svs biopsy.xml --out ours --patient 17
+  glomspike samples corrected --out ours --patients patients.csv
+  glomspike train detector ours/samples.csv --out detector
+
+\b
+What each layer and each change of yours means is in docs/annotations.md. A
+slide of a folder is taken where biopsy.xml or biopsy.geojson lies beside
+biopsy.svs. Type the command again for a slide that you corrected further."""
+
+
+@click.command(
+    name="samples", epilog=EPILOG, short_help="Samples to train on, from annotations you corrected."
+)
+@click.argument("slide", type=click.Path(path_type=Path))
+@click.argument("xml", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for samples.csv and pictures."
+)
+@click.option("--patient", metavar="NAME", help="Whose tissue SLIDE is.  [default: the slide's name]")
+@click.option(
+    "--patients", type=click.Path(path_type=Path), metavar="CSV", help="Columns slide, patient; for a folder."
+)
+@click.option(
+    "--mpp", type=click.FloatRange(0.05, 5), metavar="UM", help="µm per pixel, for slides that do not say it."
+)
+def command(
+    slide: Path, xml: Path | None, out: Path, patient: str | None, patients: Path | None, mpp: float | None
+) -> int:
+    """Turn corrected annotations of SLIDE into samples for `glomspike train`.
+
+    XML is what you saved in ImageScope, or GeoJSON from QuPath; without it, the one beside SLIDE. SLIDE may
+    be a folder of slides with their annotations beside them.
+    """
+    _check(slide, xml, patient, patients)
+    from glomspike.report.folder import check_writable
+
+    check_writable(out)
+    if not slide.is_dir():
+        _tell(slide.name, _written(_single(slide, xml, patient), out, mpp))
+        return 0
+    return _folder(slide, out, patients, mpp)
+
+
+def _check(slide: Path, xml: Path | None, patient: str | None, patients: Path | None) -> None:
+    """Raises what can be said of the command line before anything heavy is loaded."""
+    if not slide.exists():
+        raise missing_slide(slide)
+    if slide.is_dir() and xml is not None:
+        raise UsageError(xml, "a folder's annotations lie beside its slides", "leave XML out")
+    if slide.is_dir() and patient is not None:
+        raise UsageError("--patient", "is for one slide", "give --patients for a folder")
+    if not slide.is_dir() and patients is not None:
+        raise UsageError("--patients", "is for a folder", "give --patient for one slide")
+
+
+def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
+    from glomspike.teach.find import annotations_beside
+    from glomspike.teach.write import Corrected
+
+    annotations = xml or annotations_beside(slide)
+    if annotations is None:
+        raise UsageError(slide, "has no annotations beside it", "give the XML file after the slide")
+    return Corrected(slide, annotations, slide.stem, patient or slide.stem)
+
+
+def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:
+    """Every corrected slide of a folder; 1 where one failed."""
+    from glomspike.teach.find import find_corrected, read_patients
+
+    known: Mapping[str, str] = {} if patients is None else read_patients(patients)
+    found, without, failures = find_corrected(folder, out, known)
+    problems: list[GlomspikeError] = list(failures)
+    for corrected in found:
+        try:
+            _tell(corrected.folder, _written(corrected, out, mpp))
+        except GlomspikeError as failure:
+            problems.append(failure)
+    for problem in problems:
+        click.echo(f"glomspike: {problem}", err=True)
+    if without:
+        click.echo(f"glomspike: without annotations, left out: {', '.join(without)}", err=True)
+    if not found and not problems:
+        raise UsageError(folder, "no slide has annotations beside it", "copy slide.xml beside slide.svs")
+    if patients is None and len(found) > 1:
+        note = "each slide was taken for a patient of its own; give --patients where some are of one patient"
+        click.echo(f"glomspike: {note}", err=True)
+    return 1 if problems else 0
+
+
+def _written(corrected: "Corrected", out: Path, mpp: float | None) -> "Written":
+    from glomspike.teach.write import write_samples
+
+    return write_samples(corrected, out, mpp)
+
+
+def _tell(name: str, written: "Written") -> None:
+    labels = ", ".join(f"{count} {label}" for label, count in written.glomeruli.items())
+    outlines = f"{written.outlined} with an outline, {written.boxes} boxes on spikes"
+    click.echo(f"{name}: {written.fields} fields; glomeruli: {labels}; {outlines}")
+    for note in written.notes:
+        click.echo(f"glomspike: {name}: {note}", err=True)

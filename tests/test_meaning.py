@@ -1,0 +1,238 @@
+"""What a person changes in a run's annotations means what the person thinks."""
+
+import numpy as np
+import pytest
+import shapely
+from edits import Annotations, box, ellipse, pen, shifted
+from results import glomerulus, slide_facts, slide_result, spike_score
+
+from glomspike.annotate.geojson import read_geojson, write_geojson
+from glomspike.annotate.imagescope import read_imagescope, write_imagescope, write_layers
+from glomspike.annotate.layers import Region, RegionType
+from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED, UNDETERMINED
+from glomspike.annotate.meaning import meaning, read_meaning
+from glomspike.findings import Mpp
+
+SLIDE = slide_facts()
+# 1 and 2 are spiked, 3 is not, 4 was not scored; radius 400 px, outline 360 px.
+RESULT = slide_result(
+    glomerulus(1, 2_000.0, 3_000.0, spikes=spike_score(0.93)),
+    glomerulus(2, 6_000.0, 3_000.0, spikes=spike_score(0.71)),
+    glomerulus(3, 10_000.0, 3_000.0, spikes=spike_score(0.08)),
+    glomerulus(4, 14_000.0, 3_000.0),
+)
+
+
+@pytest.fixture(params=["imagescope", "qupath"])
+def viewer(request):
+    return request.param
+
+
+@pytest.fixture
+def run(tmp_path, viewer):
+    """The annotations of a run as either viewer has them."""
+    if viewer == "imagescope":
+        write_imagescope(tmp_path / "slide.xml", RESULT)
+        return Annotations(read_imagescope(tmp_path / "slide.xml"))
+    write_geojson(tmp_path / "slide.geojson", RESULT)
+    return Annotations(read_geojson(tmp_path / "slide.geojson"))
+
+
+@pytest.fixture
+def meant(run, viewer):
+    return lambda: meaning(run.layers, SLIDE, viewer)
+
+
+def places(found):
+    return sorted((round(one.circle0[0]), one.label, one.outline0 is not None) for one in found.glomeruli)
+
+
+UNCHANGED = [
+    (2_000, "spiked", True),
+    (6_000, "spiked", True),
+    (10_000, "normal", True),
+    (14_000, "undetermined", True),
+]
+
+
+def test_what_a_run_found_stands_but_its_own_boxes_and_lacking_scores_teach_nothing(meant):
+    found = meant()
+    assert places(found) == UNCHANGED
+    assert len(found.boxes0) == 0
+    assert found.notes == ("boxes that glomspike drew itself, not taken as certain: 4",)
+
+
+def test_a_deleted_ellipse_is_a_deleted_glomerulus_though_its_outline_was_forgotten(run, meant):
+    run.take(OTHER, 3)
+    found = meant()
+    assert places(found) == UNCHANGED[:2] + UNCHANGED[3:]
+    assert [round(x) for x, _, _ in found.deleted0] == [10_000]
+    assert "outlines whose ellipse was deleted, moved or drawn anew, left out: 3" in found.notes
+
+
+def test_a_deleted_outline_leaves_the_glomerulus(run, meant):
+    run.take(OUTLINES, 3)
+    assert places(meant())[2] == (10_000, "normal", False)
+
+
+def test_a_moved_ellipse_takes_the_glomerulus_along_and_leaves_its_outline_behind(run, meant):
+    run.add(OTHER, shifted(run.take(OTHER, 3), 500, 0))
+    assert places(meant())[2] == (10_500, "normal", False)
+
+
+def test_a_nudged_or_resized_ellipse_is_the_new_circle_and_keeps_its_outline(run, meant):
+    old = run.take(OTHER, 3)
+    run.add(OTHER, Region(old.type, old.vertices_viewer + np.array([[40, 40], [100, 100]]), old.text))
+    third = meant().glomeruli[2]
+    np.testing.assert_allclose(third.circle0, (10_070, 3_070, 430), atol=0.1)
+    np.testing.assert_allclose(np.ptp(third.outline0, axis=0), 720, atol=0.1)
+
+
+def test_moving_the_ellipse_to_another_layer_changes_the_label(run, meant):
+    run.move(1, SPIKED, OTHER)
+    run.move(3, OTHER, SPIKED)
+    run.move(2, SPIKED, UNDETERMINED)
+    run.move(4, OTHER, SPIKED)
+    assert [label for _, label, _ in places(meant())] == ["normal", "undetermined", "spiked", "spiked"]
+
+
+def test_moving_the_outline_to_a_layer_changes_the_label_too(run, meant):
+    run.move(3, OUTLINES, SPIKED)
+    assert places(meant())[2] == (10_000, "spiked", True)
+
+
+def test_a_missed_glomerulus_may_be_drawn_with_the_ellipse_or_with_the_pen(run, meant):
+    run.add(SPIKED, ellipse(2_000, 8_000, 380))
+    run.add(OTHER, pen(6_000, 8_000, 400))
+    run.add(OUTLINES, pen(10_000, 8_000, 390))
+    new = [one for one in meant().glomeruli if one.circle0[1] > 5_000]
+    assert sorted((round(n.circle0[0]), n.label, n.outline0 is not None) for n in new) == [
+        (2_000, "spiked", False),
+        (6_000, "normal", True),
+        (10_000, None, True),
+    ]
+
+
+def test_an_ellipse_copied_onto_a_missed_glomerulus_is_a_new_one(run, meant):
+    run.add(SPIKED, shifted(run.take(SPIKED, 1), 0, 0))
+    copy = shifted(run.regions[SPIKED.name][-1], 0, 6_000)
+    run.add(SPIKED, copy)
+    assert len(meant().glomeruli) == 5
+
+
+def test_an_outline_drawn_anew_replaces_the_old_one_whether_that_was_deleted_or_not(run, meant):
+    run.add(OUTLINES, pen(2_000, 3_000, 300))
+    run.take(OUTLINES, 2)
+    run.add(OUTLINES, pen(6_000, 3_000, 300))
+    found = meant().glomeruli
+    radii = {round(one.circle0[0]): round(one.circle0[2]) for one in found}
+    assert radii == {2_000: 300, 6_000: 300, 10_000: 400, 14_000: 400}
+    assert {one.label for one in found if one.circle0[2] < 350} == {"spiked"}
+
+
+def test_an_ellipse_drawn_over_the_old_one_in_the_other_layer_changes_the_label(run, meant):
+    run.add(OTHER, ellipse(2_010, 3_000, 390))
+    assert places(meant())[0] == (2_010, "normal", True)
+
+
+def test_one_ellipse_in_both_layers_is_undetermined(run, meant):
+    copy = run.take(SPIKED, 1)
+    run.add(SPIKED, copy)
+    run.add(OTHER, copy)
+    found = meant()
+    assert (2_000, "undetermined", True) in places(found)
+    assert len(found.glomeruli) == 4
+    assert any("stands in two layers" in note for note in found.notes)
+
+
+def test_boxes_drawn_on_spikes_are_certain_and_say_that_the_glomerulus_is_spiked(run, meant):
+    run.add(SPIKE_TILES, box(1_900, 3_000))
+    run.add(SPIKED, box(6_000, 3_000, side=120, text="typical"))
+    run.add(SPIKE_TILES, box(10_000, 2_950))
+    run.add(SPIKE_TILES, box(30_000, 20_000))
+    found = meant()
+    assert sorted(found.boxes0[:, 2]) == [50, 50, 50, 120]
+    assert places(found)[2] == (10_000, "spiked", True)
+    assert any("has boxes on spikes: taken as spiked" in note for note in found.notes)
+    assert "boxes that lie in no glomerulus, of no use: 1" in found.notes
+
+
+def test_a_box_of_a_run_counts_once_its_text_is_the_users(run, meant):
+    first = run.take(SPIKE_TILES, 1)
+    run.add(SPIKE_TILES, Region(first.type, first.vertices_viewer, "yes"))
+    assert len(meant().boxes0) == 1
+
+
+def test_a_large_rectangle_is_a_glomerulus_among_glomeruli_and_no_box_among_boxes(run, meant):
+    run.add(SPIKED, box(2_000, 8_000, side=800))
+    run.add(SPIKE_TILES, box(6_000, 8_000, side=800))
+    found = meant()
+    assert any(one.circle0 == pytest.approx((2_400, 8_400, 400)) for one in found.glomeruli)
+    assert len(found.boxes0) == 0
+    assert any("wider than 60 µm and no box on spikes" in note for note in found.notes)
+
+
+def test_a_slip_of_the_pen_is_no_glomerulus(run, meant):
+    run.add(OTHER, pen(20_000, 9_000, 6))
+    assert places(meant()) == UNCHANGED
+
+
+def test_a_hole_at_the_edge_is_cut_off_and_one_inside_stays_filled(run, meant):
+    run.add(OUTLINES, pen(2_000, 3_000, 60, negative=True))
+    run.add(OUTLINES, pen(6_000 + 360, 3_000, 150, negative=True))
+    found = {round(one.circle0[0], -2): shapely.Polygon(one.outline0).area for one in meant().glomeruli}
+    whole = found[10_000]
+    assert found[2_000] == pytest.approx(whole)
+    assert found[6_000] < 0.93 * whole
+
+
+def test_an_outline_that_crosses_itself_keeps_its_larger_loop(run, meant):
+    eight = np.array([[20_000, 9_000], [20_800, 9_800], [20_800, 9_000], [20_000, 9_800], [19_600, 9_400]])
+    run.add(OTHER, Region(RegionType.POLYGON, eight.astype(float)))
+    (new,) = [one for one in meant().glomeruli if one.circle0[1] > 5_000]
+    assert shapely.Polygon(new.outline0).is_valid
+    assert shapely.Polygon(new.outline0).area == pytest.approx(320_000, rel=0.01)
+
+
+def test_only_what_lies_in_the_corrected_area_counts_where_one_is_drawn(run, meant):
+    run.add(AREA, Region(RegionType.RECTANGLE, box(0, 0, side=7_900).vertices_viewer))
+    found = meant()
+    assert [round(one.circle0[0]) for one in found.glomeruli] == [2_000, 6_000]
+    assert [area.area for area in found.areas0] == [7_900**2]
+
+
+def test_layers_of_other_names_are_unclear_beside_ours_and_glomeruli_without(run, meant, viewer):
+    run.add("Arteries", pen(20_000, 9_000, 300))
+    found = meant()
+    assert places(found) == UNCHANGED
+    assert len(found.unclear0) == 1
+    assert any("layer 'Arteries'" in note for note in found.notes)
+    foreign = Annotations([])
+    foreign.add("Glom", pen(20_000, 9_000, 300))
+    foreign.add("Glom", ellipse(24_000, 9_000, 300))
+    foreign.add("Spikes", box(20_000, 9_000))
+    alone = meaning(foreign.layers, SLIDE, viewer)
+    assert sorted(round(one.circle0[0]) for one in alone.glomeruli) == [20_000, 24_000]
+    assert {one.label for one in alone.glomeruli} == {"spiked", None}
+
+
+def test_layers_may_come_in_any_order_and_spelling(run, meant):
+    run.regions = {name.upper() + " ": drawn for name, drawn in reversed(run.regions.items())}
+    assert places(meant()) == UNCHANGED
+
+
+def test_arrows_rulers_and_counters_say_nothing(run, meant):
+    for kind in (RegionType.ARROW, RegionType.RULER, RegionType.COUNTER):
+        run.add(SPIKED, Region(kind, np.array([[20_000.0, 9_000.0], [21_000.0, 9_500.0]])))
+    assert places(meant()) == UNCHANGED
+
+
+def test_the_suffix_tells_which_viewer_wrote_a_file(tmp_path):
+    slide = slide_facts("leica", Mpp(0.25, 0.25), (3_000, 2_000, 20_000, 18_000))
+    result = slide_result(*RESULT.glomeruli, slide=slide)
+    write_imagescope(tmp_path / "slide.xml", result)
+    write_geojson(tmp_path / "slide.geojson", result)
+    for name in ("slide.xml", "slide.geojson"):
+        assert places(read_meaning(tmp_path / name, slide)) == UNCHANGED
+    write_layers(tmp_path / "none.xml", [], Mpp(1, 1))
+    assert read_meaning(tmp_path / "none.xml", slide).glomeruli == ()

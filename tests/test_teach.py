@@ -1,0 +1,256 @@
+"""Corrected slides become samples: fields, masks, circles, labels and boxes that the trainers take."""
+
+import csv
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from discs import BRIGHT, DARK, disc_picture
+from edits import Annotations, box, ellipse, pen
+from pyramids import break_tiles, write_aperio
+from test_cli import typed
+
+from glomspike.annotate.imagescope import write_layers
+from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED
+from glomspike.classify.bags import load_bags
+from glomspike.classify.tiles import Tiling
+from glomspike.detect.train import DetectorOptions, DetectorTask
+from glomspike.errors import AnnotationError, SamplesError
+from glomspike.findings import Mpp
+from glomspike.samples import read_samples
+from glomspike.segment.train import SegmenterOptions, SegmenterTask
+from glomspike.teach.write import Corrected, write_samples
+from glomspike.truth import load_pictures
+
+MPP = 0.5
+WIDTH, HEIGHT = 4_000, 1_400
+# A spiked glomerulus, another near it, one that the run was wrong about; the right half holds none.
+DISCS = [(500.0, 700.0, 180.0), (1_150.0, 700.0, 170.0)]
+WRONG = (1_900.0, 700.0)
+
+
+def annotations():
+    drawn = Annotations([])
+    drawn.add(SPIKED, ellipse(*DISCS[0], "1: spike 0.93"))
+    drawn.add(OUTLINES, pen(*DISCS[0], "1"))
+    drawn.add(OTHER, pen(*DISCS[1]))
+    drawn.add(OUTLINES, pen(*WRONG, 150, "3"))
+    drawn.add(SPIKE_TILES, box(480, 650))
+    return drawn
+
+
+def tissue(width=WIDTH, height=HEIGHT, discs=DISCS):
+    """Discs on ground that is as rough as tissue."""
+    rough = np.random.default_rng(1).normal(0, 12, (height // 40, width // 40))
+    return np.clip(
+        disc_picture(width, height, discs) + cv2.resize(rough, (width, height))[..., None], 0, 255
+    ).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def slide(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slide") / "case.svs"
+    return write_aperio(path, tissue(), factors=(4, 16), mpp=MPP, compression="jpeg")
+
+
+def corrected(slide, drawn, patient="p"):
+    write_layers(slide.with_suffix(".xml"), drawn.layers, Mpp(MPP, MPP))
+    return Corrected(slide, slide.with_suffix(".xml"), slide.stem, patient)
+
+
+@pytest.fixture(scope="module")
+def out(slide, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("samples")
+    write_samples(corrected(slide, annotations()), folder, None)
+    return folder
+
+
+def pictures(out):
+    return load_pictures(read_samples([out / "samples.csv"]), None)
+
+
+def test_every_glomerulus_is_labelled_in_just_one_field_and_lies_where_it_is_seen(out):
+    labels = []
+    for picture in pictures(out):
+        for g in picture.truth.glomeruli:
+            labels += [g.label] if g.label else []
+            assert picture.pixels[int(g.y_px), int(g.x_px)].mean() < (DARK + BRIGHT) / 2
+            if g.label:
+                edge = picture.pixels[
+                    int(g.y_px), round(g.x_px + g.radius_px) - 4 : round(g.x_px + g.radius_px) + 5
+                ]
+                assert edge[0].mean() < (DARK + BRIGHT) / 2 < edge[-1].mean()
+    assert sorted(labels) == ["normal", "spiked"]
+
+
+def test_every_dark_disc_that_a_field_shows_is_in_its_mask(out):
+    for picture in pictures(out):
+        inside = np.zeros(picture.pixels.shape[:2], bool)
+        if picture.sample.mask is not None:
+            inside = cv2.imread(str(picture.sample.mask), cv2.IMREAD_GRAYSCALE) > 0
+        unlike = inside != (picture.pixels.mean(axis=2) < (DARK + BRIGHT) / 2)
+        assert unlike.mean() < 0.005
+
+
+def test_fields_are_of_a_windows_size_and_as_fine_as_the_slide(out):
+    first, *_ = pictures(out)
+    assert first.pixels.shape == (1_280, 1_280, 3)
+    assert {picture.mpp for picture in pictures(out)} == {MPP, 2.0}
+
+
+def test_boxes_lie_on_the_same_spot(out):
+    (boxed,) = [
+        p for p in pictures(out) if len(p.truth.spike_boxes_px) and p.truth.glomeruli[0].label == "spiked"
+    ]
+    (x, y, width, height), spiked = boxed.truth.spike_boxes_px[0], boxed.truth.glomeruli[0]
+    assert (width, height) == pytest.approx((50, 50))
+    assert (x - spiked.x_px, y - spiked.y_px) == pytest.approx((480 - 500, 650 - 700), abs=1)
+
+
+def test_where_a_glomerulus_was_deleted_a_field_shows_that_there_is_none(slide, out):
+    places = [p for p in pictures(out) if p.mpp == MPP]
+    assert len(places) == 3  # two glomeruli, one deleted
+    empty = [p for p in pictures(out) if p.mpp == 2.0]
+    assert len(empty) >= 1
+    assert all(p.pixels.mean() > 0.9 * BRIGHT and not p.truth.glomeruli for p in empty)
+
+
+def test_all_trainers_learn_from_the_table(slide, tmp_path):
+    for patient in ("a", "b", "c", "d"):
+        place = tmp_path / "slides" / patient
+        place.mkdir(parents=True)
+        copy = shutil.copy(slide, place / f"{patient}.svs")
+        write_samples(corrected(copy, annotations(), patient), tmp_path / "out", None)
+    table = tmp_path / "out" / "samples.csv"
+    samples = read_samples([table])
+    assert {sample.split for sample in samples} == {"train", "val", "test"}
+    rng = np.random.default_rng(0)
+    detector = DetectorTask([table], DetectorOptions(), None, None)
+    assert detector.sample(0, rng)["image"].shape[0] == detector.sample(1, rng)["image"].shape[0]
+    segmenter = SegmenterTask([table], SegmenterOptions(), None, None)
+    assert segmenter.sample(0, rng)["truth"].mean() > 0.1
+    bags = load_bags(samples, 0.5, Tiling())
+    assert sorted(bag.spiked for bag in bags) == [False] * 4 + [True] * 4
+    assert all(len(bag.boxes_px) == bag.spiked for bag in bags)
+
+
+def test_nothing_is_shown_of_what_is_unclear_or_was_not_corrected(slide, tmp_path):
+    drawn = annotations()
+    drawn.add("Arteries", pen(800, 300, 60))
+    drawn.add(AREA, pen(700, 700, 690))
+    write_samples(corrected(slide, drawn), tmp_path, None)
+    (first, *_) = pictures(tmp_path)
+    (spiked,) = [g for g in first.truth.glomeruli if g.label == "spiked"]
+    artery = first.pixels[int(spiked.y_px - 400), int(spiked.x_px + 300)]
+    assert artery.tolist() == [255, 255, 255]
+    assert first.pixels[1_270, 1_270].tolist() == [255, 255, 255]
+    labels = [g.label for p in pictures(tmp_path) for g in p.truth.glomeruli if g.label]
+    assert sorted(labels) == ["normal", "spiked"]
+
+
+def test_the_same_slide_again_replaces_its_rows_and_files_and_no_others(slide, tmp_path):
+    other = shutil.copy(slide, tmp_path / "other.svs")
+    out = tmp_path / "out"
+    write_samples(corrected(slide, annotations()), out, None)
+    write_samples(corrected(other, annotations()), out, None)
+    fewer = annotations()
+    del fewer.regions[OTHER.name], fewer.regions[OUTLINES.name][1]
+    written = write_samples(corrected(slide, fewer, "q"), out, None)
+    with (out / "samples.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"].split("/")[0]: row["patient"] for row in rows} == {"other": "p", "case": "q"}
+    mine = [row for row in rows if row["patient"] == "q"]
+    assert len(mine) == written.fields
+    there = {p.relative_to(out).as_posix() for p in (out / "case").rglob("*.*")} - {"case/fingerprint.txt"}
+    assert there == {row[column] for row in mine for column in ("image", "mask", "xml")} - {""}
+
+
+def test_a_slide_of_the_same_name_and_a_table_of_somebody_else_are_refused(slide, tmp_path):
+    write_samples(corrected(slide, annotations()), tmp_path, None)
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    namesake = write_aperio(place / "case.svs", tissue(2_000, 1_400, DISCS), mpp=MPP)
+    with pytest.raises(SamplesError, match="another slide named case"):
+        write_samples(corrected(namesake, annotations()), tmp_path, None)
+    (place / "samples.csv").write_text("image,patient\n")
+    with pytest.raises(SamplesError, match="is not a table that `glomspike samples` wrote"):
+        write_samples(corrected(slide, annotations()), place, None)
+
+
+def test_a_coarse_slide_teaches_places_and_outlines_but_no_labels(tmp_path):
+    coarse = write_aperio(tmp_path / "coarse.svs", tissue(2_000, 1_400, DISCS), mpp=0.7)
+    written = write_samples(corrected(coarse, annotations()), tmp_path / "out", None)
+    assert written.glomeruli == {"spiked": 0, "normal": 0, "undetermined": 2}
+    assert any("spikes cannot be seen" in note for note in written.notes)
+    assert load_bags(read_samples([tmp_path / "out" / "samples.csv"]), 0.25, Tiling()) == []
+
+
+def test_a_field_that_cannot_be_read_is_left_out_and_said(tmp_path):
+    broken = write_aperio(tmp_path / "broken.svs", tissue(2_000, 1_400, DISCS[:1]), mpp=MPP)
+    break_tiles(broken, 0, [330])
+    drawn = annotations()
+    del drawn.regions[OTHER.name], drawn.regions[OUTLINES.name][1]
+    written = write_samples(corrected(broken, drawn), tmp_path / "out", None)
+    assert any(note.startswith("fields that could not be read") for note in written.notes)
+
+
+def test_one_slide_on_the_command_line(slide, tmp_path, capsys):
+    corrected(slide, annotations())
+    status, said, notes = typed(
+        "samples", str(slide), "--out", str(tmp_path), "--patient", "17", capsys=capsys
+    )
+    assert status == 0
+    assert "glomeruli: 1 spiked, 1 normal, 0 undetermined; 2 with an outline, 1 boxes on spikes" in said
+    assert "left out: 3" in notes
+    assert {sample.patient for sample in read_samples([tmp_path / "samples.csv"])} == {"17"}
+
+
+def test_a_folder_on_the_command_line(slide, tmp_path, capsys):
+    folder, out = tmp_path / "slides", tmp_path / "out"
+    for name in ("a", "b", "both", "none", "deep/wrong"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(slide, folder / f"{name}.svs")
+    for name in ("a", "b", "both"):
+        write_layers(folder / f"{name}.xml", annotations().layers, Mpp(MPP, MPP))
+    (folder / "both.geojson").write_text("[]")
+    (folder / "deep" / "wrong.xml").write_text("<html/>")
+    (tmp_path / "patients.csv").write_text("slide,patient\na,Ada\nb.svs,Ada\n")
+    status, _, said = typed(
+        "samples", str(folder), "--out", str(out), "--patients", str(tmp_path / "patients.csv"), capsys=capsys
+    )
+    assert status == 1
+    assert "both.svs: has both.xml and both.geojson beside it; take the one away" in said
+    assert "wrong.xml: its outermost element is html" in said
+    assert "without annotations, left out: none.svs" in said
+    assert {(s.image.parts[-3], s.patient) for s in read_samples([out / "samples.csv"])} == {
+        ("a", "Ada"),
+        ("b", "Ada"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["nosuch.svs", "a.xml"], 1, "nosuch.svs"),
+        (["."], 1, "holds no slide"),
+        ([".", "a.xml"], 2, "leave XML out"),
+        ([".", "--patient", "p"], 2, "is for one slide"),
+        (["a.svs", "--patients", "p.csv"], 2, "is for a folder"),
+        (["a.svs"], 2, "has no annotations beside it"),
+        (["a.svs", "gone.xml"], 1, "gone.xml: cannot be read"),
+    ],
+)
+def test_a_command_typed_wrongly_is_one_line(tmp_path, monkeypatch, capsys, arguments, status, said):
+    monkeypatch.chdir(tmp_path)
+    if arguments[0] == "a.svs":
+        write_aperio(tmp_path / "a.svs", disc_picture(200, 200, []), mpp=MPP)
+    found, _, told = typed("samples", *arguments, "--out", str(tmp_path / "out"), capsys=capsys)
+    assert (found, told.count("\n")) == (status, 1)
+    assert said in told
+
+
+def test_errors_of_annotations_name_the_file(slide, tmp_path):
+    (tmp_path / "bad.xml").write_text("<Annotations><Annotation>")
+    with pytest.raises(AnnotationError, match=r"bad\.xml"):
+        write_samples(Corrected(slide, tmp_path / "bad.xml", "case", "p"), tmp_path, None)
