@@ -3,9 +3,9 @@
     python benchmarks/phantom_likeness.py SHARED_DATA OUT [--phantoms 24] [--seed 4000]
 
 SHARED_DATA holds `silver-reference` and `pasm-fields`. Prints a table of what can be measured on both, and
-writes sheets to look at: real glomeruli beside phantoms at one scale. The real pictures' µm/px is not
-known, so that every capsule, real or not, is taken to be 200 µm wide. The sheets show real images, whose
-licence is not stated: don't publish them.
+writes sheets to look at: real glomeruli beside phantoms at one scale, and phantoms alone. The real
+pictures' µm/px is not known, so that every capsule, real or not, is taken to be 200 µm wide. The sheets
+show real images, whose licence is not stated: don't publish them.
 """
 
 import json
@@ -19,15 +19,20 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter
 
 from glomspike.findings import RGB, Points
+from glomspike.phantom.glomerulus import GlomerulusPlan
 from glomspike.phantom.paint import Painter
+from glomspike.phantom.scanner import Scanner
 from glomspike.phantom.slides import Order, plan_slide
 from glomspike.phantom.spikes import Growth
+from glomspike.phantom.stain import Stain
+from glomspike.phantom.tissue import TissuePlan
 
 MPP = 0.35  # everything is compared at this scale
 CAPSULE_UM = 200.0
 LEAST_PX = 420  # real glomeruli narrower than this were photographed too coarsely to compare
 TUFT = 0.72  # the tuft is taken to be the middle of the capsule, this share of its radius
 SHEET_ROWS, TILE_PX = 4, 360
+GALLERY = 6  # phantom patients on the sheet that shows none but phantoms
 # Circles around the capsules of the unlabelled references, in their pixels: x, y, radius.
 REFERENCES = {
     "pam-glomerulus.jpg": (547.0, 385.0, 290.0),
@@ -37,6 +42,7 @@ REFERENCES = {
 BANDS_PER_UM = ((0.05, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.8), (0.8, 1.4))
 
 Mask = NDArray[np.bool_]
+Patient = tuple[TissuePlan, Stain, Scanner, np.random.Generator]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +65,7 @@ def main(shared: Path, out: Path, phantoms: int, seed: int) -> None:
     made = [_phantom(number, seed) for number in range(1, phantoms + 1)]
     _print_table([_measures(looks) for looks in real], [_measures(looks) for looks in made])
     _write_sheets(out, real, made)
+    _write_gallery(out / "phantoms.jpg", seed)
     click.echo(f"{len(real)} real and {len(made)} phantom glomeruli; sheets in {out}")
 
 
@@ -84,18 +91,38 @@ def _fields(folder: Path) -> list[Looks]:
 
 def _phantom(number: int, seed: int) -> Looks:
     """A normal glomerulus of a phantom patient, as scanned and compressed."""
-    plan, stain, scanner, rng = plan_slide(Order(number, 1, seed, 0.0))
-    glomerulus = plan.glomeruli[0]
-    bare = replace(plan, glomeruli=(replace(glomerulus, growth=Growth()),))
-    painter = Painter(bare, stain, scanner, int(rng.integers(2**31)))
+    patient = plan_slide(Order(number, 1, seed, 0.0))
+    glomerulus = patient[0].glomeruli[0]
     centre_um = glomerulus.capsule_um.mean(axis=0)
     radius_um = float(np.linalg.norm(glomerulus.capsule_um - centre_um, axis=1).max())
-    half_px = round(1.1 * radius_um / scanner.mpp)
+    picture = _scanned(patient, replace(glomerulus, growth=Growth()), centre_um, 1.1 * radius_um)
+    middle = np.array(picture.shape[:2]) / 2
+    return _cut(f"phantom {number}", picture, middle, radius_um / patient[2].mpp)
+
+
+def _scanned(patient: Patient, glomerulus: GlomerulusPlan, centre_um: Points, half_um: float) -> RGB:
+    """A square of a phantom slide with this glomerulus in the place of its first, in the slide's pixels."""
+    plan, stain, scanner, _ = patient
+    painter = Painter(replace(plan, glomeruli=(glomerulus,)), stain, scanner, seed=1)
+    half_px = round(half_um / scanner.mpp)
     corner = np.round(centre_um / scanner.mpp).astype(int) - half_px
     picture = painter.block(int(corner[0]), int(corner[1]), 2 * half_px, 2 * half_px)
     coded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, scanner.quality])[1]
-    decoded = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
-    return _cut(f"phantom {number}", decoded, np.array([half_px, half_px]), radius_um / scanner.mpp)
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+
+
+def _write_gallery(path: Path, seed: int) -> None:
+    """The same places of phantom glomeruli without spikes (above) and with them (below), 70 µm wide."""
+    columns = []
+    for number in range(1, GALLERY + 1):
+        patient = plan_slide(Order(number, 1, seed, 0.0))
+        glomerulus = patient[0].glomeruli[0]
+        stretches = glomerulus.growth.stretches
+        centre_um = max(stretches, key=lambda s: len(s.base_um)).line_um.mean(axis=0)
+        pair = [replace(glomerulus, growth=Growth()), glomerulus]
+        tiles = [_scanned(patient, shown, centre_um, 35.0) for shown in pair]
+        columns.append(np.vstack([cv2.resize(t, (280, 280), interpolation=cv2.INTER_CUBIC) for t in tiles]))
+    cv2.imwrite(str(path), np.hstack(columns)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
 
 
 def _read(path: Path) -> RGB:

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -19,9 +20,15 @@ from glomspike.phantom.slides import Order, plan_slide, write_phantoms
 from glomspike.phantom.spikes import Growth, Lesion
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.surface import STEP_UM
+from glomspike.phantom.tissue import TissuePlan
 from glomspike.phantom.truth import read_spikes
 
 ORDER = Order(number=1, glomeruli=2, seed=5, boxed_share=1.0)
+
+
+@cache
+def slide_of_the_order() -> tuple[TissuePlan, Stain, Scanner, np.random.Generator]:
+    return plan_slide(ORDER)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_openslide_takes_it_for_an_aperio_slide_with_scale_objective_and_thumbnail(folder: Path) -> None:
-    _, _, scanner, _ = plan_slide(ORDER)
+    _, _, scanner, _ = slide_of_the_order()
     with openslide.OpenSlide(folder / "phantom-0001.svs") as slide:
         assert slide.properties["openslide.vendor"] == "aperio"
         assert float(slide.properties["openslide.mpp-x"]) == scanner.mpp
@@ -58,9 +65,20 @@ def test_jpeg_2000_slides_open_as_well(tmp_path: Path) -> None:
     assert np.abs(shown - ramp).mean() < 3
 
 
+@pytest.mark.parametrize("height", [1025, 1027, 2049])
+def test_a_last_row_too_low_for_the_next_level_is_written(tmp_path: Path, height: int) -> None:
+    grey = np.full((height, 1100, 3), 128, np.uint8)
+    file = File(0.25, 40, 80, "jpeg")
+    write_pyramid(tmp_path / "a.svs", lambda x, y, w, h: grey[y : y + h, x : x + w], 1100, height, file)
+    with openslide.OpenSlide(tmp_path / "a.svs") as slide:
+        assert slide.dimensions == (1100, height)
+        assert slide.level_dimensions[1] == (275, height // 4)
+        assert abs(int(slide.read_region((0, height - 1), 0, (1, 1)).getpixel((0, 0))[0]) - 128) < 3
+
+
 def test_truth_names_each_glomerulus_once_with_circle_outline_and_label(folder: Path) -> None:
     layers = {layer.name: layer.regions for layer in read_imagescope(folder / "phantom-0001.xml")}
-    plan, _, _, _ = plan_slide(ORDER)
+    plan, _, _, _ = slide_of_the_order()
     assert len(layers["Spiked glomeruli"]) == sum(g.spiked for g in plan.glomeruli) == 1
     assert len(layers["Other glomeruli"]) == len(plan.glomeruli) - 1
     assert len(layers["Outlines"]) == len(plan.glomeruli)
@@ -82,14 +100,14 @@ def test_boxes_lie_on_spikes(folder: Path) -> None:
 
 
 def test_the_json_says_where_spikes_are_and_how_dense(folder: Path) -> None:
-    plan, _, scanner, _ = plan_slide(ORDER)
+    plan, _, scanner, _ = slide_of_the_order()
     for truth, made in zip(read_spikes(folder / "phantom-0001.json"), plan.glomeruli, strict=True):
         assert truth.spiked == made.spiked
         assert (len(truth.spikes0) > 0) == made.spiked == (truth.spikes_per_100_um > 0)
         assert 0 <= truth.spiked_share <= 1
         if made.spiked:
             lines0 = np.concatenate(truth.stretches0)
-            line_um = np.concatenate([stretch.line_um for stretch in made.growth.stretches])
+            line_um = np.concatenate(made.growth.lines_um)
             np.testing.assert_allclose(lines0 * scanner.mpp, line_um, atol=0.06 * scanner.mpp)
             low, high = made.capsule_um.min(axis=0), made.capsule_um.max(axis=0)
             assert (truth.spikes0 * scanner.mpp > low).all()
@@ -109,12 +127,13 @@ def test_the_same_seed_gives_the_same_files_whatever_the_workers(folder: Path, t
 
 
 def test_another_seed_or_number_gives_another_slide() -> None:
-    stains = {plan_slide(order)[1] for order in (ORDER, replace(ORDER, seed=6), replace(ORDER, number=2))}
+    bare = replace(ORDER, glomeruli=0)
+    stains = {plan_slide(order)[1] for order in (bare, replace(bare, seed=6), replace(bare, number=2))}
     assert len(stains) == 3
 
 
 def test_a_block_is_the_same_painted_alone_or_within_a_larger_one() -> None:
-    plan, stain, scanner, _ = plan_slide(ORDER)
+    plan, stain, scanner, _ = slide_of_the_order()
     painter = Painter(plan, stain, scanner, seed=3)
     large = painter.block(512, 256, 1024, 1024)
     small = painter.block(768, 640, 256, 256)
@@ -123,7 +142,7 @@ def test_a_block_is_the_same_painted_alone_or_within_a_larger_one() -> None:
 
 
 def test_spikes_darken_the_outside_of_the_membrane_and_nothing_else() -> None:
-    plan, stain, _, _ = plan_slide(ORDER)
+    plan, stain, _, _ = slide_of_the_order()
     sharp = Scanner(0.25, 40, 0.15, 0.0, (0.0, 0.0), 0.0, 0.5, 1.0, 0.0, "jpeg", 90)
     spiked = next(g for g in plan.glomeruli if g.spiked)
     bare = replace(plan, glomeruli=tuple(replace(g, growth=Growth()) for g in plan.glomeruli))
@@ -145,7 +164,7 @@ def _marked(shape: tuple[int, ...], rows: np.ndarray, columns: np.ndarray) -> np
 
 def _glomerulus(seed: int) -> GlomerulusPlan:
     rng = np.random.default_rng(seed)
-    return plan_glomerulus(rng, Habit.sample(rng), np.array([300.0, 200.0]), 90.0)
+    return plan_glomerulus(rng, Habit.sample(rng), np.array([300.0, 200.0]), 70.0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -181,12 +200,12 @@ def test_spikes_spread_from_one_short_stretch_to_the_whole_membrane() -> None:
 
 
 def test_every_patient_has_look_alikes_anatomy_stain_and_scanner_of_its_own() -> None:
-    plans = [plan_slide(Order(number, 1, 9, 0.0)) for number in range(1, 6)]
-    assert len({stain.silver for _, stain, _, _ in plans}) == 5
-    assert len({scanner.psf_um for _, _, scanner, _ in plans}) == 5
+    plans = [plan_slide(Order(number, 1, 9, 0.0)) for number in range(1, 4)]
+    assert len({stain.silver for _, stain, _, _ in plans}) == 3
+    assert len({scanner.psf_um for _, _, scanner, _ in plans}) == 3
     counts = [len(g.mimics.strokes) + len(g.mimics.grains) for p, *_ in plans for g in p.glomeruli]
     assert max(counts) > 40
-    assert len(set(counts)) > 3
+    assert len(set(counts)) == 3
 
 
 def test_stains_range_from_grey_to_black_and_backgrounds_from_white_to_yellow() -> None:
@@ -201,7 +220,7 @@ def test_stains_range_from_grey_to_black_and_backgrounds_from_white_to_yellow() 
 
 def test_membranes_are_about_a_micrometre_thick() -> None:
     thickness = []
-    for seed in range(6):
+    for seed in range(4):
         section = _glomerulus(seed).section
         bare = (np.abs(section.lumen_um) < 0.5) & (section.matrix == 0)
         thickness.append(np.median(section.wall_um[bare]))

@@ -2,12 +2,9 @@
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from glomspike.findings import Points
-
-Values = NDArray[np.float64]
 
 
 def blob(rng: np.random.Generator, radius_um: float, wobble: float, points: int = 256) -> Points:
@@ -39,12 +36,6 @@ def signed_area(curve_um: Points) -> float:
 def smooth(curve_um: Points, sigma_um: float, step_um: float) -> Points:
     """The closed curve, evenly sampled, with corners rounded at a scale of `sigma_um`."""
     return gaussian_filter1d(curve_um, sigma_um / step_um, axis=0, mode="wrap")
-
-
-def wave(rng: np.random.Generator, count: int, sigma: float) -> Values:
-    """A smooth periodic random function of `count` samples with unit variance; `sigma` in samples."""
-    noise = gaussian_filter1d(rng.normal(size=count), sigma, mode="wrap")
-    return np.asarray(noise / max(float(noise.std()), 1e-6), dtype=np.float64)
 
 
 def normals(curve_um: Points) -> Points:

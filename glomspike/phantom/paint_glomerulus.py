@@ -47,8 +47,8 @@ def _paint_cells(
     section = plan.section
     gap_um = section.lumen_um - section.wall_um
     foamy = np.clip(0.45 + rng.uniform(0.2, 0.7) * patches + 0.25 * grain, 0, 1)
-    reach = np.clip(1.4 - gap_um / rng.uniform(3.0, 9.0), 0, 1)
-    dyes.cytoplasm[:] = np.clip(gap_um / 0.4, 0, 1) * reach * foamy * rng.uniform(0.15, 0.8)
+    reach = np.clip(1.4 - gap_um / rng.uniform(4.0, 14.0), 0, 1)
+    dyes.cytoplasm[:] = np.clip(gap_um / 0.4, 0, 1) * reach * foamy * rng.uniform(0.3, 1.1)
     plasma = np.clip(0.12 + 0.2 * cloud(rng, section.shape, 30.0), 0, 1) * rng.uniform(0, 0.8)
     dyes.cytoplasm[:] += np.clip(-section.lumen_um / 0.4, 0, 1) * plasma
     dyes.cytoplasm[:] += 0.5 * section.matrix * np.clip(gap_um < 0, 0, 1)

@@ -92,7 +92,10 @@ def _tiles_of_blocks(block: Block, width_px: int, height_px: int, level1: RGB) -
     for top in range(0, height_px, BAND_PX):
         band = block(0, top, width_px, min(BAND_PX, height_px - top))
         small = level1[top // step : (top + len(band)) // step]
-        small[:] = cv2.resize(band, small.shape[1::-1], interpolation=cv2.INTER_AREA) if step > 1 else band
+        if step == 1:
+            small[:] = band
+        elif len(small):  # the last band may be too low for a row of the next level
+            small[:] = cv2.resize(band, small.shape[1::-1], interpolation=cv2.INTER_AREA)
         yield from _tiles(band)
 
 

@@ -56,8 +56,8 @@ def write_phantoms(
 def plan_slide(order: Order) -> tuple[TissuePlan, Stain, Scanner, np.random.Generator]:
     """What stands on a slide, how it is stained and scanned, and the generator for what is drawn later."""
     rng = np.random.default_rng([order.seed, order.number])
-    columns = int(np.ceil(np.sqrt(1.3 * order.glomeruli)))
-    rows = int(np.ceil(order.glomeruli / columns))
+    columns = max(1, int(np.ceil(np.sqrt(1.3 * order.glomeruli))))
+    rows = max(1, int(np.ceil(order.glomeruli / columns)))
     width_um, height_um = columns * ROOM_UM + 60, rows * ROOM_UM + 60
     stain, scanner = Stain.sample(rng), Scanner.sample(rng)
     lesion = Lesion.sample(rng, scanner.blur_um)

@@ -38,10 +38,10 @@ class Lesion:
         """A patient's spikes, drawn at random, such that a scanner of that blur can still show them."""
         spacing_um = rng.uniform(max(0.8, 4.0 * blur_um), 2.0)
         return cls(
-            extent=float(rng.choice([0.0, rng.beta(1.0, 1.6), 1.0], p=[0.15, 0.65, 0.2])),
+            extent=float(rng.choice([0.0, rng.beta(0.8, 1.8), 1.0], p=[0.18, 0.64, 0.18])),
             length_um=float(rng.uniform(max(0.65, 2.4 * blur_um), 1.9)),
             spacing_um=float(spacing_um),
-            width_um=float(np.clip(rng.uniform(0.32, 0.8), 0.3, 0.5 * spacing_um)),
+            width_um=float(np.clip(rng.uniform(max(0.34, 1.4 * blur_um), 0.85), 0.3, 0.5 * spacing_um)),
             clubs=float(rng.choice([0.0, rng.random(), 1.0], p=[0.4, 0.45, 0.15])),
             joined=float(rng.choice([0.0, rng.random(), 1.0], p=[0.55, 0.3, 0.15])),
             darkness=float(rng.uniform(0.65, 1.0)),
@@ -86,6 +86,11 @@ class Growth:
         return np.concatenate([np.zeros((0, 2)), *sides, *(s.places_um for s in self.sheets)])
 
     @property
+    def lines_um(self) -> tuple[Points, ...]:
+        """The membrane that carries them, (n, 2) each: along rows of spikes, and around those seen end-on."""
+        return (*(s.line_um for s in self.stretches), *(s.edge_um[::2] for s in self.sheets))
+
+    @property
     def length_um(self) -> float:
         """Length of membrane that carries them, as far as it is seen from the side."""
         return float(sum(len(s.line_um) * STEP_UM for s in self.stretches))
@@ -97,7 +102,7 @@ def grow(rng: np.random.Generator, section: Section, faces: tuple[Surface, ...],
     if not places:
         return Growth()
     room_um = sum(count * STEP_UM for _, _, count in places)
-    wanted_um = max(lesion.extent * room_um, rng.uniform(7.0, 16.0))
+    wanted_um = max(lesion.extent * room_um, rng.uniform(9.0, 20.0))
     stretches: list[Spikes] = []
     grown_um = 0.0
     for at in rng.permutation(len(places)):
@@ -105,7 +110,7 @@ def grow(rng: np.random.Generator, section: Section, faces: tuple[Surface, ...],
             break
         face, start, count = places[at]
         share = 1.0 if lesion.extent == 1.0 else rng.uniform(0.35, 1.0)
-        length_um = min(count * STEP_UM * share, max(wanted_um - grown_um, 7.0))
+        length_um = min(count * STEP_UM * share, max(wanted_um - grown_um, 9.0))
         offset = int(rng.integers(max(1, count - round(length_um / STEP_UM) + 1)))
         spikes = _spikes(rng, face, (start + offset) % len(face.line_um), length_um, lesion)
         if spikes is not None:
@@ -125,7 +130,7 @@ def _plain_runs(face: Surface) -> list[tuple[int, int]]:
     steps = np.diff(np.concatenate([[0], turned.astype(np.int8), [0]]))
     starts, stops = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     runs = zip((starts + first) % len(plain), stops - starts, strict=True)
-    return [(int(start), int(count)) for start, count in runs if count * STEP_UM > 6.0]
+    return [(int(start), int(count)) for start, count in runs if count * STEP_UM > 7.0]
 
 
 def _spikes(

@@ -13,7 +13,7 @@ from glomspike.phantom.tuft import Section
 
 STEP_UM = 0.4  # distance of points along a face
 LEAST_UM = 8.0  # shorter faces are specks between junctions
-ROOM_UM = 1.0  # of free space before a membrane on which spikes may stand
+ROOM_UM = 1.5  # of free space before a membrane on which spikes may stand
 UPRIGHT = 1.6  # a wall that shifts further per µm of depth is a grey band, not a line
 
 
@@ -38,21 +38,20 @@ class Surface:
 
 def outer_faces(section: Section) -> tuple[Surface, ...]:
     """Where walls end and space between loops begins, also where one loop faces another."""
-    return faces(section, section.lumen_um - section.wall_um, outwards=True)
+    return _faces(section, section.lumen_um - section.wall_um, 1.0)
 
 
 def inner_faces(section: Section, depth_um: float) -> tuple[Surface, ...]:
     """Lines within lumens, `depth_um` from their walls; their normals point into the lumen."""
-    return faces(section, section.lumen_um + np.float32(depth_um), outwards=False)
+    return _faces(section, section.lumen_um + np.float32(depth_um), -1.0)
 
 
-def faces(section: Section, level_um: Texture, outwards: bool) -> tuple[Surface, ...]:
-    """The lines where `level_um` is 0, with normals towards greater or lesser values of it."""
+def _faces(section: Section, level_um: Texture, side: float) -> tuple[Surface, ...]:
+    """The lines where `level_um` is 0, with normals towards more of it (`side` 1) or less (-1)."""
     soft = np.asarray(cv2.GaussianBlur(level_um, (0, 0), 2.0), dtype=np.float32)
     mask = (soft < 0).astype(np.uint8)
     contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     down, right = (np.asarray(part, dtype=np.float32) for part in np.gradient(soft))
-    side = 1.0 if outwards else -1.0
     found = []
     for contour in contours:
         if len(contour) * 0.25 < LEAST_UM:

@@ -30,7 +30,7 @@ class SpikeTruth:
     number: int  # the region's text in the XML begins with it
     centre0: Points  # (2,)
     spiked: bool
-    stretches0: tuple[Points, ...]  # (n, 2) each: the membrane that a row of spikes stands on
+    stretches0: tuple[Points, ...]  # (n, 2) each: membrane under a row of spikes, or around some seen end-on
     spikes0: Points  # (n, 2): the middle of each spike, seen from the side or end-on
     spiked_share: float  # of the bare membrane's length
     spikes_per_100_um: float  # of the bare membrane's length
@@ -67,7 +67,7 @@ def _spike_entry(number: int, plan: GlomerulusPlan, mpp: float) -> dict[str, Any
         "centre0": _rounded(plan.capsule_um.mean(axis=0) / mpp),
         "spiked_share": round(min(plan.growth.length_um / membrane_um, 1.0), 4),
         "spikes_per_100_um": round(100 * len(places_um) / membrane_um, 3),
-        "stretches0": [_rounded(s.line_um / mpp) for s in plan.growth.stretches],
+        "stretches0": [_rounded(line_um / mpp) for line_um in plan.growth.lines_um],
         "spikes0": _rounded(places_um / mpp),
     }
 

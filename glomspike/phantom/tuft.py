@@ -56,7 +56,7 @@ class Anatomy:
             apart_um=rng.uniform(-1.2, 2.2),
             tapered=rng.uniform(0.0, 0.7),
             lobule_um=rng.uniform(28, 48),
-            membrane_um=float(np.clip(rng.lognormal(0.12, 0.28), 0.65, 2.6)),
+            membrane_um=float(np.clip(rng.lognormal(0.22, 0.28), 0.65, 2.6)),
             roughness=rng.uniform(0.06, 0.35),
             matrix_um=rng.uniform(0.6, 3.6),
             fillet_um=rng.uniform(0.0, 3.0),
