@@ -1,4 +1,4 @@
-"""The judgement of networks that pool tiles, by attention or otherwise (Sadafi et al. 2020, Ilse et al. 2018)."""
+"""The judgement of networks that pool tiles by attention or otherwise (Ilse et al., Sadafi et al.)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

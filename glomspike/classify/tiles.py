@@ -1,7 +1,7 @@
 """A glomerulus cut into tiles: overlapping squares of its field, which is blank outside its outline."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
 import cv2
@@ -50,6 +50,11 @@ class TileGrid:
     corners_px: Corners
     tile_px: int
     unreadable: int
+
+    def sampled(self, rng: np.random.Generator, count: int) -> "TileGrid":
+        """The same grid with `count` of its tiles, drawn at random; with all where it has no more."""
+        chosen = np.sort(rng.permutation(len(self.corners_px))[:count])
+        return replace(self, corners_px=self.corners_px[chosen])
 
     @property
     def middles_px(self) -> NDArray[np.float64]:

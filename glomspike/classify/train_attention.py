@@ -5,7 +5,7 @@ the loss of the bag is joined, at first, by that of a single-instance classifier
 the label of its glomerulus.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -42,6 +42,12 @@ class AttentionOptions:
     pooling: Pooling = "attention"
     auxiliary: bool = True
     tiling: Tiling = PAPERS
+
+    @classmethod
+    def of_method(cls, method: str, auxiliary: bool, tiling: Mapping[str, float | None]) -> Self:
+        """Those of one of the `POOLINGS`, with what is chosen of the tiling; None is not."""
+        known = {name: value for name, value in tiling.items() if value is not None}
+        return cls(cast(Pooling, method), auxiliary, Tiling(**(asdict(PAPERS) | known)))
 
     @classmethod
     def of(cls, card: Card) -> Self:

@@ -34,15 +34,17 @@ BOX_JITTER_PX = 10  # how far the tile around a box's middle may be moved
 class MilOptions:
     """The network, its tiles, and how a round chooses from them; the numbers are the paper's.
 
-    `k_pos` and `k_neg` tiles come from each positive and each negative bag. A round scores `bags_per_round`
-    bags, drawn anew, or all where there are not more.
+    `k_pos` and `k_neg` tiles come from each positive and each negative bag, the highest of `tiles_per_bag`
+    drawn at random, so that they are not always the same. A round scores `bags_per_round` bags, drawn
+    anew too. Of either, all are taken where there are not more.
     """
 
     architecture: str = "dense-resnet18"
     tiling: Tiling = PAPERS
     k_pos: int = 1
     k_neg: int = 5
-    bags_per_round: int = 2000
+    bags_per_round: int = 10_000
+    tiles_per_bag: int = 10_000
 
     @classmethod
     def of(cls, card: Card) -> Self:
@@ -52,7 +54,11 @@ class MilOptions:
     def changed(self, chosen: Mapping[str, float | None]) -> Self:
         """The same but for what is chosen, by the names of these options and of the tiling's; None is not."""
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-        own = {name: given.pop(name) for name in ("k_pos", "k_neg", "bags_per_round") if name in given}
+        own = {
+            name: given.pop(name)
+            for name in ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag")
+            if name in given
+        }
         return replace(self, tiling=replace(self.tiling, **given), **own)
 
 
@@ -102,15 +108,16 @@ class MilTask(BagTask):
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         rng = np.random.default_rng([self.seed, epoch])
         bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
-        pool = self.certain + [tile for bag in bags for tile in self._most_suspicious(network, bag)]
+        pool = self.certain + [tile for bag in bags for tile in self._most_suspicious(network, bag, rng)]
         self.chosen = [pool[i] for i in rng.permutation(len(pool))]
         return len(self.chosen)
 
-    def _most_suspicious(self, network: nn.Module, bag: Bag) -> list[Instance]:
+    def _most_suspicious(self, network: nn.Module, bag: Bag, rng: Rng) -> list[Instance]:
         """The tiles of a bag that look most like spikes."""
         count = self.options.k_pos if bag.spiked else self.options.k_neg
-        odds = tile_log_odds(network, bag.grid, NORMALISATION)
-        middles = bag.grid.middles_px[np.argsort(-odds, kind="stable")[:count]]
+        grid = bag.grid.sampled(rng, self.options.tiles_per_bag)
+        odds = tile_log_odds(network, grid, NORMALISATION)
+        middles = grid.middles_px[np.argsort(-odds, kind="stable")[:count]]
         return [Instance(bag, middle, bag.spiked, False) for middle in middles]
 
     def sample(self, index: int, rng: Rng) -> Example:

@@ -9,9 +9,9 @@ from glomspike.classify.tiles import TileGrid
 from glomspike.findings import RGB, Points
 
 # A tile lies anywhere in its view, as it lies anywhere in a glomerulus when that is seen as a whole.
-CONTEXT_PX = 31
+CONTEXT_PX = 23
 STRIDE_PX = 16
-LEAST_SCALE, MOST_SCALE = 0.7, 1.4  # of the µm/px that a slide claims
+LEAST_SCALE, MOST_SCALE = 0.75, 1.35  # of the µm/px that a slide claims
 
 
 def view_of(grid: TileGrid, middle_px: Points, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
@@ -43,15 +43,15 @@ def varied(pixels: RGB, rng: Rng) -> RGB:
 def focused(pixels: RGB, rng: Rng) -> RGB:
     """The picture blurred, sharpened or sampled coarsely, less than what would hide spikes."""
     draw = rng.random()
-    if draw < 0.3:
-        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.6)), dtype=np.uint8)
-    if draw < 0.45:
+    if draw < 0.25:
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.2)), dtype=np.uint8)
+    if draw < 0.4:
         soft = cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.8, 2.0))
         gain = rng.uniform(0.3, 1.5)
         return np.asarray(cv2.addWeighted(pixels, 1 + gain, soft, -gain, 0), dtype=np.uint8)
-    if draw < 0.6:
+    if draw < 0.5:
         side_px = pixels.shape[0]
-        coarse_px = int(side_px * rng.uniform(0.45, 0.9))
+        coarse_px = int(side_px * rng.uniform(0.55, 0.9))
         coarse = cv2.resize(pixels, (coarse_px, coarse_px), interpolation=cv2.INTER_AREA)
         return np.asarray(
             cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
