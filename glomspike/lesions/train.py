@@ -39,7 +39,7 @@ class LesionOptions:
     """Which network learns, and what it sees. A `linear_probe` leaves the encoder as it begins."""
 
     encoder: str = "resnet50"
-    input_px: int = 128
+    input_px: int = 96
     samples_per_epoch: int = 1000
     linear_probe: bool = False
 
