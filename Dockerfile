@@ -1,5 +1,6 @@
 # glomspike with its weights: docker build -t glomspike . && docker run --rm glomspike --help
 # Any Debian bookworm will do as the base: --build-arg BASE_IMAGE=registry.example/debian:bookworm-slim
+# Smaller, for machines without a GPU: --build-arg TORCH_INDEX=URL of an index with PyTorch built without CUDA
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${BASE_IMAGE} AS python
@@ -11,9 +12,10 @@ RUN apt-get update \
 FROM python AS libraries
 RUN apt-get update && apt-get install --yes --no-install-recommends python3.11-venv ca-certificates
 RUN python3.11 -m venv /usr/lib/glomspike
-COPY requirements.lock /build/
-RUN /usr/lib/glomspike/bin/pip install --no-cache-dir --only-binary :all: --require-hashes \
-    --requirement /build/requirements.lock
+ARG LOCK=requirements.lock
+ARG TORCH_INDEX=
+COPY ${LOCK} docker/libraries.sh /build/
+RUN /build/libraries.sh /usr/lib/glomspike "/build/${LOCK}" "${TORCH_INDEX}"
 
 # glomspike itself and its weights, apart from the libraries: a change of code makes a small layer.
 FROM libraries AS package

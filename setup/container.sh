@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # glomspike in a Docker container that sees just the paths it is given, by their own names: sourced by run.sh.
 
-commands=" run train evaluate samples crops phantom weights doctor "
-flags=" --overwrite --from-scratch --help --version "  # options without a value; of `weights`, --json is one too
+commands=" run crops samples train pretrain evaluate phantom weights doctor "
+flags=" --overwrite --mirrored --from-scratch --help --version "  # options without a value; of `weights`, --json is one too
 declare -A mounts=()                    # path -> "readonly" or "writable"
 
 # run_in_container CHECKOUT ARGUMENTS...: replaces this process with glomspike in a container, building the
@@ -14,7 +14,7 @@ run_in_container() {
     _find_paths "$@"
     image=$(_image_name "$checkout")
     if ! docker image inspect "$image" >/dev/null 2>&1; then
-        echo "glomspike: building the image $image (once: some minutes, about 6 GB)" >&2
+        echo "glomspike: building the image $image (once: some minutes, about 5 GB)" >&2
         docker build --tag "$image" --tag glomspike "$checkout" >&2
     fi
     options=(--rm --init --network none --workdir "$PWD" --env GLOMSPIKE_CONTAINER=)
@@ -37,6 +37,8 @@ _find_paths() {
         case $command:$argument in
             *:--out=*) _make_folder "${argument#*=}" ;;
             *:--out) if [ $# -gt 0 ]; then _make_folder "$1" && shift; fi ;;
+            run:--stage=*) _see "${argument#*=}" writable ;;
+            run:--stage) if [ $# -gt 0 ]; then _see "$1" writable && shift; fi ;;
             evaluate:--json=* | evaluate:--worst=*) _make_folder "$(dirname -- "${argument#*=}")" ;;
             evaluate:--json | evaluate:--worst) if [ $# -gt 0 ]; then _make_folder "$(dirname -- "$1")" && shift; fi ;;
             weights:--json) ;;
@@ -98,7 +100,7 @@ _add_user_and_gpu() {
 # An image's name tells the state of the files it is made from, so that a changed checkout gets a new one.
 _image_name() {
     local state
-    state=$(cd "$1" && find Dockerfile .dockerignore README.md LICENSE pyproject.toml requirements.lock glomspike weights \
-        -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+    state=$(cd "$1" && find Dockerfile .dockerignore README.md LICENSE docker/libraries.sh pyproject.toml requirements.lock \
+        glomspike weights -type f ! -path '*/__pycache__/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
     echo "glomspike:${state:0:12}"
 }

@@ -49,7 +49,7 @@ class LocalWorkers:
         for worker in self._workers:
             self._free.put(worker)
         self._feeders = ThreadPoolExecutor(len(lanes) + AHEAD, initializer=_leave_interrupts_to_others)
-        self._ended: Future[None] = Future()
+        self._ended: Future[SlideRow | None] = Future()
 
     def __enter__(self) -> Self:
         return self
@@ -77,11 +77,13 @@ class LocalWorkers:
             with brought_near(slide.path, self._batch.stage) as near:
                 return self._worked_on(slide, near, wait)
         except ProcessExpired as end:
-            return failed_row(slide, _died(slide, end.exitcode))
+            return self._given_up(slide, _died(slide, end.exitcode))
         except Exception as failure:  # noqa: BLE001  (whatever it is, the other slides go on)
-            return failed_row(slide, failure)
-        finally:
-            clear_unfinished(self._batch.out / slide.folder)
+            return self._given_up(slide, failure)
+
+    def _given_up(self, slide: FoundSlide, failure: Exception) -> SlideRow:
+        clear_unfinished(self._batch.out / slide.folder)
+        return failed_row(slide, failure)
 
     def _worked_on(self, slide: FoundSlide, near: Near, wait: bool) -> SlideRow | None:
         worker = self._free.get()
