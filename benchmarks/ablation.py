@@ -52,7 +52,7 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale({"train": 120, "val": 30, "test": 60}, epochs=8, bags_per_round=40, tiles=4),
+    "small": Scale({"train": 80, "val": 16, "test": 50}, epochs=6, bags_per_round=30, tiles=6),
     "paper": Scale({"train": 1015, "val": 150, "test": 252}, epochs=30, bags_per_round=1015, tiles=1),
 }
 
@@ -172,13 +172,14 @@ def table(work: Path) -> Iterator[str]:
     yield f"|---|{'---|' * len(STATISTICS)}"
     for variant in VARIANTS:
         numbers = json.loads((work / variant.folder / "result.json").read_text())
-        cells = [_cell(numbers[name], numbers[f"{name}_ci95"]) for name in STATISTICS]
+        cells = [cell(numbers[name], numbers[f"{name}_ci95"]) for name in STATISTICS]
         yield f"| **{variant.name}** | {' | '.join(cells)} |"
         figures = [f"{value:.3f}" for value in variant.paper] + [""] * (len(STATISTICS) - len(variant.paper))
         yield f"| in the paper | {' | '.join(figures)} |"
 
 
-def _cell(value: float, interval: list[float] | None) -> str:
+def cell(value: float, interval: list[float] | None) -> str:
+    """A number with its interval."""
     return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.2f}–{interval[1]:.2f})"
 
 

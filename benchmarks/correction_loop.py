@@ -1,17 +1,18 @@
 """The loop of correcting and learning, played by a script: how much better do corrections make the models?
 
-    python benchmarks/correction_loop.py WORK [--corrected 8] [--tests 6] [--epochs 3]
+    python benchmarks/correction_loop.py WORK [--corrected 7] [--tests 4] [--epochs 1]
 
 Makes phantom slides and recolours them as an immunofluorescence of basement membranes looks: bright green on
 black, a stain that no shipped model has seen. Runs the main job, corrects its annotations on some slides as a
 pathologist would in ImageScope, makes samples of them, trains all three models for a short while from the
 shipped weights, and runs the main job again on the other slides. Prints what was found, outlined and called
-before and after. Each step is a command that a user would type. WORK keeps everything; what is there is not
-made again.
+before and after. Each step is a command that a user would type. WORK/phantoms is kept for the next time, all
+else is made anew in WORK/loop.
 """
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -43,42 +44,37 @@ GLOW = np.array([0.15, 1.0, 0.35], np.float32)  # of membranes, in red, green an
 
 @click.command()
 @click.argument("work", type=click.Path(path_type=Path))
-@click.option("--corrected", default=8, show_default=True, help="How many slides are corrected.")
-@click.option("--tests", default=6, show_default=True, help="How many other slides are measured on.")
-@click.option("--epochs", default=3, show_default=True, help="How long each model is trained.")
+@click.option("--corrected", default=7, show_default=True, help="How many slides are corrected.")
+@click.option("--tests", default=4, show_default=True, help="How many other slides are measured on.")
+@click.option("--epochs", default=1, show_default=True, help="How long each model is trained.")
 @click.option("--seed", default=4000, show_default=True, help="Which slides.")
 def main(work: Path, corrected: int, tests: int, epochs: int, seed: int) -> None:
     """Correct some slides of a new stain, learn from them, and measure on others."""
-    samples = stained_slides(work / "phantoms", corrected + tests, seed)
+    samples = stained_slides(work / "phantoms", corrected + tests, seed)[: corrected + tests]
     ours, others = samples[:corrected], samples[corrected:]
-    folders = {name: work / name for name in ("corrected", "tests", "before", "after", "samples")}
+    loop = work / "loop"
+    shutil.rmtree(loop, ignore_errors=True)
     for name, chosen in (("corrected", ours), ("tests", others)):
-        folders[name].mkdir(exist_ok=True)
+        (loop / name).mkdir(parents=True)
         for sample in chosen:
-            _link(folders[name] / sample.image.name, sample.image)
-        _run(str(folders[name]), str(folders["before"] / name))
+            (loop / name / sample.image.name).symlink_to(sample.image.resolve())
+        _type(loop / name, loop / "before" / name)
     for sample in ours:
-        correct(sample, folders["before"] / "corrected" / sample.image.stem, folders["corrected"])
-    _run("samples", str(folders["corrected"]), "--out", str(folders["samples"]))
-    table = str(folders["samples"] / "samples.csv")
-    weights: list[str] = []
+        correct(sample, loop / "before" / "corrected" / sample.image.stem, loop / "corrected")
+    _type("samples", loop / "corrected", "--out", loop / "samples")
+    weights: list[str | Path] = []
     for model in MODELS:
-        out = str(work / model)
-        _run("train", model, table, "--out", out, "--epochs", str(epochs))
-        weights += [f"--{model}", out]
-    _run(str(folders["tests"]), str(folders["after"]), *weights)
-    for when, folder in (("before", folders["before"] / "tests"), ("after", folders["after"])):
+        table = loop / "samples" / "samples.csv"
+        _type("train", model, table, "--out", loop / model, "--epochs", str(epochs))
+        weights += [f"--{model}", loop / model]
+    _type(loop / "tests", loop / "after", *weights)
+    for when, folder in (("before", loop / "before" / "tests"), ("after", loop / "after")):
         print(f"{when}: {measured(others, folder)}")
 
 
-def _run(*arguments: str) -> None:
-    """Types a glomspike command."""
-    subprocess.run([sys.executable, "-m", "glomspike", *arguments], check=True)
-
-
-def _link(place: Path, slide: Path) -> None:
-    if not place.exists():
-        place.symlink_to(slide.resolve())
+def _type(*arguments: str | Path) -> None:
+    """Types a glomspike command, which tells how it goes on stderr."""
+    subprocess.run([sys.executable, "-m", "glomspike", *arguments], check=True, stdout=sys.stderr)
 
 
 def stained_slides(folder: Path, count: int, seed: int) -> Sequence[Sample]:

@@ -1,7 +1,7 @@
 """The numbers on the cards of the shipped weights, measured on tissue not trained on.
 
     python benchmarks/measure_weights.py PUBLIC MEASURING PHANTOMS [--sheets FOLDER] [--card] [--only MODEL]
-        [--weights WEIGHTS]
+        [--weights WEIGHTS] [--mirrored]
 
 PUBLIC is what `public_samples.py` wrote, MEASURING what `measuring_samples.py` wrote, PHANTOMS a folder of
 `glomspike phantom`; only rows of split "test" are read. With --card the numbers are written into the cards.
@@ -10,31 +10,36 @@ threshold, a circle overlapping the true one by an IoU of 0.5; "false_per_image"
 threshold that do so with none.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 import torch
+from pydantic import JsonValue
 
 from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.detect.evaluate import scanned_samples
 from glomspike.detect.evaluate import summed_up as detector_numbers
 from glomspike.evaluation import Case, Evaluation
 from glomspike.files import replace_file
+from glomspike.lesions.evaluate import evaluate_lesions
 from glomspike.models import Model, load_model
 from glomspike.report.png import write_rgb
 from glomspike.samples import Sample, in_split, read_samples
 from glomspike.segment.evaluate import compared_samples
 from glomspike.segment.evaluate import summed_up as segmenter_numbers
+from glomspike.segment.mirrored import mirrored as asked_four_times
 from glomspike.sheets import sheet
 from glomspike.weights import Card, Kind, Metric, load_card
 
 AP = ("ap", "ap50", "ap75", "recall50", "false_per_image")
 FOUND = ("found", "false_per_image")
 DICE = ("dice_mean", "dice_sd", "iou_mean")
-CALLS = ("precision", "recall", "f1", "accuracy", "auc", "ece")
-COUNTED_BY = {"detector": "n_truth", "segmenter": "n", "classifier": "n_positive"}
+CALLS = ("precision", "recall", "f1", "accuracy", "auc", "localisation_auc", "ece")
+TOLD = ("balanced_accuracy", "macro_f1", "auc")
+COUNTED_BY = {"detector": "n_truth", "segmenter": "n", "classifier": "n_positive", "lesions": "n"}
 # Names that a card gives to numbers of an evaluation.
 SAID_AS = {"found": "recall_at_threshold"}
 
@@ -73,7 +78,12 @@ MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
         Measurement("pasm-fields (PASM, PAS, Masson)", PASM, DICE),
         Measurement("pasm-fields in PASM", PASM[:1], DICE),
     ),
-    "classifier": (Measurement("phantoms", ("phantoms",), CALLS),),
+    # The last decides on the reliability that the card tells.
+    "classifier": (
+        Measurement("PAS crops stained as silver by computation", ("pas-as-silver",), CALLS),
+        Measurement("phantoms", ("phantoms",), CALLS),
+    ),
+    "lesions": (Measurement("pas-lesions", ("pas-lesions",), TOLD),),
 }
 
 
@@ -84,6 +94,7 @@ MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
 @click.option("--only", type=click.Choice(list(MEASUREMENTS)), help="Measure one model.")
 @click.option("--weights", type=click.Path(path_type=Path), help="Of that model, not the shipped ones.")
 @click.option("--sheets", type=click.Path(path_type=Path), help="Folder for pictures of every case.")
+@click.option("--mirrored", is_flag=True, help="The segmenter looks four times, mirrored.")
 @click.option("--card", is_flag=True, help="Write the numbers into the cards.")
 def main(
     public: Path,
@@ -92,22 +103,29 @@ def main(
     only: Kind | None,
     weights: Path | None,
     sheets: Path | None,
+    mirrored: bool,
     card: bool,
 ) -> None:
     """Measure weights, print the numbers, and write them into the cards where that is wanted."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     roots = (public, measuring, phantoms.parent)
     for kind in MEASUREMENTS if only is None else (only,):
-        model, metrics = load_model(kind, weights, device), []
+        model = load_model(kind, weights, device)
+        if mirrored and kind == "segmenter":
+            model = asked_four_times(model)
+        metrics: list[Metric] = []
+        reliability: JsonValue = []
         for measurement in MEASUREMENTS[kind]:
             found, cases = evaluated(model, _samples(measurement.tables, roots, phantoms))
             metrics += metrics_of(kind, measurement, found)
+            reliability = found.numbers.get("reliability", [])
             if sheets is not None and cases:
-                _write_sheet(sheets / f"{kind}-{measurement.name.split()[0].strip(',')}.png", cases)
+                named = re.sub(r"\W+", "-", f"{kind} {measurement.name}")
+                _write_sheet(sheets / f"{named}.png", cases)
         for metric in metrics:
             _tell(kind, metric)
         if card:
-            _write_card(kind, weights, metrics)
+            _write_card(kind, weights, metrics, reliability)
 
 
 def _samples(tables: Sequence[str], roots: tuple[Path, ...], phantoms: Path) -> list[Sample]:
@@ -127,6 +145,8 @@ def evaluated(model: Model, samples: Sequence[Sample]) -> tuple[Evaluation, Sequ
     if model.card.kind == "segmenter":
         compared = compared_samples(samples, model, lambda *_: None)
         return segmenter_numbers(compared), compared
+    if model.card.kind == "lesions":
+        return evaluate_lesions(samples, model, lambda *_: None), ()
     return evaluate_classifier(samples, model, None, lambda *_: None), ()
 
 
@@ -147,6 +167,7 @@ def metrics_of(kind: Kind, measurement: Measurement, found: Evaluation) -> list[
             n=count,
         )
         for name in measurement.numbers
+        if numbers[SAID_AS.get(name, name)] is not None
     ]
 
 
@@ -160,12 +181,13 @@ def _tell(kind: Kind, metric: Metric) -> None:
     print(f"{kind}: {metric.name} {metric.value:.3f}{interval} on {metric.n} glomeruli of {metric.data}")
 
 
-def _write_card(kind: Kind, weights: Path | None, metrics: list[Metric]) -> None:
+def _write_card(kind: Kind, weights: Path | None, metrics: list[Metric], reliability: JsonValue) -> None:
     """Writes the card anew with these numbers instead of the same of earlier measurements; others stay."""
     old, tensors_path = load_card(kind, weights)
     measured = {metric.data for metric in metrics}
     others = [m for m in old.metrics if m.data not in measured and m.data != "validation patients"]
-    card = Card.model_validate(old.model_dump() | {"metrics": metrics + others})
+    measured_now = {"metrics": metrics + others, "reliability": reliability}
+    card = Card.model_validate(old.model_dump() | measured_now)
     replace_file(tensors_path.with_suffix(".json"), (card.model_dump_json(indent=2) + "\n").encode())
 
 

@@ -55,7 +55,8 @@ _STAINS = (
 )
 # Silver blackens what it stains and leaves the rest: membranes stand out as in no other stain.
 _SILVERS = frozenset({"silver", "brown silver"})
-KNOWN_STAIN_SHARE = 0.5
+# How often tissue is shown as it is, and in another stain that is in use; else it gets any dyes.
+AS_IT_IS, IN_USE = 0.3, 0.45
 TISSUE_VARIANCE = 25.0
 _LEAST_LIGHT = 1 / 255
 _DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32) / 255, _LEAST_LIGHT))
@@ -63,9 +64,9 @@ _DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32) / 255, _LEAST_LIG
 
 def appearance(pixels: RGB, rng: Rng) -> RGB:
     """The picture as another laboratory might have made it: stain, light, focus, noise and compression."""
-    if rng.random() < 0.8:
-        known = rng.random() < KNOWN_STAIN_SHARE
-        pixels = stained_anew(pixels, rng) if known else restained(pixels, rng)
+    draw = rng.random()
+    if draw >= AS_IT_IS:
+        pixels = stained_anew(pixels, rng) if draw < AS_IT_IS + IN_USE else restained(pixels, rng)
     return compressed(focused(lit(dirtied(pixels, rng), rng), rng), rng)
 
 
@@ -79,7 +80,8 @@ def stained_anew(pixels: RGB, rng: Rng) -> RGB:
         amounts[1] = strong * (amounts[1] / strong) ** np.float32(rng.uniform(1.2, 2.4))
         strength *= np.array([[0.6], [rng.uniform(1.2, 3.0)], [0.6]], dtype=np.float32)
     vectors = _varied(np.stack([_DYE_VECTORS[list(_DYES).index(name)] for name in names]), rng)
-    return _shown(vectors.T @ (amounts * strength), pixels.shape)
+    density = np.asarray(vectors.T @ (amounts * strength), dtype=np.float32)
+    return _shown(density, pixels.shape)
 
 
 def restained(pixels: RGB, rng: Rng) -> RGB:
@@ -94,7 +96,8 @@ def restained(pixels: RGB, rng: Rng) -> RGB:
     # Other dyes, but neither a black nor an empty picture.
     dyed *= density.mean() / max(dyed.mean(), _LEAST_LIGHT) * np.float32(np.exp(rng.normal(0, 0.3)))
     share = np.float32(rng.uniform(0.3, 1.0))
-    return _shown(density * (1 - share) + dyed * share, pixels.shape)
+    mixed = np.asarray(density * (1 - share) + dyed * share, dtype=np.float32)
+    return _shown(mixed, pixels.shape)
 
 
 def _density(pixels: RGB) -> Float:
@@ -108,7 +111,7 @@ def _amounts(pixels: RGB, rng: Rng) -> Float:
 
 
 def _shown(density: Float, shape: tuple[int, ...]) -> RGB:
-    shown = np.exp(-density) * 255
+    shown = np.exp(-density) * np.float32(255)
     return np.ascontiguousarray(np.clip(shown + 0.5, 0, 255).astype(np.uint8).T).reshape(shape)
 
 

@@ -24,7 +24,7 @@ from glomspike.detect.infer import detect
 from glomspike.errors import OutputError
 from glomspike.findings import RGB, Circle, Glomerulus, Outline, SlideResult
 from glomspike.lesions.infer import tell_lesions
-from glomspike.models import Models
+from glomspike.models import Model, Models
 from glomspike.report.folder import ResultFolder, is_done
 from glomspike.report.overview import write_overview
 from glomspike.report.page import Judging, write_report
@@ -34,6 +34,7 @@ from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord
 from glomspike.report.table import write_table
 from glomspike.segment.crop import circle_of_outline, whole_circle
 from glomspike.segment.infer import outline_glomeruli
+from glomspike.segment.mirrored import mirrored
 from glomspike.segment.outline import outline_of_circle
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.fingerprint import fingerprint
@@ -57,13 +58,15 @@ class Options:
     """What a user chose. `threshold` None is the classifier's own; `mpp` is for slides without a scale.
 
     `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
-    every picture shows one glomerulus, which is not to be searched for.
+    every picture shows one glomerulus, which is not to be searched for; `mirrored` outlines each from four
+    mirror images.
     """
 
     mpp: float | None = None
     threshold: float | None = None
     overwrite: Literal["never", "outdated", "always"] = "never"
     crops: bool = False
+    mirrored: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +119,11 @@ def fill_folder(
 def run_settings(path: Path, cards: Mapping[Kind, Card], options: Options) -> RunSettings:
     """What decides the results of a slide; a run is skipped where these are the same."""
     threshold = _threshold(cards["classifier"], options)
+    chosen = {"mpp": options.mpp, "crops": options.crops, "mirrored": options.mirrored}
     return RunSettings(
         version=__version__,
         fingerprint=fingerprint(path),
-        options={"mpp": options.mpp, "threshold": threshold, "crops": options.crops},
+        options={**chosen, "threshold": threshold},
         weights={kind: card.sha256 for kind, card in cards.items()},
     )
 
@@ -162,6 +166,12 @@ class _Job:
         began = time.perf_counter()
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    @property
+    def segmenter(self) -> Model:
+        """The segmenter as the user wants it to look."""
+        own = self.models.segmenter
+        return mirrored(own) if self.options.mirrored else own
 
     @property
     def coarsest_mpp(self) -> float:
@@ -211,7 +221,7 @@ class _Job:
         self._warn(any_tissue=True, any_circle=True)
         whole = whole_circle(self.slide.facts)
         with self.stage("segment"):
-            (outline,) = outline_glomeruli(self.slide, [whole], self.models.segmenter)
+            (outline,) = outline_glomeruli(self.slide, [whole], self.segmenter)
         return (whole if outline is None else circle_of_outline(outline, self.slide.facts),)
 
     def _detecting(self, done: int, windows: int) -> None:
@@ -243,7 +253,7 @@ class _Job:
     def _judged(self, circles: Sequence[Circle], first_id: int, readers: ThreadPoolExecutor) -> list[Judged]:
         """Some glomeruli outlined, pictured and scored together."""
         with self.stage("segment"):
-            found = outline_glomeruli(self.slide, circles, self.models.segmenter)
+            found = outline_glomeruli(self.slide, circles, self.segmenter)
         outlines = []
         for id_, (circle, outline) in enumerate(zip(circles, found, strict=True), start=first_id):
             if outline is None:

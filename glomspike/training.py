@@ -208,7 +208,7 @@ class Run:
         total = torch.zeros((), device=self.fabric.device)
         with _bar(self.console, number, self.settings.epochs) as bar:
             shown = bar.add_task("", total=batches * self.settings.batch, loss=float("nan"))
-            for step, batch in enumerate(self._batches(number, batches)):
+            for step, batch in enumerate(self._batches(number, batches, samples)):
                 self._set_rate(number - 1 + step / batches)
                 self.optimizer.zero_grad()
                 loss = self.task.loss(self.network, self.fabric.to_device(batch))
@@ -221,12 +221,15 @@ class Run:
                 bar.advance(shown, self.settings.batch)
         return float(total) / batches
 
-    def _batches(self, number: int, batches: int) -> Iterator[Batch]:
-        """The epoch's batches in order, made ahead by threads; each process of several makes its share."""
+    def _batches(self, number: int, batches: int, samples: int) -> Iterator[Batch]:
+        """The epoch's batches in order, made ahead by threads; each process of several makes its share.
+
+        Where there are fewer samples than one batch holds, they come again.
+        """
         size, rank, world = self.settings.batch, self.fabric.global_rank, self.fabric.world_size
 
         def made(index: int) -> Example:
-            return self.task.sample(index, np.random.default_rng((self.settings.seed, number, index)))
+            return self.task.sample(index % samples, np.random.default_rng((self.settings.seed, number, index)))
 
         def ordered(batch: int) -> list[Future[Example]]:
             first = batch * size

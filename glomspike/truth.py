@@ -126,6 +126,9 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
     boxes = np.zeros((0, 4))
     if sample.xml is not None:
         meant = read_meaning(sample.xml, slide)
+        if meant.areas0 or meant.unclear0:
+            cause = "leaves open what is on some parts of the slide"
+            raise SamplesError(sample.xml, cause, "make fields of the others with `glomspike samples`")
         drawn, boxes = [_annotated(shape) for shape in meant.glomeruli], meant.boxes0
         # A glomerulus may stand in both: the mask is the finer of the two, and says nothing of spikes.
         glomeruli = [_labelled(one, drawn) for one in glomeruli] + _not_among(drawn, glomeruli)

@@ -72,6 +72,17 @@ def break_tiles(path, page, tiles):
             file.write(b"\0" * 16)
 
 
+def empty_tile(path, page, tile):
+    """Sets the length of a tile to zero, as interrupted scanners leave it."""
+    with tifffile.TiffFile(path) as tiff:
+        counts = tiff.pages[page].tags["TileByteCounts"]
+        place = counts.valueoffset + tile * (counts.valuebytecount // counts.count)
+        size = counts.valuebytecount // counts.count
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(bytes(size))
+
+
 class Scanned(Picture):
     """A picture with a scale along each axis and bounds, as only some vendors' slides have them."""
 

@@ -83,7 +83,7 @@ def test_tiles_are_taken_in_the_ratio_of_the_variant_and_overlap_by_half():
 def test_the_table_tells_each_variant_with_its_interval_and_the_papers_figure(tmp_path):
     for place, variant in enumerate(VARIANTS):
         (tmp_path / variant.folder).mkdir()
-        numbers = {name: place / 10 for name in STATISTICS}
+        numbers = dict.fromkeys(STATISTICS, place / 10)
         intervals = {f"{name}_ci95": [0.0, 0.95] for name in STATISTICS}
         (tmp_path / variant.folder / "result.json").write_text(json.dumps(numbers | intervals))
     rows = list(table(tmp_path))

@@ -1,5 +1,6 @@
 """Bags for the classifier: labelled glomeruli as tiles, with the boxes drawn on their spikes."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -89,3 +90,18 @@ def test_a_picture_with_a_mask_and_a_label_is_a_bag(tmp_path: Path) -> None:
 def test_a_picture_too_coarse_for_spikes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match=r"1\.00 µm/px is too coarse for spikes"):
         bags_of(tmp_path, 0.25, scale=1.0)
+
+
+def test_the_stretches_that_bear_spikes_go_to_the_glomerulus_they_lie_in(tmp_path: Path) -> None:
+    lines = [[[180, 140], [190, 150]], [[505, 250], [520, 260]], [[650, 20], [690, 20]]]
+    truth = [{"stretches0": lines[:1]}, {"stretches0": lines[1:]}]
+    (tmp_path / "s.json").write_text(json.dumps({"mpp": 0.25, "glomeruli": truth}))
+    spiked, normal = sorted(bags_of(tmp_path, 0.25), key=lambda bag: not bag.spiked)
+    assert [len(bag.stretches_px) for bag in (spiked, normal)] == [1, 1]
+    corner0 = np.array([200 - 90, 150 - 90]) - SLACK_UM / 0.25 - PAPERS.tile_px / 2
+    assert spiked.stretches_px[0] == pytest.approx(np.array(lines[0]) - corner0, abs=0.5)
+
+
+def test_json_of_another_program_is_no_truth(tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"version": "5.0", "shapes": []}')
+    assert all(bag.stretches_px == () for bag in bags_of(tmp_path, 0.25))

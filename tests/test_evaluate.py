@@ -218,6 +218,31 @@ def test_a_classifier_is_measured_by_its_highest_tiles(glomeruli: Path) -> None:
     assert (strict.numbers["threshold"], strict.numbers["recall"]) == (1.0, 0)
 
 
+def test_a_classifier_is_asked_where_spikes_are_if_that_is_known(tmp_path: Path) -> None:
+    """A spiked glomerulus is dark on the left, where its spikes are said to be; the other half is bright."""
+    mask = disc_mask(300, 300, [(150, 150, 130)])
+    shade = np.full((300, 300, 3), 190, np.uint8)
+    half = shade.copy()
+    half[:, :140] = 60
+    rows = [
+        {"image": image, "mpp": 0.25, "mask": mask, "label": label, "patient": label, "split": "test"}
+        for image, label in ((half, "spiked"), (shade, "normal"))
+    ]
+    samples = read_samples([write_samples(tmp_path, rows)])
+    assert evaluate_classifier(samples, classifier(), None, silent).numbers["localisation_auc"] is None
+    stretches = [[[60, y], [90, y]] for y in range(60, 240, 20)]
+    truth = json.dumps({"glomeruli": [{"stretches0": stretches}]})
+    (tmp_path / "image-0.json").write_text(truth)
+    found = evaluate_classifier(samples, classifier(), None, silent).numbers
+    assert found["localisation_auc"] > 0.9
+    assert found["n_localised"] == 1
+    assert sum(b["n"] for b in found["reliability"]) == 2
+    mirrored = json.dumps({"glomeruli": [{"stretches0": [[[300 - x, y] for x, y in s] for s in stretches]}]})
+    (tmp_path / "image-0.json").write_text(mirrored)
+    elsewhere = evaluate_classifier(samples, classifier(), None, silent).numbers
+    assert elsewhere["localisation_auc"] < 0.6
+
+
 def test_a_classifier_needs_both_classes(glomeruli: Path) -> None:
     spiked = [sample for sample in read_samples([glomeruli]) if sample.label == "spiked"]
     with pytest.raises(SamplesError, match=r"samples\.csv: not both spiked and normal glomeruli"):

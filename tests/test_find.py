@@ -1,6 +1,7 @@
 """Which slides a folder holds, and where their results go."""
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -89,7 +90,7 @@ def test_the_files_of_one_dicom_slide_are_one_slide(slides: Path, monkeypatch: p
         def __init__(self, path: Path) -> None:
             self.properties = {"dicom.SeriesInstanceUID": path.name[0]}
 
-        def __enter__(self) -> "Opened":
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None: ...

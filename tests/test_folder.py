@@ -187,9 +187,9 @@ def test_files_that_change_on_their_way_from_another_disk_are_noticed(tmp_path, 
         (target / "glomeruli.csv").write_text("spoilt")
 
     monkeypatch.setattr(shutil, "copytree", spoil)
-    with pytest.raises(OutputError, match="changed while they were copied"):  # noqa: SIM117
-        with ResultFolder(tmp_path / "out" / "slide", tmp_path) as folder:
-            (folder.path / "glomeruli.csv").write_text("id\n")
+    with ResultFolder(tmp_path / "out" / "slide", tmp_path) as folder:
+        (folder.path / "glomeruli.csv").write_text("id\n")
+        with pytest.raises(OutputError, match="changed while they were copied"):
             folder.publish(record())
     assert names(tmp_path / "out") == []
 

@@ -175,7 +175,7 @@ def test_validation_needs_lesions_that_are_learnt(tmp_path: Path, capsys: pytest
 def test_the_encoder_is_for_lesions_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = typed("train", "detector", "t.csv", "--out", tmp_path, "--from-scratch", "--linear-probe")
     assert status == 2
-    assert "is for lesions learnt anew" in capsys.readouterr().err
+    assert "--linear-probe: is for lesions; use it with `train lesions`" in capsys.readouterr().err
 
 
 def test_a_linear_probe_changes_nothing_but_the_head() -> None:

@@ -138,3 +138,14 @@ def test_a_split_without_both_classes_is_refused(
 ) -> None:
     with pytest.raises(SamplesError, match=f"split {split} does not hold both spiked and normal"):
         MilTask([table(tmp_path, labels, splits)], OPTIONS, None, seed=0)
+
+
+def test_the_card_keeps_tiles_calibration_and_thresholds(task: MilTask) -> None:
+    draft = task.card(task.validate(DarkTiles()))
+    assert draft.arguments == {"tile_px": 50, "stride_px": 25, "coverage": 0.5, "k_pos": 2, "k_neg": 5}
+    assert draft.calibration is not None
+    assert draft.calibration.data == "validation patients"
+    assert {metric.name for metric in draft.metrics} == {"precision", "recall", "f1", "accuracy", "auc"}
+    sensitivities = [draft.thresholds[f"sensitivity_{share}_on_validation"] for share in (90, 95, 99)]
+    assert sensitivities == sorted(sensitivities, reverse=True)
+    assert draft.thresholds["spiked"] == 0.5

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cards import DRAFT
 from measure_painted import DATA, Painted, write_to_card
 from painted_silver import SOURCES, Glomerulus, load, sampled_lesion, variants
 
-from cards import DRAFT
 from glomspike.weights import Metric, load_card, save_weights
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
@@ -55,7 +55,8 @@ def painted(probability):
     """Two cases, each unpainted, thickened and with spikes of three extents."""
     variant = np.array(["unpainted", "thickened", "sparse", "half", "all"] * 2)
     case = np.repeat(["a", "b"], 5)
-    return Painted(case, variant, case, np.array(probability), 0.5)
+    localisation = np.array([np.nan, np.nan, 0.5, 0.7, 0.9] * 2)
+    return Painted(case, variant, case, np.array(probability), localisation, 0.5)
 
 
 def values(metrics):
@@ -70,6 +71,7 @@ def test_painted_ones_are_held_against_unpainted_and_thickened():
     assert told["false_positive_rate"] == 0
     assert told["false_positive_rate_thickened"] == 0.5
     assert told["above_its_unpainted_self"] == pytest.approx(5 / 6)
+    assert told["localisation_auc"] == pytest.approx(0.7)
 
 
 def test_intervals_are_over_cases():

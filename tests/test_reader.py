@@ -11,6 +11,7 @@ from PIL import Image
 from pyramids import (
     PERIOD0,
     break_tiles,
+    empty_tile,
     scanned_slide,
     shared,
     shrunk,
@@ -138,6 +139,16 @@ def test_damage_is_said_and_harms_no_other_read(tmp_path):
                 assert isinstance(read.exception(), UnreadableRegion)
             else:
                 assert np.array_equal(read.result(), sound)
+
+
+def test_a_tile_of_length_zero_is_damage_and_not_white_glass(tmp_path):
+    path = write_aperio(tmp_path / "gap.svs", waves(300, 300))
+    empty_tile(path, page=0, tile=6)  # in a row of five, 64 pixels each
+    with open_slide(path) as slide:
+        with pytest.raises(UnreadableRegion, match="length zero"):
+            slide.read(0, 0, 300, 300, 0.25)
+        assert slide.read(0, 0, 60, 60, 0.25).min() < 200
+        assert slide.read(200, 200, 150, 150, 0.25).shape == (150, 150, 3)
 
 
 def test_after_damage_a_slide_is_opened_once_more_and_not_for_every_read(tmp_path, monkeypatch):

@@ -52,7 +52,8 @@ class Desk:
         self.work = root / "sl,ides µm"
         self.records = root / "records"
         self.programs = root / "bin"
-        for folder in (self.checkout / "weights", self.work, self.records, self.programs):
+        folders = (self.checkout / "weights", self.checkout / "docker", self.work)
+        for folder in (*folders, self.records, self.programs):
             folder.mkdir(parents=True)
         shutil.copytree(SOURCE / "setup", self.checkout / "setup")
         shutil.copy(SOURCE / "run.sh", self.checkout)
@@ -63,6 +64,7 @@ class Desk:
             "LICENSE",
             "pyproject.toml",
             "requirements.lock",
+            "docker/libraries.sh",
             "glomspike",
         ):
             (self.checkout / name).write_text(name)
@@ -172,6 +174,17 @@ def test_weights_of_ones_own_are_mounted_with_their_cards(desk: Desk) -> None:
     )  # fmt: skip
     readonly = {desk.work / name: "readonly" for name in ("slides", "detector", "segmenter", "classifier")}
     assert mounts == {**readonly, desk.work / "out": "writable"}
+
+
+def test_a_folder_of_slides_is_mounted_and_scratch_is_writable(desk: Desk) -> None:
+    (desk.work / "slides" / "below").mkdir(parents=True)
+    (desk.work / "scratch").mkdir()
+    mounts = desk.mounts("--workers", "2", "slides", "out", "--stage", "scratch")
+    assert mounts == {
+        desk.work / "slides": "readonly",
+        desk.work / "out": "writable",
+        desk.work / "scratch": "writable",
+    }
 
 
 def test_results_beside_the_slide_make_its_folder_writable(desk: Desk) -> None:

@@ -26,8 +26,8 @@ from glomspike.truth import load_pictures
 MPP = 0.5
 WIDTH, HEIGHT = 4_000, 1_400
 # A spiked glomerulus, another near it, one that the run was wrong about; the right half holds none.
-DISCS = [(500.0, 700.0, 180.0), (1_150.0, 700.0, 170.0)]
-WRONG = (1_900.0, 700.0)
+DISCS = [(500.0, 700.0, 180.0), (1_300.0, 700.0, 170.0)]
+WRONG = (2_300.0, 700.0)
 
 
 def annotations():
@@ -108,6 +108,19 @@ def test_boxes_lie_on_the_same_spot(out):
     assert (x - spiked.x_px, y - spiked.y_px) == pytest.approx((480 - 500, 650 - 700), abs=1)
 
 
+def test_neighbours_that_fit_share_a_field_and_boxes_of_others_are_left_to_theirs(tmp_path):
+    discs = [(500.0, 700.0, 180.0), (1_100.0, 700.0, 170.0), (1_900.0, 700.0, 170.0)]
+    slide = write_aperio(tmp_path / "near.svs", tissue(2_600, 1_400, discs), mpp=MPP)
+    drawn = Annotations([])
+    for x, y, radius in discs:
+        drawn.add(SPIKED, ellipse(x, y, radius))
+        drawn.add(SPIKE_TILES, box(x, y))
+    write_samples(corrected(slide, drawn), tmp_path / "out", None)
+    truths = [picture.truth for picture in pictures(tmp_path / "out") if picture.mpp == MPP]
+    assert [sum(g.label == "spiked" for g in truth.glomeruli) for truth in truths] == [2, 1]
+    assert [len(truth.spike_boxes_px) for truth in truths] == [2, 1]
+
+
 def test_where_a_glomerulus_was_deleted_a_field_shows_that_there_is_none(slide, out):
     places = [p for p in pictures(out) if p.mpp == MPP]
     assert len(places) == 3  # two glomeruli, one deleted
@@ -140,11 +153,14 @@ def test_nothing_is_shown_of_what_is_unclear_or_was_not_corrected(slide, tmp_pat
     drawn.add("Arteries", pen(800, 300, 60))
     drawn.add(AREA, pen(700, 700, 690))
     write_samples(corrected(slide, drawn), tmp_path, None)
-    (first, *_) = pictures(tmp_path)
-    (spiked,) = [g for g in first.truth.glomeruli if g.label == "spiked"]
-    artery = first.pixels[int(spiked.y_px - 400), int(spiked.x_px + 300)]
-    assert artery.tolist() == [255, 255, 255]
-    assert first.pixels[1_270, 1_270].tolist() == [255, 255, 255]
+    shown = [(p, g) for p in pictures(tmp_path) for g in p.truth.glomeruli if g.label == "spiked"]
+    ((field, spiked),) = shown
+
+    def pixel(x, y):
+        return field.pixels[int(spiked.y_px + y - 700), int(spiked.x_px + x - 500)].tolist()
+
+    assert pixel(800, 300) == pixel(1_230, 1_230) == [255, 255, 255]
+    assert pixel(800, 400) != [255, 255, 255]
     labels = [g.label for p in pictures(tmp_path) for g in p.truth.glomeruli if g.label]
     assert sorted(labels) == ["normal", "spiked"]
 

@@ -138,6 +138,19 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_weights(tmp_path:
     assert without_rate[0] == without_rate[1]
 
 
+def test_fewer_samples_than_a_batch_holds_come_again(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    class Few(Line):
+        def sample(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+            seen.append(index)
+            return super().sample(index, rng)
+
+    learnt(Few(), tmp_path, epochs=1, batch=30)
+    assert sorted(set(seen)) == list(range(12))
+    assert len(seen) == 30
+
+
 def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     written = learnt(Line(), tmp_path)
     again = learnt(Line(dies_at=(1, 0)), tmp_path)
@@ -192,6 +205,7 @@ def table_for(kind: str, folder: Path) -> Path:
 @dataclass(frozen=True)
 class TinyDetector(detect_train.DetectorOptions):
     crop_px: int = 64
+    window_px: int = 128
     samples_per_epoch: int = 4
 
 

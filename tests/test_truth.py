@@ -12,7 +12,7 @@ from results import slide_facts
 
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
-from glomspike.annotate.marks import OTHER, OUTLINES, SPIKE_TILES, SPIKED
+from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED
 from glomspike.errors import SamplesError, SlideError
 from glomspike.findings import Mpp
 from glomspike.samples import Label, Sample
@@ -141,6 +141,20 @@ def test_layers_of_a_slide_with_bounds_are_counted_from_them(folder: Path) -> No
     truth = slide_truth(sample(folder, "a.png", xml=folder / "a.xml"), bounded)
     assert (truth.glomeruli[0].x_px, truth.glomeruli[0].y_px) == pytest.approx((1060, 550), abs=0.1)
     assert truth.spike_boxes_px.tolist() == [[1050, 540, 20, 15]]
+
+
+def test_annotations_that_leave_parts_open_are_not_taken_for_the_whole_truth(folder: Path) -> None:
+    area = Layer(
+        AREA.name, AREA.colour, (Region(RegionType.RECTANGLE, np.array([[0, 0], [9, 0], [9, 9], [0, 9]])),)
+    )
+    write_layers(folder / "part.xml", [*layers(), area], Mpp(1, 1))
+    with pytest.raises(SamplesError, match="leaves open what is on some parts of the slide"):
+        load_picture(sample(folder, "a.png", xml=folder / "part.xml"))
+
+
+def test_a_glomerulus_of_the_mask_has_the_label_of_the_layers(folder: Path) -> None:
+    truth = load_picture(sample(folder, "a.png", mask=folder / "mask.png", xml=folder / "a.xml")).truth
+    assert [(g.label, round(g.radius_px)) for g in truth.glomeruli] == [("spiked", 30), ("normal", 20)]
 
 
 def test_a_mask_of_another_size_is_refused_with_both_sizes(folder: Path) -> None:

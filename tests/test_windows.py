@@ -44,7 +44,7 @@ def test_windows_cover_the_picture_and_a_margin_around_it(width: int, height: in
 
 def test_windows_that_disagree_on_a_centre_own_it_both() -> None:
     slack_px = SLACK_UM / 4
-    left, right = windows_over(400, 100, WINDOW_PX, 4.0)
+    left, right = windows_over(300, 100, WINDOW_PX, 4.0)
     border = left.core_right_px
     assert border == right.core_left_px
     for x in (border - slack_px + 0.01, border, border + slack_px - 0.01):

@@ -11,7 +11,7 @@ from shapely.geometry import Polygon
 
 from glomspike.annotate.document import read_document
 from glomspike.annotate.layers import Colour, Layer, Region, RegionType
-from glomspike.annotate.marks import STYLES, Mark, slide_marks
+from glomspike.annotate.marks import Mark, slide_marks, styles_of
 from glomspike.errors import AnnotationError
 from glomspike.findings import Points, SlideResult
 
@@ -27,7 +27,8 @@ def write_geojson(path: Path, result: SlideResult) -> None:
     Every polygon is valid: QuPath refuses a whole file for one that crosses itself. Spiked glomeruli come
     first, as QuPath lists objects in their order.
     """
-    marks = sorted(slide_marks(result, "qupath"), key=lambda mark: STYLES.index(mark.style))
+    styles = styles_of(result)
+    marks = sorted(slide_marks(result, "qupath"), key=lambda mark: styles.index(mark.style))
     features = [
         feature
         for index, mark in enumerate(marks)

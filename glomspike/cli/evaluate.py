@@ -45,6 +45,8 @@ MODELS = ("detector", "segmenter", "classifier", "lesions")
     help="Which of the samples.",
 )  # fmt: skip
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@click.option("--mirrored", is_flag=True, help="For the segmenter: outline four times, mirrored, and average."
+)  # fmt: skip
 @click.option(
     "--threshold",
     type=click.FloatRange(0, 1),
@@ -59,11 +61,14 @@ def command(
     weights: Path | None,
     split: "Split | Literal['all']",
     device: str,
+    mirrored: bool,
     threshold: float | None,
 ) -> None:
     """Measure a MODEL on SAMPLES: circle AP, Dice, or precision, recall and AUC, with 95 % intervals."""
     if model != "classifier" and threshold is not None:
         raise UsageError("--threshold", f"is for the classifier, not the {model}", "leave it out")
+    if model != "segmenter" and mirrored:
+        raise UsageError("--mirrored", f"is for the segmenter, not the {model}", "leave it out")
     from glomspike.device import choose_device
     from glomspike.models import load_model
     from glomspike.report.folder import check_writable
@@ -77,6 +82,10 @@ def command(
     if where.note:
         click.echo(f"glomspike: {where.note}", err=True)
     loaded = load_model(model, weights, where.device)
+    if mirrored:
+        from glomspike.segment.mirrored import mirrored as asked_four_times
+
+        loaded = asked_four_times(loaded)
     with shown_progress(model) as progress:
         found = _evaluated(loaded, chosen, threshold, partial(progress, "measuring"))
     write_rgb(picture, found.worst)

@@ -74,6 +74,7 @@ class Number(click.FloatRange):
     metavar="P",
     help="Spike probability from which a glomerulus counts as spiked, instead of the classifier's own.",
 )
+@click.option("--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average.")
 @click.option(
     "--overwrite",
     is_flag=True,
@@ -106,6 +107,7 @@ def command(
     classifier: Path | None,
     lesions: Path | None,
     threshold: float | None,
+    mirrored: bool,
     overwrite: bool,
     workers: int | None,
     ray: str | None,
@@ -125,9 +127,9 @@ def command(
 
     weights = WeightPaths(detector, segmenter, classifier, lesions)
     if slide.is_dir():
-        options = Options(mpp, threshold, "outdated" if overwrite else "never")
+        options = Options(mpp, threshold, "outdated" if overwrite else "never", mirrored=mirrored)
         return run_folder(slide, out, weights, options, stage, device, workers or 1, ray)
-    options = Options(mpp, threshold, "always" if overwrite else "never")
+    options = Options(mpp, threshold, "always" if overwrite else "never", mirrored=mirrored)
     return run_slide(slide, out, weights, options, stage, device)
 
 

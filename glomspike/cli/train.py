@@ -1,7 +1,7 @@
 """`glomspike train`: new weights from annotated tissue."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from glomspike.classify.pooling import Pooling
     from glomspike.models import Model
     from glomspike.segment.model import Architecture
     from glomspike.training import Schedule, Task
@@ -31,7 +30,12 @@ training goes on where it was when the same command is typed again."""
 PHOTOGRAPHS = "imagenet"
 EPOCHS = {"detector": 40, "segmenter": 40, "classifier": 30, "lesions": 40}
 BATCH = {"detector": 8, "segmenter": 8, "classifier": 8, "lesions": 16}
-METHODS = ("msa-mil", "attention", "gated-attention", "max", "single")
+OF_MSA_MIL = ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "batch")
+# Options that shape a network; those of the classifier's tiles and method are others.
+OF_ONE_MODEL = {
+    "mpp": "detector", "architecture": "segmenter", "encoder": "lesions", "linear_probe": "lesions",
+}  # fmt: skip
+MSA_MIL, POOLINGS = "msa-mil", ("attention", "gated-attention", "max", "single")
 ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
 
 
@@ -55,6 +59,12 @@ ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
     "--encoder-weights",
     metavar="PATH|imagenet",
     help="Begin with the encoder of `glomspike pretrain` or of other weights, or one of photographs.",
+)
+@click.option(
+    "--mpp",
+    type=click.FloatRange(1, 8),
+    metavar="UM",
+    help="µm per pixel that a detector sees at, if it does not begin with other weights  [default: 4]",
 )
 @click.option(
     "--architecture",
@@ -83,11 +93,13 @@ ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
 @click.option(
     "--bags-per-round", type=click.IntRange(1), help="Glomeruli scored in each round  [default: all]"
 )
+@click.option("--tiles-per-bag", type=click.IntRange(1), help="Tiles to choose from in each  [default: all]")
 @click.option(
     "--method",
-    type=click.Choice(METHODS),
-    help="For the classifier: how it learns from glomeruli. All but msa-mil begin with random weights, or with "
-    "--weights of the same method  [default: msa-mil]",
+    type=click.Choice([MSA_MIL, *POOLINGS]),
+    default=MSA_MIL,
+    show_default=True,
+    help="For the classifier: how it learns from glomeruli.",
 )
 @click.option("--no-auxiliary", is_flag=True, help="For attention and max: tiles do not learn on their own.")
 @click.option("--linear-probe", is_flag=True, help="For lesions: the encoder stays as it is given.")
@@ -104,11 +116,12 @@ def command(
     weights: Path | None,
     from_scratch: bool,
     encoder_weights: str | None,
+    mpp: float | None,
     architecture: "Architecture | None",
     encoder: str | None,
     linear_probe: bool,
     schedule: "Schedule",
-    method: "Literal['msa-mil'] | Pooling | None",
+    method: str,
     no_auxiliary: bool,
     **mil: float | None,
 ) -> None:
@@ -117,20 +130,17 @@ def command(
     Lesions are learnt from random weights, unless --weights or --encoder-weights are given. OUT gets the
     weights and their card, metrics.csv, curves.png, and pictures of examples.
     """
+    pooled = method != MSA_MIL
+    # The shipped weights know lesions and a method that need not be those wanted.
+    anew = (model == "lesions" or pooled) and weights is None
+    fresh = from_scratch or encoder_weights is not None or anew
+    own = {"mpp": mpp, "architecture": architecture, "encoder": encoder, **mil}
+    own |= {"linear_probe": linear_probe or None}
+    own |= {"method": method if pooled else None, "no_auxiliary": no_auxiliary or None, "batch": batch}
+    _check(model, method, fresh, [name for name, value in own.items() if value is not None])
     if model in {"classifier", "lesions"} and encoder_weights == PHOTOGRAPHS:
         cause = f"{PHOTOGRAPHS} is for detector and segmenter"
         raise UsageError("--encoder-weights", cause, "make an encoder with `glomspike pretrain`")
-    # The lesions of one laboratory are rarely those of the shipped weights.
-    own_classes = model == "lesions" and weights is None
-    fresh = from_scratch or encoder_weights is not None or own_classes
-    if (encoder is not None or linear_probe) and (model != "lesions" or not fresh):
-        cure = "use it with `train lesions`, without --weights"
-        raise UsageError("--encoder or --linear-probe", "is for lesions learnt anew", cure)
-    if model != "classifier" and (given := [name for name, value in mil.items() if value is not None]):
-        raise UsageError(f"--{given[0].replace('_', '-')}", "is for the classifier", "leave it out")
-    if architecture is not None and (model != "segmenter" or not fresh):
-        cure = "use it with `train segmenter` and --from-scratch or --encoder-weights"
-        raise UsageError("--architecture", "is for a segmenter that begins without other weights", cure)
     import torch
     from rich.console import Console
 
@@ -146,10 +156,13 @@ def command(
     begin = None if fresh else load_model(model, weights, torch.device("cpu"))
     if model == "lesions":
         task = _lesion_task(samples, begin, encoder_weights, encoder or ENCODERS[0], linear_probe)
+    elif pooled:
+        state = _beginning(begin, encoder_weights)
+        task = _attention_task(samples, state, begin, seed, method, not no_auxiliary, mil)
     elif model == "classifier":
         task = _classifier_task(samples, _beginning(begin, encoder_weights), begin, seed, mil)
     else:
-        task = _task(model, samples, begin, encoder_weights, architecture or "Unet")
+        task = _task(model, samples, begin, encoder_weights, mpp or 4.0, architecture or "Unet")
     rate = learning_rate or (1e-3 if fresh else 2e-4)
     settings = Settings(
         epochs=epochs or EPOCHS[model],
@@ -158,8 +171,27 @@ def command(
         seed=seed,
         schedule=schedule,
     )
+    if pooled:
+        from glomspike.classify.train_attention import attention_settings
+
+        settings = attention_settings(settings.epochs, learning_rate, seed)
     written = train(task, settings, fabric, out, console)
     console.print(f"weights: {written}", highlight=False, soft_wrap=True)
+
+
+def _check(model: "Kind", method: str, fresh: bool, given: list[str]) -> None:
+    """Raises UsageError for a given option that this training has no use for."""
+    for name in given:
+        option = f"--{name.replace('_', '-')}"
+        for_model = OF_ONE_MODEL.get(name, "classifier")
+        if name != "batch" and model != for_model:
+            raise UsageError(option, f"is for {for_model}", f"use it with `train {for_model}`")
+        if name in OF_ONE_MODEL and not fresh:
+            cure = "use it without --weights, and with --from-scratch or --encoder-weights"
+            raise UsageError(option, "is for a training that begins without other weights", cure)
+        if method != MSA_MIL and name in OF_MSA_MIL:
+            cause = f"is not for {method}, which learns from all tiles of one glomerulus at a time"
+            raise UsageError(option, cause, "leave it out")
 
 
 def _task(
@@ -167,6 +199,7 @@ def _task(
     tables: tuple[Path, ...],
     begin: "Model | None",
     encoder_weights: str | None,
+    mpp: float,
     architecture: "Architecture",
 ) -> "Task":
     """The training of a model; weights to begin with decide what it is and at which scale it sees."""
@@ -175,7 +208,7 @@ def _task(
     if model == "detector":
         from glomspike.detect.train import DetectorOptions, DetectorTask
 
-        seen = DetectorOptions() if begin is None else DetectorOptions.of(begin.card)
+        seen = DetectorOptions.at(mpp) if begin is None else DetectorOptions.of(begin.card)
         return DetectorTask(tables, seen, state, photographs)
     from glomspike.segment.train import SegmenterOptions, SegmenterTask
 
@@ -193,8 +226,35 @@ def _classifier_task(
     """The training of a spike classifier; one that goes on learning keeps its network and its tiles."""
     from glomspike.classify.train_msa_mil import MilOptions, MilTask
 
+    if begin is not None and begin.card.architecture in POOLINGS:
+        raise _other_method(begin.card.architecture)
     options = MilOptions() if begin is None else MilOptions.of(begin.card)
     return MilTask(tables, options.changed(chosen), state, seed)
+
+
+def _attention_task(
+    tables: tuple[Path, ...],
+    state: "dict[str, Tensor] | None",
+    begin: "Model | None",
+    seed: int,
+    method: str,
+    auxiliary: bool,
+    tiling: "Mapping[str, float | None]",
+) -> "Task":
+    """The training of a classifier that pools tiles; one that goes on learning keeps its tiles."""
+    from glomspike.classify.train_attention import AttentionOptions, AttentionTask
+
+    options = AttentionOptions.of_method(method, auxiliary, tiling)
+    if begin is not None:
+        if begin.card.architecture != method:
+            raise _other_method(begin.card.architecture)
+        options = AttentionOptions.of(begin.card)
+    return AttentionTask(tables, options, state, seed)
+
+
+def _other_method(architecture: str) -> UsageError:
+    method = architecture if architecture in POOLINGS else MSA_MIL
+    return UsageError("--weights", f"are of the method {method}", f"give --method {method}")
 
 
 def _lesion_task(

@@ -26,7 +26,7 @@ def bordered(pixels: RGB, outlines_px: Sequence[Points], rng: Rng) -> tuple[RGB,
     side_px, axis = pixels.shape[0], int(rng.integers(2))
     place = rng.uniform(0.1, 0.9) * side_px
     if outlines_px and rng.random() < THROUGH_ONE:
-        circle = outlined(outlines_px[rng.integers(len(outlines_px))])
+        circle = outlined(outlines_px[int(rng.integers(len(outlines_px)))])
         place = (circle.x_px, circle.y_px)[axis] + rng.uniform(-0.9, 0.9) * circle.radius_px
     place = float(np.clip(np.round(place), 0, side_px))
     low, high = (place, float(side_px)) if place < side_px / 2 else (0.0, place)

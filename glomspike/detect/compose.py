@@ -40,7 +40,7 @@ def composed(
             continue
         if rng.random() < IN_TISSUE and not _is_in_tissue(tissue, centre, radius_px):
             continue
-        crop = crops[rng.integers(len(crops))]
+        crop = crops[int(rng.integers(len(crops)))]
         linear, shift = _placed(crop, centre, radius_px, rng)
         outline_px = _largest(crop) @ linear.T + shift
         is_decoy = rng.random() < DECOY_SHARE

@@ -76,10 +76,18 @@ class DetectorOptions:
     head_channels: int = 64
 
     @classmethod
+    def at(cls, mpp: float) -> Self:
+        """Those of a detector that sees as much tissue as at 4 µm/px, at another scale."""
+        factor = cls.mpp / mpp
+        crop_px, window_px = (32 * round(px * factor / 32) for px in (cls.crop_px, cls.window_px))
+        return cls(mpp=mpp, crop_px=crop_px, window_px=window_px)
+
+    @classmethod
     def of(cls, card: Card) -> Self:
         """Those of a trained detector that is to go on learning."""
         arguments: dict[str, Any] = dict(card.arguments)
-        return cls(mpp=card.mpp, window_px=card.input_px, **arguments)
+        sides = cls.at(card.mpp)
+        return cls(mpp=card.mpp, crop_px=sides.crop_px, window_px=card.input_px, **arguments)
 
 
 class DetectorTask:

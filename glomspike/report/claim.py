@@ -10,6 +10,8 @@ from filelock import FileLock, Timeout
 
 from glomspike.errors import OutputError
 
+FOREVER = -1.0
+
 
 class BusyError(OutputError):
     """A result folder that another run is working on right now."""
@@ -22,12 +24,13 @@ def hidden_beside(place: Path, suffix: str) -> Path:
 
 
 @contextmanager
-def claimed(place: Path, wait: bool) -> Iterator[None]:
+def claimed(place: Path, patience_s: float) -> Iterator[None]:
     """A context in which this run alone works on `place`, whose parent must exist.
 
-    Where another run is at it, this waits, or raises BusyError. The claim of a run that died ends with it.
+    Where another run is at it, this waits for so many seconds, FOREVER if told so, and then raises BusyError.
+    The claim of a run that died ends with it.
     """
-    lock = FileLock(hidden_beside(place, "lock"), blocking=wait)
+    lock = FileLock(hidden_beside(place, "lock"), timeout=patience_s)
     try:
         lock.acquire()
     except Timeout as held:

@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Self
 
 from glomspike.errors import OutputError
-from glomspike.report.claim import BusyError, claimed, hidden_beside
+from glomspike.report.claim import FOREVER, BusyError, claimed, hidden_beside
 from glomspike.report.record import RECORD_NAME, RunRecord, RunSettings, read_record, write_record
 
 _SHOWN_MISSING = 3
+DYING_S = 5.0  # for which a process that was killed may still hold its claim
 
 
 def is_done(place: Path, settings: RunSettings) -> bool:
@@ -49,10 +50,10 @@ def check_writable(folder: Path) -> None:
 
 
 def clear_unfinished(place: Path) -> None:
-    """Removes what a run that died left of its work on a result folder, unless another run is at it."""
+    """Removes what a process that died left of its work on a result folder, unless another is at it."""
     if hidden_beside(place, "partial").exists():
         try:
-            with claimed(place, wait=False):
+            with claimed(place, DYING_S):
                 shutil.rmtree(hidden_beside(place, "partial"), ignore_errors=True)
         except BusyError:
             pass
@@ -79,7 +80,7 @@ class ResultFolder:
         with ExitStack() as context:
             try:
                 self.place.parent.mkdir(parents=True, exist_ok=True)
-                context.enter_context(claimed(self.place, self._wait))
+                context.enter_context(claimed(self.place, FOREVER if self._wait else 0))
                 if not _is_free(self.place):
                     _refuse_foreign(self.place)
                 context.callback(self._clear)

@@ -124,8 +124,8 @@ def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> Crop:
 def _as_it_is(patch: Patch, side_px: int, rng: Rng) -> Crop:
     """The whole picture, turned by right angles and mirrored."""
     crop, turns, mirror = exact_crop(patch, side_px), int(rng.integers(4)), int(rng.choice([-1, 1]))
-    pixels, truth, seen = (np.rot90(a, turns)[:, ::mirror] for a in (crop.pixels, crop.truth, crop.seen))
-    return Crop(np.ascontiguousarray(pixels), truth, seen)
+    truth, seen = (np.rot90(mask, turns)[:, ::mirror] for mask in (crop.truth, crop.seen))
+    return Crop(np.ascontiguousarray(np.rot90(crop.pixels, turns)[:, ::mirror]), truth, seen)
 
 
 def ended(pixels: RGB, truth: Mask, rng: Rng) -> tuple[RGB, Mask]:

@@ -44,7 +44,19 @@ class Scan:
             pixels = self._handle.read_region(*region)
         except openslide.OpenSlideError:
             pixels = self._crop_afresh(*region)
+        if self.vendor == "aperio" and self._misses_tiles(pixels, level, corner_x0, corner_y0):
+            cause = f"has no pixels at level-0 pixel {corner_x0}, {corner_y0} (tiles of length zero)"
+            raise UnreadableRegion(self._path, cause, _COPY_AGAIN)
         return _on_white(pixels)
+
+    def _misses_tiles(self, pixels: Image.Image, level: int, corner_x0: int, corner_y0: int) -> bool:
+        """Whether a crop is transparent inside the level; scans of other vendors have gaps between fields."""
+        of = self.levels[level]
+        right_px, lower_px = of.width_px - corner_x0 / of.step0, of.height_px - corner_y0 / of.step0
+        inside = 0, 0, min(pixels.width, int(right_px) - 1), min(pixels.height, int(lower_px) - 1)
+        if inside[2] <= 0 or inside[3] <= 0:
+            return False
+        return pixels.getchannel("A").crop(inside).getextrema()[0] == 0
 
     def _crop_afresh(self, corner0: tuple[int, int], level: int, size_px: tuple[int, int]) -> Image.Image:
         # A handle stays broken after its first error, and any thread may have broken the shared one:

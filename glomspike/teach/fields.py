@@ -6,7 +6,7 @@ glomerulus in it unmarked: what a field shows of others is marked too. Fields wi
 detector what else there is, above all where glomeruli were deleted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ FIELD_UM = 640.0
 CONTEXT_RADII = 2.4  # from a glomerulus's middle to the border of its field, where that is more
 FINEST_MPP = 0.25
 EMPTY_MPP = 2.0
-LEAST_MARGIN_UM = 20.0  # around a glomerulus that shares another's field
+LEAST_MARGIN_UM = 40.0  # around glomeruli that share a field
 LEAST_TISSUE = 0.3  # of a field without a glomerulus
 FEWEST_EMPTY = 4
 
@@ -43,7 +43,7 @@ def plan_fields(slide: SlideFacts, meant: Meaning, tissue: Tissue) -> list[Field
     fields: list[FieldPlan] = []
     waiting = list(meant.glomeruli)
     while waiting:
-        box0 = _box_around(slide, waiting[0].circle0)
+        box0 = _box_around(slide, _group_circle(waiting, slide))
         own = (waiting[0], *(one for one in waiting[1:] if _lies_inside(one, box0, slide)))
         fields.append(_field(box0, mpp, own, meant))
         waiting = [one for one in waiting if one not in own]
@@ -52,6 +52,19 @@ def plan_fields(slide: SlideFacts, meant: Meaning, tissue: Tissue) -> list[Field
             fields.append(_field(_box_around(slide, (x0, y0, radius0)), mpp, (), meant))
     empty = evenly(list(_empty_boxes(slide, meant, tissue)), max(FEWEST_EMPTY, len(fields)))
     return fields + [FieldPlan(box0, max(EMPTY_MPP, mpp), (), ()) for box0 in empty]
+
+
+def _group_circle(waiting: Sequence[Shape], slide: SlideFacts) -> tuple[float, float, float]:
+    """The first glomerulus's circle, moved so that a field around it holds its nearest neighbours as well."""
+    x0, y0, radius0 = waiting[0].circle0
+    wide0 = (FIELD_UM - 2 * LEAST_MARGIN_UM) / np.array([slide.mpp.x, slide.mpp.y])
+    group = _disc(waiting[0])
+    for other in sorted(waiting[1:], key=lambda one: np.hypot(one.circle0[0] - x0, one.circle0[1] - y0)):
+        low_x, low_y, high_x, high_y = shapely.union(group, _disc(other)).bounds
+        if high_x - low_x <= wide0[0] and high_y - low_y <= wide0[1]:
+            group = shapely.union(group, _disc(other))
+    middle = shapely.box(*group.bounds).centroid
+    return middle.x, middle.y, radius0
 
 
 def _field(box0: shapely.Polygon, mpp: float, own: tuple[Shape, ...], meant: Meaning) -> FieldPlan:

@@ -170,7 +170,7 @@ def _layers(plan: FieldPlan, meant: Meaning, field: Field) -> list[Layer]:
         ellipse = Region(RegionType.ELLIPSE, field.frame.from_level0(corners0), f"{number}: {label}")
         regions[STYLES[label]].append(ellipse)
     for x0, y0, width0, height0 in meant.boxes0.tolist():
-        if _has(plan.box0, x0 + width0 / 2, y0 + height0 / 2):
+        if any(one.holds(x0 + width0 / 2, y0 + height0 / 2) for one in plan.own):
             steps = np.array([[0, 0], [width0, 0], [width0, height0], [0, height0]])
             corners = field.frame.from_level0(np.array([x0, y0]) + steps)
             regions[SPIKE_TILES].append(Region(RegionType.RECTANGLE, corners, "spikes"))

@@ -1,0 +1,41 @@
+"""A folder of slides on Ray."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyramids import write_aperio
+
+from glomspike.batch.find import find_slides
+from glomspike.batch.task import Batch, WeightPaths
+from glomspike.models import load_cards
+from glomspike.pipeline import Options
+from glomspike.report.record import read_record
+
+pytest.importorskip("ray", reason="Ray is not installed")
+
+
+@pytest.mark.slow
+def test_a_cluster_does_what_one_machine_does(tmp_path: Path) -> None:
+    from glomspike.batch.cluster import ClusterWorkers
+    from glomspike.batch.local import LocalWorkers
+
+    slides = tmp_path / "slides"
+    slides.mkdir()
+    for number in range(3):
+        write_aperio(slides / f"{number}.svs", np.full((256, 256, 3), 200 + number, np.uint8))
+    (slides / "broken.svs").write_text("not a slide")
+    weights = WeightPaths()
+    near, far = (Batch(tmp_path / out, weights, load_cards(*weights), Options()) for out in ("near", "far"))
+    found = find_slides(slides, near.out)
+    with LocalWorkers(near, ["cpu"]) as machine:
+        expected = {slide.name: row for slide, row in machine.rows(found, True)}
+    with ClusterWorkers(far, "local", "cpu") as cluster:
+        rows = {slide.name: row for slide, row in cluster.rows(found, True)}
+        again = {slide.name: row for slide, row in cluster.rows(found, True)}
+    assert {n: r and (r.status, r.cause) for n, r in rows.items()} == {
+        n: r and (r.status, r.cause) for n, r in expected.items()
+    }
+    assert sorted(r.status for r in again.values() if r) == ["failed", "skipped", "skipped", "skipped"]
+    for number in range(3):
+        assert read_record(near.out / str(number)).files == read_record(far.out / str(number)).files

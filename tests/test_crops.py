@@ -1,0 +1,111 @@
+"""Pictures of single glomeruli: outlined, scored and written as the main job writes them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from discs import DarkPixels, DarkTiles, disc_picture, model
+from PIL import Image
+
+from glomspike import cli
+from glomspike.errors import SlideError
+from glomspike.models import Models
+from glomspike.slide.reader import open_slide
+
+
+def save(path: Path, centre: tuple[float, float] = (210, 190), dpi: float | None = None) -> Path:
+    picture = Image.fromarray(disc_picture(400, 380, [(*centre, 120.0)]))
+    picture.save(path, **({} if dpi is None else {"dpi": (dpi, dpi)}))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks of these tests in the place of those that ship."""
+    seen = Models(
+        model("detector", DarkPixels(), 4, 64, {"score": 0.5}),
+        model("segmenter", DarkPixels(), 1, 128, {"probability": 0.5}),
+        model("classifier", DarkTiles(), 0.25, 50, {"spiked": 0.5}),
+        None,
+        model("classifier", DarkTiles(), 0.25, 50, {"spiked": 0.5}).device,
+    )
+    monkeypatch.setattr("glomspike.models.load_models", lambda *_: seen)
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["crops", *map(str, arguments), "--device", "cpu"])
+    return int(end.value.code or 0)
+
+
+def test_a_picture_gets_the_files_of_a_slide_with_one_glomerulus(tmp_path: Path) -> None:
+    assert run(save(tmp_path / "one.png"), tmp_path / "out", "--mpp", 0.25) == 0
+    out = tmp_path / "out" / "one"
+    with (out / "glomeruli.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (float(row["x"]), float(row["y"])) == pytest.approx((210, 190), abs=3)
+    assert float(row["radius_um"]) == pytest.approx(120 * 0.25, abs=1.5)
+    assert row["spiked"] == "1"
+    record = json.loads((out / "run.json").read_text())
+    assert record["options"]["crops"] is True
+    written = {"one.xml", "one.geojson", "glomeruli.csv", "heatmaps/0001.png", "masks/0001.png"}
+    assert written <= set(record["files"])
+
+
+def test_what_is_no_glomerulus_is_taken_whole_and_said_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (300, 200), "white").save(tmp_path / "blank.png")
+    assert run(tmp_path / "blank.png", tmp_path / "out", "--mpp", 0.25) == 0
+    assert "no outline was found" in capsys.readouterr().err
+
+
+def test_a_scale_is_asked_for_where_the_picture_has_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(save(tmp_path / "one.png", dpi=300), tmp_path / "out") == 1
+    err = capsys.readouterr().err
+    assert "has no µm/px; give it with --mpp" in err
+    assert not (tmp_path / "out" / "one").exists()
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_microscopes_resolution_is_the_scale_and_a_printers_is_not(tmp_path: Path, suffix: str) -> None:
+    with open_slide(save(tmp_path / f"own.{suffix}", dpi=25_400 / 0.5), 0.25) as picture:
+        assert picture.facts.mpp.mean == pytest.approx(0.5, rel=1e-3)
+    with open_slide(save(tmp_path / f"print.{suffix}", dpi=1200), 0.25) as picture:
+        assert picture.facts.mpp.mean == 0.25
+
+
+def test_other_files_than_pictures_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.png").write_text("no picture")
+    assert run(tmp_path / "notes.png", tmp_path / "out", "--mpp", 0.25) == 1
+    assert run(tmp_path / "missing.png", tmp_path / "out", "--mpp", 0.25) == 1
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty", tmp_path / "out", "--mpp", 0.25) == 1
+    err = capsys.readouterr().err
+    assert "notes.png" in err
+    assert "does not exist" in err
+    assert "holds no PNG, JPEG or TIFF picture" in err
+    assert "Traceback" not in err
+
+
+def test_pictures_of_a_folder_are_found_and_slides_are_not(tmp_path: Path) -> None:
+    from glomspike.batch.find import find_pictures, find_slides
+
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    for name in ("b.png", "a.JPG", "deep/c.tiff", "notes.txt"):
+        (tmp_path / "in" / name).touch()
+    found = find_pictures(tmp_path / "in", tmp_path / "out")
+    assert [one.name for one in found] == ["a.JPG", "b.png", "deep/c.tiff"]
+    assert [one.folder for one in found] == ["a", "b", "deep/c"]
+    with pytest.raises(SlideError):
+        find_slides(tmp_path / "in", tmp_path / "out")
+
+
+def test_the_pictures_of_a_mask_say_where_the_glomerulus_is(tmp_path: Path) -> None:
+    assert run(save(tmp_path / "one.png"), tmp_path / "out", "--mpp", 0.25) == 0
+    inside = np.asarray(Image.open(tmp_path / "out" / "one" / "masks" / "0001.png")) > 0
+    assert (inside.sum() / np.pi) ** 0.5 == pytest.approx(120, abs=3)
