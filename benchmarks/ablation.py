@@ -33,7 +33,7 @@ from glomspike.samples import Split, in_split, read_samples
 from glomspike.training import Settings, fabric_on, train
 
 SEED = 0
-RATE = 1e-3
+RATE, BATCH = 5e-4, 16
 THRESHOLD = 0.5
 MARKS = ("<!-- measured -->", "<!-- end -->")
 
@@ -52,7 +52,7 @@ class Scale:
 
 
 SCALES = {
-    "small": Scale({"train": 80, "val": 16, "test": 50}, epochs=6, bags_per_round=30, tiles=6),
+    "small": Scale({"train": 80, "val": 16, "test": 50}, epochs=6, bags_per_round=20, tiles=8),
     "paper": Scale({"train": 1015, "val": 150, "test": 252}, epochs=30, bags_per_round=1015, tiles=1),
 }
 
@@ -94,7 +94,7 @@ Numbers = dict[str, JsonValue]
 @click.argument("phantoms", type=click.Path(path_type=Path, exists=True))
 @click.argument("work", type=click.Path(path_type=Path))
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True)
-@click.option("--encoder", type=click.Path(path_type=Path), help="Of `glomspike pretrain`, to begin with.")
+@click.option("--encoder", type=click.Path(path_type=Path), help="A trained encoder to begin with.")
 @click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the table into.")
 @click.option("--device", default="auto", metavar="auto|cuda|cpu", show_default=True)
 def main(
@@ -115,6 +115,7 @@ def main(
         else:
             numbers = msa_mil(crops, options_of(variant, chosen), chosen, begin, where, result.parent)
         result.write_text(json.dumps(numbers, indent=2) + "\n")
+        print(f"{variant.name}: AUC {numbers['auc']:.3f}", flush=True)
     text = "\n".join(table(work))
     print(text)
     if page is not None:
@@ -142,7 +143,7 @@ def msa_mil(
 ) -> Numbers:
     """The numbers of MSA-MIL on the test crops, trained in `folder`."""
     task = MilTask([crops], options, begin, SEED)
-    settings = Settings(scale.epochs, learning_rate=RATE, seed=SEED, examples_every=scale.epochs)
+    settings = Settings(scale.epochs, BATCH, RATE, seed=SEED, examples_every=scale.epochs)
     train(task, settings, fabric_on(device, 1), folder, Console(stderr=True))
     test = in_split(read_samples([crops]), "test")
     return evaluate_classifier(test, load_model("classifier", folder, device), THRESHOLD, _silent).numbers

@@ -39,7 +39,8 @@ from glomspike.pipeline import Options
 ROOT = Path(__file__).parents[1]
 LONGEST_S = 60  # that a damaged slide may take
 MOST_MB = 4000  # of memory that the work on one may take
-OWN_TO_A_RUN = ("started", "finished", "seconds")  # in run.json; all else must be alike
+OWN_TO_A_RUN = ("started", "finished", "seconds")  # in run.json, with the hash of report.html
+MOMENT = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC")  # of a run, in report.html
 ODD_NAMES = (
     "with spaces.svs", "it's \"quoted\".svs", "two\nlines.svs", "🔬.svs", "-x-.svs", "--help.svs",
     "ü µm.svs", "semi;colon, comma.svs", "n" * 196 + ".svs", "same.svs", "same.ndpi.svs", "#%&.svs",
@@ -77,7 +78,7 @@ def _counts(stdout: str) -> Counter[str]:
 
 
 def _contents(out: Path) -> dict[str, str]:
-    """The hash of every file of every slide's folder, run.json without what is a run's own."""
+    """The hash of every file of every slide's folder, but for the times that are a run's own."""
     found = {}
     for record in out.rglob("run.json"):
         for path in record.parent.rglob("*"):
@@ -87,11 +88,13 @@ def _contents(out: Path) -> dict[str, str]:
 
 
 def _stable(path: Path) -> bytes:
+    if path.name == "report.html":
+        return MOMENT.sub(b"", path.read_bytes())
     if path.name != "run.json":
         return path.read_bytes()
-    record = json.loads(path.read_text())
-    report = {name: value for name, value in record.items() if name not in OWN_TO_A_RUN}
-    return json.dumps(report).encode()
+    record = {name: value for name, value in json.loads(path.read_text()).items() if name not in OWN_TO_A_RUN}
+    del record["files"]["report.html"]
+    return json.dumps(record).encode()
 
 
 def _hollow(out: Path) -> int:
@@ -292,7 +295,8 @@ def node(work: Path) -> bool:
     from ray.cluster_utils import Cluster
 
     slides = len(write_small_slides(work / "slides", 12))
-    _run(work / "slides", work / "undisturbed")
+    # As many threads in a process as Ray gives a task; the last digits depend on that.
+    _run(work / "slides", work / "undisturbed", "--workers", str(len(os.sched_getaffinity(0))))
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     doomed, _ = (cluster.add_node(num_cpus=1, memory=4 * 2**30) for _ in range(2))
     try:

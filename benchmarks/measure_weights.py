@@ -58,17 +58,14 @@ NEPTUNE = tuple(f"neptune-{stain}" for stain in ("he", "pas", "tri", "sil"))
 PASM = tuple(f"pasm-fields-{stain}" for stain in ("PASM", "PAS", "Masson"))
 MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
     "detector": (
-        Measurement("pas-fields", ("pas-fields",), AP),
+        Measurement("pas-fields", ("pas-fields",), AP, "5 of the 8 fields trained on"),
         Measurement("he-fields", ("he-fields",), AP),
         Measurement("phantoms", ("phantoms",), AP),
         Measurement("silver-reference", ("silver-reference",), FOUND),
         Measurement("neptune-fields (H&E, PAS, trichrome, silver)", NEPTUNE, FOUND),
         Measurement("pasm-fields (PASM, PAS, Masson)", PASM, FOUND),
         Measurement("pasm-fields in PASM", PASM[:1], FOUND),
-        Measurement("stain-patches, stains kept for measuring", ("stain-patches-kept",), FOUND[1:]),
-        Measurement(
-            "stain-patches, stains trained on", ("stain-patches-trained-on",), FOUND[1:], "trained on"
-        ),
+        Measurement("stain-patches", ("stain-patches-kept", "stain-patches-trained-on"), FOUND[1:]),
     ),
     "segmenter": (
         Measurement("pas-crops", ("pas-crops", "pas-crops-sclerosed"), DICE),

@@ -19,7 +19,8 @@ $pip --require-hashes --requirement "$lock"
 cd "$venv"/lib/python3*/site-packages
 # Triton compiles networks while they train (torch.compile), which glomspike does not do. Of CUDA: headers, static
 # libraries, profilers, several GPUs for one equation, and GPUs that share memory over a network.
-rm -rf triton triton-*.dist-info torch/include torch/bin
+rm -rf triton triton-*.dist-info torch/include
+find torch/bin -type f ! -name torch_shm_manager -delete
 find nvidia -name include -prune -exec rm -rf {} + 2>/dev/null || true
 find nvidia \( -name '*.a' -o -name 'libcusolverMg*' -o -name 'libnvperf*' -o -name 'libcheckpoint*' \
     -o -name 'libpcsamplingutil*' -o -name 'nvshmem_transport*' -o -name 'nvshmem_bootstrap*' \) -delete 2>/dev/null || true

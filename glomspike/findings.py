@@ -180,8 +180,8 @@ class SlideRow:
 
     `slide` is its path relative to the input folder and `folder` that of its results relative to OUT, both
     with forward slashes. `skipped` means that complete results of the same settings stood there before.
-    `seconds` is what the work on it took, in the earlier run where it was skipped. All but the first three are
-    None where it failed; `cause` says why, and what to do, in one line, and is empty otherwise.
+    `seconds` is what the work on it took, in the earlier run where it was skipped. All but the first three
+    are None where it failed; `cause` says why, and what to do, in one line, and is empty otherwise.
     """
 
     slide: str

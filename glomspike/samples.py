@@ -137,4 +137,6 @@ def _sample(table: Path, line: int, row: _Row, split: Split) -> Sample:
 
     image = beside(row.image)
     assert image is not None
-    return Sample(table, image, row.mpp, beside(row.mask), beside(row.xml), row.label, row.patient, split, row.lesion)
+    return Sample(
+        table, image, row.mpp, beside(row.mask), beside(row.xml), row.label, row.patient, split, row.lesion
+    )

@@ -229,7 +229,8 @@ class Run:
         size, rank, world = self.settings.batch, self.fabric.global_rank, self.fabric.world_size
 
         def made(index: int) -> Example:
-            return self.task.sample(index % samples, np.random.default_rng((self.settings.seed, number, index)))
+            rng = np.random.default_rng((self.settings.seed, number, index))
+            return self.task.sample(index % samples, rng)
 
         def ordered(batch: int) -> list[Future[Example]]:
             first = batch * size

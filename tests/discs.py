@@ -79,7 +79,8 @@ class DarkTiles(nn.Module):
 def model(kind, network, mpp, input_px, thresholds):
     """A network as a loaded model."""
     said = DRAFT.model_dump() | {
-        "kind": kind, "architecture": "resnet18", "mpp": mpp, "input_px": input_px, "thresholds": thresholds, "normalisation": PLAIN,
+        "kind": kind, "architecture": "resnet18", "mpp": mpp, "input_px": input_px,
+        "thresholds": thresholds, "normalisation": PLAIN,
     }  # fmt: skip
     return Model(network.eval(), Card(**said, sha256="0" * 64), torch.device("cpu"))
 

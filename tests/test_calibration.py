@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
@@ -11,6 +11,7 @@ from glomspike.metrics.calibration import calibration_error, log_odds, platt, re
 from glomspike.weights import Calibration
 
 
+@settings(max_examples=15, deadline=None)
 @given(st.floats(0.3, 3), st.floats(-3, 3))
 def test_a_distortion_of_log_odds_is_found_and_undone(scale: float, offset: float) -> None:
     rng = np.random.default_rng(0)
@@ -43,6 +44,7 @@ def test_bins_hold_every_case_once() -> None:
     assert [b.positive for b in bins] == [0.5, 0, 1]
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, 12, elements=st.floats(0, 1)), arrays(np.bool_, 12))
 def test_calibration_error_is_the_weighted_gap_of_each_bin(scores: np.ndarray, spiked: np.ndarray) -> None:
     gap = 0.0

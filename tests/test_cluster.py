@@ -8,11 +8,19 @@ from pyramids import write_aperio
 
 from glomspike.batch.find import find_slides
 from glomspike.batch.task import Batch, WeightPaths
+from glomspike.errors import UsageError
 from glomspike.models import load_cards
 from glomspike.pipeline import Options
 from glomspike.report.record import read_record
 
 pytest.importorskip("ray", reason="Ray is not installed")
+
+
+def test_a_numbered_gpu_is_not_for_a_cluster(tmp_path: Path) -> None:
+    from glomspike.batch.cluster import ClusterWorkers
+
+    with pytest.raises(UsageError, match="Ray chooses the GPUs"):
+        ClusterWorkers(Batch(tmp_path, WeightPaths(), {}, Options()), "local", "cuda:1")
 
 
 @pytest.mark.slow

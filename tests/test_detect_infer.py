@@ -12,7 +12,6 @@ from torch import nn
 
 from glomspike.detect.infer import detect
 from glomspike.detect.model import STRIDE, Maps
-from glomspike.detect.windows import MARGIN_UM
 from glomspike.errors import SlideError
 from glomspike.findings import Mpp
 from glomspike.slide.reader import Slide, open_slide
@@ -108,13 +107,8 @@ def test_a_slide_of_which_nothing_can_be_decoded_is_no_slide_without_glomeruli(t
         detect(slide, everywhere(slide), detector(), lambda done, whole: None)
 
 
-CORNER = round(
-    MARGIN_UM / DETECTOR_MPP / STRIDE
-)  # of the picture in the first window, in the network's output
-
-
 class Cornered(nn.Module):
-    """Finds a circle just beyond the upper left corner of the picture, and one in its window's far corner."""
+    """Finds a circle a little beyond the upper left corner of its window, and one in the far corner."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +117,7 @@ class Cornered(nn.Module):
     def forward(self, images: torch.Tensor) -> Maps:
         side = images.shape[-1] // STRIDE
         centre = torch.full((len(images), 1, side, side), -9.0)
-        centre[..., CORNER, CORNER] = centre[..., -1, -1] = self.sure
+        centre[..., 0, 0] = centre[..., -1, -1] = self.sure
         return Maps(centre, torch.full_like(centre, 5.0), torch.full((len(images), 2, side, side), -0.5))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glomspike.metrics.localisation import localisation_auc, stretch_within
@@ -10,6 +10,7 @@ from glomspike.metrics.localisation import localisation_auc, stretch_within
 TILES = np.array([[0, 0], [50, 0], [100, 0]], dtype=float)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 148), st.floats(1, 148))
 def test_the_length_of_a_stretch_is_shared_among_the_tiles_it_crosses(start: float, end: float) -> None:
     line = np.array([[start, 20.0], [(start + end) / 2, 20.0], [end, 20.0]])

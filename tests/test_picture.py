@@ -26,9 +26,10 @@ def test_a_picture_is_a_slide_of_one_level(tmp_path):
         assert (facts.bounds_x0, facts.bounds_y0, facts.bounds_width0, facts.bounds_height0) == (0, 0, 2, 2)
 
 
-def test_dots_per_inch_are_never_taken_for_a_scale(tmp_path):
+@pytest.mark.parametrize("dots", [72, 300, 4800])
+def test_a_printers_dots_per_inch_are_not_taken_for_a_scale(tmp_path, dots):
     path = tmp_path / "field.tif"
-    Image.fromarray(COLOURS).save(path, dpi=(50_800, 50_800))
+    Image.fromarray(COLOURS).save(path, dpi=(dots, dots))
     with pytest.raises(SlideError, match=r"field\.tif: has no µm/px; give it with --mpp"):
         open_slide(path)
 

@@ -37,6 +37,7 @@ def test_where_nothing_is_called_spiked_precision_is_zero_and_no_warning_is_give
     assert len(recwarn) == 0
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, 12, elements=st.floats(0, 1)), st.integers(1, 11), st.floats(0.01, 1))
 def test_a_threshold_is_the_highest_that_finds_so_many(scores: np.ndarray, n: int, share: float) -> None:
     spiked = np.arange(12) < n

@@ -1,7 +1,7 @@
 """Which tiles a glomerulus is cut into."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glomspike.classify.tiles import PAPERS, Tiling, grid_of
@@ -16,6 +16,7 @@ def test_a_field_of_1100_pixels_has_1849_tiles() -> None:
 tilings = st.builds(Tiling, st.integers(10, 70), st.integers(5, 40), st.floats(0.1, 1))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(20, 260), st.integers(20, 260), tilings)
 def test_tiles_are_those_that_lie_enough_inside_and_blank_outside(
     seed: int, height: int, width: int, tiling: Tiling

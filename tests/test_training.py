@@ -205,7 +205,6 @@ def table_for(kind: str, folder: Path) -> Path:
 @dataclass(frozen=True)
 class TinyDetector(detect_train.DetectorOptions):
     crop_px: int = 64
-    window_px: int = 128
     samples_per_epoch: int = 4
 
 

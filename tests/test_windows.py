@@ -5,11 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glomspike.detect.windows import MARGIN_UM, SLACK_UM, merged, windows_over
+from glomspike.detect.windows import SLACK_UM, merged, windows_over
 
 LARGEST_UM = 350.0
 WINDOW_PX = 256
-MARGIN_PX = round(MARGIN_UM / 4.0)
 sizes = st.integers(1, 3000)
 
 
@@ -33,18 +32,18 @@ def test_a_glomerulus_is_whole_in_every_window_that_owns_its_centre(
 
 
 @given(width=sizes, height=sizes)
-def test_windows_cover_the_picture_and_a_margin_around_it(width: int, height: int) -> None:
+def test_windows_cover_the_picture(width: int, height: int) -> None:
     windows = windows_over(width, height, WINDOW_PX, 4.0)
-    assert min(window.x_px for window in windows) == min(window.y_px for window in windows) == -MARGIN_PX
-    assert max(window.x_px for window in windows) + WINDOW_PX >= width + MARGIN_PX
-    assert max(window.y_px for window in windows) + WINDOW_PX >= height + MARGIN_PX
+    assert min(window.x_px for window in windows) == min(window.y_px for window in windows) == 0
+    assert max(window.x_px for window in windows) + WINDOW_PX >= width
+    assert max(window.y_px for window in windows) + WINDOW_PX >= height
     # No window more than needed: the last begins within the picture.
     assert max(window.x_px for window in windows) < max(width, 1)
 
 
 def test_windows_that_disagree_on_a_centre_own_it_both() -> None:
     slack_px = SLACK_UM / 4
-    left, right = windows_over(300, 100, WINDOW_PX, 4.0)
+    left, right = windows_over(400, 100, WINDOW_PX, 4.0)
     border = left.core_right_px
     assert border == right.core_left_px
     for x in (border - slack_px + 0.01, border, border + slack_px - 0.01):

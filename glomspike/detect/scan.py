@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glomspike.detect.decode import decode
-from glomspike.detect.windows import MARGIN_UM, SLACK_UM, merged, windows_over
+from glomspike.detect.windows import SLACK_UM, merged, windows_over
 from glomspike.findings import RGB
 from glomspike.weights import Normalisation
 
@@ -18,17 +18,19 @@ LEAST_SCORE = 0.02
 def scan_picture(
     network: nn.Module, pixels: RGB, mpp: float, side_px: int, normalisation: Normalisation
 ) -> NDArray[np.float64]:
-    """Scored circles (n, 4) of a picture at the detector's µm/px, in its pixels, best first."""
+    """Scored circles (n, 4) of a picture at the detector's µm/px, in its pixels, best first.
+
+    Windows have the side of the crops that the detector learnt from: its decoder normalises over the whole
+    window (GroupNorm), so that radii come out too large in windows that are mostly something else.
+    """
     height_px, width_px = pixels.shape[:2]
     windows = windows_over(width_px, height_px, side_px, mpp)
-    margin_px = round(MARGIN_UM / mpp)
-    padded = np.full((height_px + margin_px + side_px, width_px + margin_px + side_px, 3), GLASS, np.uint8)
-    padded[margin_px : margin_px + height_px, margin_px : margin_px + width_px] = pixels
+    padded = np.full((height_px + side_px, width_px + side_px, 3), GLASS, np.uint8)
+    padded[:height_px, :width_px] = pixels
     owned = [np.zeros((0, 4))]
     for first in range(0, len(windows), BATCH):
         some = windows[first : first + BATCH]
-        corners = [(w.y_px + margin_px, w.x_px + margin_px) for w in some]
-        cut = [padded[y : y + side_px, x : x + side_px] for y, x in corners]
+        cut = [padded[w.y_px : w.y_px + side_px, w.x_px : w.x_px + side_px] for w in some]
         for window, circles in zip(some, scan_windows(network, cut, normalisation), strict=True):
             circles[:, :2] += (window.x_px, window.y_px)
             owned.append(circles[window.owns(circles, SLACK_UM / mpp)])

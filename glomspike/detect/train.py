@@ -67,27 +67,23 @@ class DetectorOptions:
     """What the detector sees in training. `composed_share` applies where there are crops without a scale."""
 
     mpp: float = 4.0
-    crop_px: int = 128
-    window_px: int = 320
+    crop_px: int = 160
     samples_per_epoch: int = 2000
     composed_share: float = 0.45
     encoder: str = "resnet18"
-    pyramid_channels: int = 96
+    pyramid_channels: int = 128
     head_channels: int = 64
 
     @classmethod
     def at(cls, mpp: float) -> Self:
         """Those of a detector that sees as much tissue as at 4 µm/px, at another scale."""
-        factor = cls.mpp / mpp
-        crop_px, window_px = (32 * round(px * factor / 32) for px in (cls.crop_px, cls.window_px))
-        return cls(mpp=mpp, crop_px=crop_px, window_px=window_px)
+        return cls(mpp=mpp, crop_px=32 * round(cls.crop_px * cls.mpp / mpp / 32))
 
     @classmethod
     def of(cls, card: Card) -> Self:
         """Those of a trained detector that is to go on learning."""
         arguments: dict[str, Any] = dict(card.arguments)
-        sides = cls.at(card.mpp)
-        return cls(mpp=card.mpp, crop_px=sides.crop_px, window_px=card.input_px, **arguments)
+        return cls(mpp=card.mpp, crop_px=card.input_px, **arguments)
 
 
 class DetectorTask:
@@ -213,7 +209,7 @@ class DetectorTask:
         }
 
     def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[Scanned]:
-        side_px = self.options.window_px
+        side_px = self.options.crop_px
         return [scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
     def examples(self, network: nn.Module) -> RGB:
@@ -229,7 +225,7 @@ class DetectorTask:
             architecture="CircleNet",
             arguments={name: asdict(self.options)[name] for name in NETWORK_OPTIONS},
             mpp=self.options.mpp,
-            input_px=self.options.window_px,
+            input_px=self.options.crop_px,
             normalisation=NORMALISATION,
             classes=("glomerulus",),
             thresholds={"score": measured["threshold"]},

@@ -13,8 +13,6 @@ from glomspike.detect.circles import Circles, suppress
 
 # Wider than the largest glomerulus.
 OVERLAP_UM = 384.0
-# Glass seen beyond a picture's borders: a glomerulus that the border cuts is known by where it ends.
-MARGIN_UM = 128.0
 # How far two windows may disagree on one glomerulus's centre.
 SLACK_UM = 16.0
 # Two circles that overlap more are one glomerulus seen twice.
@@ -42,10 +40,7 @@ class Window:
 
 
 def windows_over(width_px: int, height_px: int, side_px: int, mpp: float) -> tuple[Window, ...]:
-    """Windows of one side that cover a picture of `mpp` µm/px, and a margin around it.
-
-    The cores of those at its border reach beyond the border.
-    """
+    """Windows of one side that cover a picture of `mpp` µm/px; the cores at its border reach beyond it."""
     return tuple(
         Window(x, y, side_px, left, top, right, bottom)
         for y, top, bottom in _spans(height_px, side_px, mpp)
@@ -55,12 +50,11 @@ def windows_over(width_px: int, height_px: int, side_px: int, mpp: float) -> tup
 
 def _spans(length_px: int, side_px: int, mpp: float) -> list[tuple[int, float, float]]:
     """Start of each window along an axis, and where its core begins and ends."""
-    margin_px, overlap_px = round(MARGIN_UM / mpp), round(OVERLAP_UM / mpp)
-    last = max(length_px + margin_px - overlap_px, 1 - margin_px)
-    starts = range(-margin_px, last, side_px - overlap_px)
+    overlap_px = round(OVERLAP_UM / mpp)
+    starts = range(0, max(length_px - overlap_px, 1), side_px - overlap_px)
     spans = []
     for start in starts:
-        core_start = -np.inf if start == starts[0] else start + overlap_px / 2
+        core_start = -np.inf if start == 0 else start + overlap_px / 2
         core_end = np.inf if start == starts[-1] else start + side_px - overlap_px / 2
         spans.append((start, float(core_start), float(core_end)))
     return spans

@@ -2,9 +2,7 @@
 
 import struct
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -55,15 +53,14 @@ def _decode(path: Path) -> tuple[Image.Image, Mpp | None]:
                 if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
                     cure = "save the one you want as a file of its own"
                     raise SlideError(path, "holds several pictures", cure)
-                return _to_rgb(picture), _mpp(picture.info)
+                return _to_rgb(picture), _mpp(picture.info.get("dpi", (0, 0)))
             except _DAMAGE as error:
                 cause = f"cannot be decoded as a picture ({error})"
                 raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
 
 
-def _mpp(info: Mapping[str, Any]) -> Mpp | None:
+def _mpp(dots_per_inch: tuple[float, float]) -> Mpp | None:
     """µm/px of a resolution, None where there is none or pixels are larger than a microscope's."""
-    dots_per_inch = info.get("dpi", (0, 0))
     if min(dots_per_inch) <= UM_PER_INCH / COARSEST_MPP:
         return None
     return Mpp(UM_PER_INCH / float(dots_per_inch[0]), UM_PER_INCH / float(dots_per_inch[1]))

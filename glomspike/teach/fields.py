@@ -58,13 +58,13 @@ def _group_circle(waiting: Sequence[Shape], slide: SlideFacts) -> tuple[float, f
     """The first glomerulus's circle, moved so that a field around it holds its nearest neighbours as well."""
     x0, y0, radius0 = waiting[0].circle0
     wide0 = (FIELD_UM - 2 * LEAST_MARGIN_UM) / np.array([slide.mpp.x, slide.mpp.y])
-    group = _disc(waiting[0])
+    group = [_disc(waiting[0])]
     for other in sorted(waiting[1:], key=lambda one: np.hypot(one.circle0[0] - x0, one.circle0[1] - y0)):
-        low_x, low_y, high_x, high_y = shapely.union(group, _disc(other)).bounds
-        if high_x - low_x <= wide0[0] and high_y - low_y <= wide0[1]:
-            group = shapely.union(group, _disc(other))
-    middle = shapely.box(*group.bounds).centroid
-    return middle.x, middle.y, radius0
+        left, top, right, bottom = shapely.total_bounds([*group, _disc(other)])
+        if right - left <= wide0[0] and bottom - top <= wide0[1]:
+            group.append(_disc(other))
+    left, top, right, bottom = shapely.total_bounds(group).tolist()
+    return (left + right) / 2, (top + bottom) / 2, radius0
 
 
 def _field(box0: shapely.Polygon, mpp: float, own: tuple[Shape, ...], meant: Meaning) -> FieldPlan:
