@@ -17,7 +17,7 @@ from test_record import record
 
 from glomspike.errors import OutputError
 from glomspike.report.claim import BusyError, hidden_beside
-from glomspike.report.folder import ResultFolder, clear_unfinished, is_done
+from glomspike.report.folder import ResultFolder, check_writable, clear_unfinished, is_done
 from glomspike.report.record import RECORD_NAME, read_record
 
 OTHER = record(options={"mpp": 0.5, "threshold": 0.5})
@@ -272,6 +272,13 @@ def test_old_results_come_back_where_new_ones_cannot_be_put_in_place(tmp_path, m
         replace(place)
     assert (place / "glomeruli.csv").read_text() == "old\n"
     assert names(tmp_path) == ["slide"]
+
+
+def test_in_a_container_results_are_not_written_where_they_would_be_lost(monkeypatch):
+    monkeypatch.setenv("GLOMSPIKE_CONTAINER", "1")
+    with pytest.raises(OutputError, match="not mounted in the container; add -v /nowhere/out:/nowhere/out"):
+        check_writable(Path("/nowhere/out"))
+    assert not Path("/nowhere").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

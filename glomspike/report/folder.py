@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -41,12 +42,22 @@ def is_done(place: Path, settings: RunSettings) -> bool:
 
 def check_writable(folder: Path) -> None:
     """Raises OutputError unless results can be made in a folder, which is created where it is missing."""
+    _refuse_containers_own(folder.absolute())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".glomspike-", dir=folder):
             pass
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _refuse_containers_own(folder: Path) -> None:
+    # What is written to the container itself, and not to a disk that is mounted in it, is lost when it ends.
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if os.environ.get("GLOMSPIKE_CONTAINER") and there.stat().st_dev == Path("/").stat().st_dev:
+        quoted = shlex.quote(str(folder))
+        cure = f"add -v {quoted}:{quoted} to docker run, or check the path"
+        raise OutputError(folder, "is not mounted in the container", cure)
 
 
 def clear_unfinished(place: Path) -> None:
