@@ -14,7 +14,7 @@ if [ -n "$index" ]; then
     awk -v drop="$only_for_gpus" '/^[^ #]/ { dropped = ($0 ~ drop) } !dropped' "$lock" >"$lock.cpu"
     lock=$lock.cpu
 fi
-$pip --require-hashes --requirement "$lock"
+$pip --no-deps --require-hashes --requirement "$lock"
 
 cd "$venv"/lib/python3*/site-packages
 # Triton compiles networks while they train (torch.compile), which glomspike does not do. Of CUDA: headers, static

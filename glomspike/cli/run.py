@@ -171,9 +171,9 @@ def run_folder(
     from glomspike.models import load_cards
     from glomspike.report.folder import check_writable
 
-    check_writable(out)
     find = find_pictures if options.crops else find_slides
     slides = find(folder.absolute(), out.absolute())
+    check_writable(out)
     paths = WeightPaths(*(path and path.absolute() for path in weights))
     batch = Batch(out.absolute(), paths, load_cards(*paths), options, stage and stage.absolute())
     crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers)
