@@ -46,4 +46,6 @@ def test_a_cluster_does_what_one_machine_does(tmp_path: Path) -> None:
     }
     assert sorted(r.status for r in again.values() if r) == ["failed", "skipped", "skipped", "skipped"]
     for number in range(3):
-        assert read_record(near.out / str(number)).files == read_record(far.out / str(number)).files
+        here, there = (read_record(out / str(number)).files for out in (near.out, far.out))
+        assert here.keys() == there.keys()
+        assert {n for n in here if here[n] != there[n]} <= {"report.html"}  # which tells when it was made
