@@ -185,14 +185,14 @@ class _Job:
 
     def run(self) -> SlideResult:
         """Everything about a slide's glomeruli; their pictures are written on the way."""
-        circles = self._crop_circle() if self.options.crops else self._circles()
         glomeruli: list[Glomerulus] = []
         with ThreadPoolExecutor(THREADS) as readers, ThreadPoolExecutor(THREADS) as writers:
+            circles = self._crop_circle(readers) if self.options.crops else self._circles()
             writing: list[Future[Portrait]] = []
             for first in range(0, len(circles), BATCH):
                 batch = circles[first : first + BATCH]
                 self.progress("outline and score", len(glomeruli), len(circles))
-                judged = self._with_lesions(self._judged(batch, len(glomeruli) + 1, readers))
+                judged = self._with_lesions(self._judged(batch, len(glomeruli) + 1, readers), readers)
                 with self.stage("pictures"):
                     self._finish(writing)  # of the batch before, so that two batches at most are held
                     shown = [one for one in judged if one.glomerulus.is_glomerulus]
@@ -216,12 +216,12 @@ class _Job:
         self._warn(bool(tissue.mask.any()), bool(found.circles))
         return found.circles
 
-    def _crop_circle(self) -> tuple[Circle, ...]:
+    def _crop_circle(self, readers: ThreadPoolExecutor) -> tuple[Circle, ...]:
         """The circle of the one glomerulus that the picture shows; of the whole picture if it is not seen."""
         self._warn(any_tissue=True, any_circle=True)
         whole = whole_circle(self.slide.facts)
         with self.stage("segment"):
-            (outline,) = outline_glomeruli(self.slide, [whole], self.segmenter)
+            (outline,) = outline_glomeruli(self.slide, [whole], self.segmenter, readers)
         return (whole if outline is None else circle_of_outline(outline, self.slide.facts),)
 
     def _detecting(self, done: int, windows: int) -> None:
@@ -253,7 +253,7 @@ class _Job:
     def _judged(self, circles: Sequence[Circle], first_id: int, readers: ThreadPoolExecutor) -> list[Judged]:
         """Some glomeruli outlined, pictured and scored together."""
         with self.stage("segment"):
-            found = outline_glomeruli(self.slide, circles, self.segmenter)
+            found = outline_glomeruli(self.slide, circles, self.segmenter, readers)
         outlines = []
         for id_, (circle, outline) in enumerate(zip(circles, found, strict=True), start=first_id):
             if outline is None:
@@ -273,13 +273,13 @@ class _Job:
             self._warn_unreadable(one.glomerulus)
         return judged
 
-    def _with_lesions(self, judged: list[Judged]) -> list[Judged]:
+    def _with_lesions(self, judged: list[Judged], readers: ThreadPoolExecutor) -> list[Judged]:
         """The same with their lesions, where there are weights to tell them."""
         if self.models.lesions is None:
             return judged
         with self.stage("lesions"):
             circles = [one.glomerulus.circle for one in judged]
-            told = tell_lesions(self.slide, circles, self.models.lesions)
+            told = tell_lesions(self.slide, circles, self.models.lesions, readers)
             pairs = zip(judged, told, strict=True)
             return [replace(one, glomerulus=replace(one.glomerulus, lesion=own)) for one, own in pairs]
 

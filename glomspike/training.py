@@ -32,7 +32,7 @@ from glomspike.errors import OutputError
 from glomspike.files import replace_file
 from glomspike.findings import RGB
 from glomspike.samples import read_samples
-from glomspike.weights import CardDraft, Metric, TrainingData, save_weights
+from glomspike.weights import CardDraft, Metric, Normalisation, TrainingData, save_weights
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -44,6 +44,7 @@ Example = dict[str, np.ndarray[Any, Any]]
 CHECKPOINT = "checkpoint.pt"
 LICENCE = "Apache-2.0 as far as the licences of the training data allow"
 READ_AHEAD_BATCHES = 3
+NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))  # of stained tissue in general
 ENOUGH_EPOCHS = 5
 
 
@@ -332,9 +333,17 @@ def table_signature(tables: Sequence[Path]) -> str:
     return hashlib.sha256(b"\0".join(table.read_bytes() for table in tables)).hexdigest()
 
 
-def task_signature(tables: Sequence[Path], options: "DataclassInstance", *beginning: str | None) -> str:
-    """What a training depends on besides its settings: its tables, its options, and what it begins with."""
-    return json.dumps([table_signature(tables), asdict(options), beginning])
+def task_signature(
+    tables: Sequence[Path],
+    options: "DataclassInstance",
+    begin: dict[str, Tensor] | None,
+    *beginning: str | None,
+) -> str:
+    """What a training depends on besides its settings: its tables, its options, and what it begins with.
+
+    `begin` are the weights to go on from, if any, `beginning` names whatever else it begins with.
+    """
+    return json.dumps([table_signature(tables), asdict(options), [_state_signature(begin), *beginning]])
 
 
 def validation_metrics(measured: dict[str, float], n: int, *leave_out: str) -> tuple[Metric, ...]:
@@ -346,7 +355,7 @@ def validation_metrics(measured: dict[str, float], n: int, *leave_out: str) -> t
     )
 
 
-def state_signature(state: dict[str, Tensor] | None) -> str:
+def _state_signature(state: dict[str, Tensor] | None) -> str:
     """A hash of the weights that a training begins with; empty where it begins from scratch."""
     if state is None:
         return ""

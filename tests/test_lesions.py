@@ -3,6 +3,7 @@
 import csv
 import json
 import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,7 +203,8 @@ class Painted:
 
 def test_each_detected_glomerulus_is_told_by_its_own_crop() -> None:
     circles = [Circle(100, 100, 40, 0.9), Circle(300, 100, 50, 0.9)]
-    dark, bright = tell_lesions(Painted(), circles, model())
+    with ThreadPoolExecutor(2) as readers:
+        dark, bright = tell_lesions(Painted(), circles, model(), readers)
     assert (dark.name, bright.name) == CLASSES[::-1]
     assert sum(dark.probabilities.values()) == pytest.approx(1)
 

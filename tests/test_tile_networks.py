@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from glomspike.classify.method import boxes_of
 from glomspike.classify.model import NETWORKS, NORMALISATION, cut
-from glomspike.classify.msa_mil import MsaMil, boxes_of, tile_log_odds
+from glomspike.classify.msa_mil import MsaMil, tile_log_odds
 from glomspike.classify.tiles import PAPERS, TileGrid, Tiling, grid_of
 from glomspike.weights import Calibration
 

@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, Self
+
+import torch
+from torch import Tensor, nn
 
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
+from glomspike.models import Model
+from glomspike.weights import Calibration, Normalisation
+
+UNCALIBRATED = Calibration(method="platt", scale=1, offset=0, data="none")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,3 +32,31 @@ class BagClassifier(Protocol):
     def verdicts(self, grids: Sequence[TileGrid]) -> list[Verdict]:
         """What is to be thought of each glomerulus."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a method knows: its network, how pictures are normalised for it, and its calibration."""
+
+    network: nn.Module
+    normalisation: Normalisation
+    calibration: Calibration = UNCALIBRATED
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """The classifier that was loaded."""
+        return cls(model.network, model.card.normalisation, model.card.calibration or UNCALIBRATED)
+
+
+def asked(network: nn.Module, grid: TileGrid, normalisation: Normalisation) -> Any:
+    """What a network says of a glomerulus and its tiles, at least one, computed where the network is."""
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        picture = normalisation.apply(torch.from_numpy(grid.pixels[None]).to(device))
+        return network(picture, boxes_of(grid).to(device))
+
+
+def boxes_of(grid: TileGrid) -> Tensor:
+    """The tiles of a grid as boxes (n, 5) of picture 0: its number, left, top, right, bottom."""
+    corners = torch.from_numpy(grid.corners_px).float()
+    return torch.cat([torch.zeros(len(corners), 1), corners, corners + grid.tile_px], dim=1)

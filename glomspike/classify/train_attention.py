@@ -18,15 +18,15 @@ from torch.nn import functional
 
 from glomspike.augment import Rng
 from glomspike.classify.attention import AttentionMil
+from glomspike.classify.method import boxes_of
 from glomspike.classify.model import NORMALISATION
-from glomspike.classify.msa_mil import boxes_of
 from glomspike.classify.pooling import Evidence, PooledTiles, Pooling
 from glomspike.classify.tiles import PAPERS, TileGrid, Tiling
 from glomspike.classify.train import BagTask
 from glomspike.classify.views import varied
 from glomspike.findings import RGB
 from glomspike.pretrain.encoder import begin_with
-from glomspike.training import Batch, Example, Settings, state_signature, task_signature
+from glomspike.training import Batch, Example, Settings, task_signature
 from glomspike.weights import Card
 
 BETA = 0.5  # the SIC's share of the loss is this to the power of the epoch
@@ -85,7 +85,7 @@ class AttentionTask(BagTask):
 
     @property
     def signature(self) -> str:
-        return task_signature(self.tables, self.options, state_signature(self.begin))
+        return task_signature(self.tables, self.options, self.begin)
 
     def network(self) -> nn.Module:
         network = PooledTiles(self.options.pooling)

@@ -24,7 +24,7 @@ from glomspike.classify.train import BagTask
 from glomspike.classify.views import view_of
 from glomspike.findings import Points
 from glomspike.pretrain.encoder import begin_with
-from glomspike.training import Batch, Example, state_signature, task_signature
+from glomspike.training import Batch, Example, task_signature
 from glomspike.weights import Card
 
 BOX_JITTER_PX = 10  # how far the tile around a box's middle may be moved
@@ -94,7 +94,7 @@ class MilTask(BagTask):
 
     @property
     def signature(self) -> str:
-        return task_signature(self.tables, self.options, state_signature(self.begin))
+        return task_signature(self.tables, self.options, self.begin)
 
     def network(self) -> nn.Module:
         network = NETWORKS[self.options.architecture]()

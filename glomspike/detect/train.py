@@ -23,17 +23,16 @@ from glomspike.samples import Sample, read_samples
 from glomspike.sheets import evenly, sheet
 from glomspike.training import (
     LICENCE,
+    NORMALISATION,
     Batch,
     Example,
-    state_signature,
     task_signature,
     training_data,
     validation_metrics,
 )
 from glomspike.truth import Picture, TrueGlomerulus, load_pictures, outlined
-from glomspike.weights import Card, CardDraft, Normalisation
+from glomspike.weights import Card, CardDraft
 
-NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 EXAMPLES = 12
 NETWORK_OPTIONS = ("encoder", "pyramid_channels", "head_channels")
 # Few validation pictures may put the best threshold anywhere. It stays low: a glomerulus missed costs a
@@ -119,7 +118,7 @@ class DetectorTask:
 
     @property
     def signature(self) -> str:
-        return task_signature(self.tables, self.options, state_signature(self.begin), self.encoder_weights)
+        return task_signature(self.tables, self.options, self.begin, self.encoder_weights)
 
     def network(self) -> nn.Module:
         o = self.options

@@ -21,16 +21,15 @@ from glomspike.segment.patches import inexact_crop
 from glomspike.sheets import evenly, sheet
 from glomspike.training import (
     LICENCE,
+    NORMALISATION,
     Batch,
     Example,
-    state_signature,
     task_signature,
     training_data,
     validation_metrics,
 )
-from glomspike.weights import Card, CardDraft, Normalisation
+from glomspike.weights import Card, CardDraft
 
-NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 EXAMPLES = 24
 
 
@@ -78,7 +77,7 @@ class LesionTask:
 
     @property
     def signature(self) -> str:
-        return task_signature(self.tables, self.options, state_signature(self.begin))
+        return task_signature(self.tables, self.options, self.begin)
 
     def network(self) -> nn.Module:
         network = LesionNetwork(self.options.encoder, len(self.classes))

@@ -15,10 +15,9 @@ from glomspike.findings import RGB
 from glomspike.pretrain.simsiam import SimSiam, Views, retrieval, simsiam_loss, spread
 from glomspike.pretrain.tissue import COARSEST_MPP, FINEST_MPP, Source, cut_all
 from glomspike.sheets import COLUMNS, sheet
-from glomspike.training import LICENCE, Batch, Example, validation_metrics
-from glomspike.weights import CardDraft, Normalisation
+from glomspike.training import LICENCE, NORMALISATION, Batch, Example, validation_metrics
+from glomspike.weights import CardDraft
 
-NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # A patch is so many times as wide as a view of it, which has room to turn and to move in it.
 PATCH_SIDES = 2
 # Where both views always change their dyes, little is left at first that they have in common.

@@ -22,17 +22,16 @@ from glomspike.segment.patches import Crop, Patch, ended, inexact_crop, load_pat
 from glomspike.sheets import evenly, sheet
 from glomspike.training import (
     LICENCE,
+    NORMALISATION,
     Batch,
     Example,
-    state_signature,
     task_signature,
     training_data,
     validation_metrics,
 )
 from glomspike.truth import load_pictures
-from glomspike.weights import Card, CardDraft, Normalisation
+from glomspike.weights import Card, CardDraft
 
-NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))
 # Large tables, such as phantoms, must not drown the others: a table counts as the root of its glomeruli, of
 # at most this many.
 MOST_GLOMERULI = 200
@@ -92,7 +91,7 @@ class SegmenterTask:
 
     @property
     def signature(self) -> str:
-        return task_signature(self.tables, self.options, state_signature(self.begin), self.encoder_weights)
+        return task_signature(self.tables, self.options, self.begin, self.encoder_weights)
 
     def network(self) -> nn.Module:
         options = self.options
