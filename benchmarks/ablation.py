@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import torch
 from ablation_crops import write_crops
+from measured_page import write_measured
 from plain_resnet import Pictures, fresh_network, spike_probabilities, train_whole
 from pydantic import JsonValue
 from rich.console import Console
@@ -35,7 +36,6 @@ from glomspike.training import Settings, fabric_on, train
 SEED = 0
 RATE, BATCH = 5e-4, 16
 THRESHOLD = 0.5
-MARKS = ("<!-- measured -->", "<!-- end -->")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def main(
     text = "\n".join(table(work))
     print(text)
     if page is not None:
-        write_between_marks(page, text)
+        write_measured(page, "ablation", text)
 
 
 def options_of(variant: Variant, scale: Scale) -> MilOptions:
@@ -142,10 +142,14 @@ def msa_mil(
     folder: Path,
 ) -> Numbers:
     """The numbers of MSA-MIL on the test crops, trained in `folder`."""
-    task = MilTask([crops], options, begin, SEED)
+    return trained(MilTask([crops], options, begin, SEED), scale, device, folder)
+
+
+def trained(task: MilTask, scale: Scale, device: torch.device, folder: Path) -> Numbers:
+    """The numbers on a task's test crops after its training in `folder`."""
     settings = Settings(scale.epochs, BATCH, RATE, seed=SEED, examples_every=scale.epochs)
     train(task, settings, fabric_on(device, 1), folder, Console(stderr=True))
-    test = in_split(read_samples([crops]), "test")
+    test = in_split(read_samples(task.tables), "test")
     return evaluate_classifier(test, load_model("classifier", folder, device), THRESHOLD, _silent).numbers
 
 
@@ -182,13 +186,6 @@ def table(work: Path) -> Iterator[str]:
 def cell(value: float, interval: list[float] | None) -> str:
     """A number with its interval."""
     return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.2f}–{interval[1]:.2f})"
-
-
-def write_between_marks(page: Path, text: str) -> None:
-    """Puts the text between the two marks of a page."""
-    head, rest = page.read_text(encoding="utf-8").split(MARKS[0])
-    tail = rest.split(MARKS[1])[1]
-    page.write_text(f"{head}{MARKS[0]}\n{text}\n{MARKS[1]}{tail}", encoding="utf-8")
 
 
 def _silent(done: int, of: int) -> None:

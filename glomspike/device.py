@@ -1,5 +1,6 @@
 """Where the networks run: the GPU that was asked for or found, or why there is none."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -59,6 +60,15 @@ def cuda_trouble(index: int) -> str | None:
         reason = str(failure).strip().splitlines()[0]
         return f"GPU {index} ({torch.cuda.get_device_name(index)}) fails: {reason}"
     return None
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 faster than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    # A torch that cannot tell what the processor has is taken to run on one that has not.
+    told: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
+    return bool(told().get("avx512_bf16", False))
 
 
 def _cuda_index(name: str) -> int:

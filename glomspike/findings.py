@@ -76,6 +76,13 @@ class TopTile:
     probability: float
 
 
+@dataclass(frozen=True)
+class CaseTile(TopTile):
+    """One of the highest-scoring tiles of all glomeruli of a case, and the id of its glomerulus."""
+
+    glomerulus: int
+
+
 @dataclass(frozen=True, eq=False)
 class SpikeScore:
     """The judgement of one glomerulus, from its tiles.
@@ -195,6 +202,7 @@ class SlideRow:
     tiles: int | None = None
     positive_tiles: int | None = None
     spike_fraction: float | None = None
+    top_tiles: tuple[CaseTile, ...] | None = None
     unreadable_windows: int | None = None
     unreadable_tiles: int | None = None
     warnings: int | None = None

@@ -13,6 +13,7 @@ from glomspike.classify.pooling import POOLED
 from glomspike.detect.model import CircleNet
 from glomspike.errors import WeightsError
 from glomspike.lesions.model import LesionNetwork
+from glomspike.quick import quickened
 from glomspike.segment.model import segmentation_network
 from glomspike.weights import Card, Kind, installed, load_card, load_state
 
@@ -64,16 +65,21 @@ def load_models(
     lesions: Path | None,
     device: torch.device,
 ) -> Models:
-    """The models from these weights, None being those that came with glomspike, on a device.
+    """The models from these weights, None being those that came with glomspike, made quick on a device.
 
     Lesions are not told where no weights for them came. Raises WeightsError where a set is missing, damaged,
     or not of the kind and architecture it is meant for.
     """
+
+    def quick(kind: Kind, path: Path | None) -> Model:
+        model = load_model(kind, path, torch.device("cpu"))
+        return Model(quickened(model.network, device), model.card, device)
+
     return Models(
-        load_model("detector", detector, device),
-        load_model("segmenter", segmenter, device),
-        load_model("classifier", classifier, device),
-        load_model("lesions", lesions, device) if _are_there(lesions) else None,
+        quick("detector", detector),
+        quick("segmenter", segmenter),
+        quick("classifier", classifier),
+        quick("lesions", lesions) if _are_there(lesions) else None,
         device,
     )
 

@@ -6,13 +6,14 @@ while it is worked on, but for the report's small ones, so memory hardly grows w
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -30,9 +31,9 @@ from glomspike.report.overview import write_overview
 from glomspike.report.page import Judging, write_report
 from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.report.portrait import Portrait, portray
-from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord
+from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes
 from glomspike.report.table import write_table
-from glomspike.segment.crop import circle_of_outline, whole_circle
+from glomspike.segment.crop import circle_of_outline, crop_of, whole_circle
 from glomspike.segment.infer import outline_glomeruli
 from glomspike.segment.mirrored import mirrored
 from glomspike.segment.outline import outline_of_circle
@@ -47,9 +48,11 @@ BATCH = 8  # glomeruli worked on at once
 THREADS = 4  # that read from the slide, and that write pictures
 MARGIN_UM = 15.0  # around the outline in a glomerulus's pictures
 OVERVIEW_PX = 2000
+AS_GOOD = 0.03  # by how much a scale may differ from the classifier's, which learnt from far more
 WARN_ABOVE_MPP = 0.3  # scored, but spikes are hardly resolved
 UNSCORED_ABOVE_MPP = 0.6  # spikes cannot be seen
 
+_Item = TypeVar("_Item")
 Progress = Callable[[str, int, int], None]  # stage, done, of how many
 
 
@@ -107,10 +110,8 @@ def fill_folder(
             job = _Job(slide, models, options, results.path, progress)
             result = job.run()
             counts = Counts.of(result, job.unreadable_windows)
-            with job.stage("read"):
-                thumbnail = slide.thumbnail(OVERVIEW_PX)
-            _write_annotations(results.path, path.stem, result, thumbnail, job)
-            _write_report(results.path, result, counts, thumbnail, job)
+            _write_annotations(results.path, path.stem, result, job)
+            _write_report(results.path, result, counts, job)
             publish = results.publish if options.overwrite == "never" else results.replace
             publish(_record(job, settings, result, counts))
     return Done(place, result)
@@ -159,6 +160,7 @@ class _Job:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     unreadable_windows: int = 0
     portraits: list[Portrait] = field(default_factory=list)
+    thumbnail: tuple[RGB, FieldFrame] = field(init=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -180,27 +182,36 @@ class _Job:
 
     @property
     def field_mpp(self) -> float | None:
-        """µm/px of the glomeruli's fields where spikes can be scored, else None."""
-        return self.models.classifier.card.mpp if self.coarsest_mpp <= UNSCORED_ABOVE_MPP else None
+        """µm/px of the glomeruli's fields where spikes can be scored, else None.
+
+        The slide's own where that is as good, since resampling blurs.
+        """
+        if self.coarsest_mpp > UNSCORED_ABOVE_MPP:
+            return None
+        wanted, own = self.models.classifier.card.mpp, self.slide.facts.mpp
+        as_good = own.x == own.y and math.isclose(own.x, wanted, rel_tol=AS_GOOD)
+        return own.x if as_good else wanted
 
     def run(self) -> SlideResult:
         """Everything about a slide's glomeruli; their pictures are written on the way."""
         glomeruli: list[Glomerulus] = []
         with ThreadPoolExecutor(THREADS) as readers, ThreadPoolExecutor(THREADS) as writers:
-            circles = self._crop_circle(readers) if self.options.crops else self._circles()
+            thumbnail = readers.submit(self.slide.thumbnail, OVERVIEW_PX)
+            circles = self._crop_circle() if self.options.crops else self._circles()
             writing: list[Future[Portrait]] = []
-            for first in range(0, len(circles), BATCH):
-                batch = circles[first : first + BATCH]
+            for group in _one_ahead(self._groups(circles, readers)):
                 self.progress("outline and score", len(glomeruli), len(circles))
-                judged = self._with_lesions(self._judged(batch, len(glomeruli) + 1, readers), readers)
+                judged = self._with_lesions(self._judged(group), group)
                 with self.stage("pictures"):
-                    self._finish(writing)  # of the batch before, so that two batches at most are held
+                    self._finish(writing)  # of the group before, so that no more are held
                     shown = [one for one in judged if one.glomerulus.is_glomerulus]
                     writing = [writers.submit(self._write_pictures, one) for one in shown]
                 glomeruli += [one.glomerulus for one in judged]
             self.progress("outline and score", len(circles), len(circles))
             with self.stage("pictures"):
                 self._finish(writing)
+            with self.stage("read"):
+                self.thumbnail = thumbnail.result()
         self._warn_of_lesions(glomeruli)
         others = tuple(one for one in glomeruli if not one.is_glomerulus)
         found = tuple(one for one in glomeruli if one.is_glomerulus)
@@ -216,12 +227,13 @@ class _Job:
         self._warn(bool(tissue.mask.any()), bool(found.circles))
         return found.circles
 
-    def _crop_circle(self, readers: ThreadPoolExecutor) -> tuple[Circle, ...]:
+    def _crop_circle(self) -> tuple[Circle, ...]:
         """The circle of the one glomerulus that the picture shows; of the whole picture if it is not seen."""
         self._warn(any_tissue=True, any_circle=True)
         whole = whole_circle(self.slide.facts)
         with self.stage("segment"):
-            (outline,) = outline_glomeruli(self.slide, [whole], self.segmenter, readers)
+            crop = crop_of(self.slide, whole, self.segmenter.card.input_px)
+            (outline,) = outline_glomeruli(self.slide.facts, [crop], self.segmenter)
         return (whole if outline is None else circle_of_outline(outline, self.slide.facts),)
 
     def _detecting(self, done: int, windows: int) -> None:
@@ -245,41 +257,62 @@ class _Job:
             cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and {seen}"
             self.warnings.append(f"nothing was scored for spikes: {cause}")
         elif self.coarsest_mpp > WARN_ABOVE_MPP:
-            cause = (
-                f"the slide has {self.coarsest_mpp:.2f} µm/px, and the classifier wants {self.field_mpp:g}"
-            )
+            wanted = f"the classifier wants {self.models.classifier.card.mpp:g}"
+            cause = f"the slide has {self.coarsest_mpp:.2f} µm/px, and {wanted}"
             self.warnings.append(f"spike probabilities are unreliable: {cause}")
 
-    def _judged(self, circles: Sequence[Circle], first_id: int, readers: ThreadPoolExecutor) -> list[Judged]:
-        """Some glomeruli outlined, pictured and scored together."""
-        with self.stage("segment"):
-            found = outline_glomeruli(self.slide, circles, self.segmenter, readers)
-        outlines = []
-        for id_, (circle, outline) in enumerate(zip(circles, found, strict=True), start=first_id):
-            if outline is None:
-                self.warnings.append(f"glomerulus {id_}: no outline was found, its circle stands for it")
-            outlines.append(outline or outline_of_circle(circle, self.slide.facts))
+    def _groups(self, circles: Sequence[Circle], readers: ThreadPoolExecutor) -> Iterator["_Group"]:
+        """The glomeruli outlined, some at a time; what they are judged by is being read when they come."""
+        groups = [circles[first : first + BATCH] for first in range(0, len(circles), BATCH)]
+        segmenter, lesions, mpp = self.segmenter, self.models.lesions, self.field_mpp or self.coarsest_mpp
+        crops = _one_ahead(self._crops(group, segmenter, readers) for group in groups)
+        for number, (group, reading) in enumerate(zip(groups, crops, strict=True)):
+            with self.stage("read"):
+                cropped = [future.result() for future in reading]
+            with self.stage("segment"):
+                found = outline_glomeruli(self.slide.facts, cropped, segmenter)
+            ids = range(number * BATCH + 1, number * BATCH + 1 + len(group))
+            outlines = [self._outline(*one) for one in zip(ids, group, found, strict=True)]
+            fields = [readers.submit(_field_around, self.slide, outline, mpp) for outline in outlines]
+            yield _Group(
+                ids, group, outlines, fields, self._crops(group, lesions, readers) if lesions else []
+            )
+
+    def _crops(
+        self, circles: Sequence[Circle], model: Model, readers: ThreadPoolExecutor
+    ) -> list[Future[Field]]:
+        """The crops that a model sees of the glomeruli, to be read."""
+        return [readers.submit(crop_of, self.slide, circle, model.card.input_px) for circle in circles]
+
+    def _outline(self, id_: int, circle: Circle, found: Outline | None) -> Outline:
+        if found is None:
+            self.warnings.append(f"glomerulus {id_}: no outline was found, its circle stands for it")
+        return found or outline_of_circle(circle, self.slide.facts)
+
+    def _judged(self, group: "_Group") -> list[Judged]:
+        """Some glomeruli pictured and scored together."""
         with self.stage("read"):
-            mpp = self.field_mpp or self.coarsest_mpp
-            fields = list(readers.map(lambda outline: _field_around(self.slide, outline, mpp), outlines))
-        ids = range(first_id, first_id + len(circles))
+            fields = [future.result() for future in group.fields]
         with self.stage("classify"):
             if self.field_mpp is None:
-                whole = zip(ids, circles, outlines, fields, strict=True)
+                whole = zip(group.ids, group.circles, group.outlines, fields, strict=True)
                 return [Judged(Glomerulus(i, c, o, None), f, None) for i, c, o, f in whole]
             threshold = _threshold(self.models.classifier.card, self.options)
-            judged = judge_glomeruli(ids, circles, outlines, fields, self.models.classifier, threshold)
+            judged = judge_glomeruli(
+                group.ids, group.circles, group.outlines, fields, self.models.classifier, threshold
+            )
         for one in judged:
             self._warn_unreadable(one.glomerulus)
         return judged
 
-    def _with_lesions(self, judged: list[Judged], readers: ThreadPoolExecutor) -> list[Judged]:
+    def _with_lesions(self, judged: list[Judged], group: "_Group") -> list[Judged]:
         """The same with their lesions, where there are weights to tell them."""
         if self.models.lesions is None:
             return judged
+        with self.stage("read"):
+            crops = [future.result() for future in group.lesion_crops]
         with self.stage("lesions"):
-            circles = [one.glomerulus.circle for one in judged]
-            told = tell_lesions(self.slide, circles, self.models.lesions, readers)
+            told = tell_lesions(crops, self.models.lesions)
             pairs = zip(judged, told, strict=True)
             return [replace(one, glomerulus=replace(one.glomerulus, lesion=own)) for one, own in pairs]
 
@@ -308,31 +341,49 @@ class _Job:
         self.portraits += [one.result() for one in writing]
 
 
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Glomeruli that are worked on together, and the pictures of them that are being read."""
+
+    ids: range
+    circles: Sequence[Circle]
+    outlines: Sequence[Outline]
+    fields: Sequence[Future[Field]]
+    lesion_crops: Sequence[Future[Field]]
+
+
+def _one_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
+    """The same items, each made before the last is worked on, so that what it began goes on meanwhile."""
+    waiting: deque[_Item] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
+
+
 def _field_around(slide: Slide, outline: Outline, mpp: float) -> Field:
     """A glomerulus with a margin, at `mpp` µm/px."""
     scale = np.array([slide.facts.mpp.x, slide.facts.mpp.y])
     low_um, high_um = outline.polygon0.min(axis=0) * scale, outline.polygon0.max(axis=0) * scale
-    corner_x0, corner_y0 = (low_um - MARGIN_UM) / scale
+    # At a whole pixel, so that a picture at the slide's own scale is a copy of it.
+    corner_x0, corner_y0 = np.floor((low_um - MARGIN_UM) / scale)
     width_px, height_px = np.ceil((high_um - low_um + 2 * MARGIN_UM) / mpp).astype(int).tolist()
     return read_field(slide, corner_x0, corner_y0, width_px, height_px, mpp)
 
 
-def _write_annotations(
-    folder: Path, stem: str, result: SlideResult, thumbnail: tuple[RGB, FieldFrame], job: _Job
-) -> None:
+def _write_annotations(folder: Path, stem: str, result: SlideResult, job: _Job) -> None:
     with job.stage("annotate"):
         write_imagescope(folder / f"{stem}.xml", result)
         write_geojson(folder / f"{stem}.geojson", result)
         write_table(folder / "glomeruli.csv", result)
-        write_overview(folder / "overview.png", *thumbnail, result)
+        write_overview(folder / "overview.png", *job.thumbnail, result)
 
 
-def _write_report(
-    folder: Path, result: SlideResult, counts: Counts, thumbnail: tuple[RGB, FieldFrame], job: _Job
-) -> None:
+def _write_report(folder: Path, result: SlideResult, counts: Counts, job: _Job) -> None:
     judging = Judging(job.models.cards, _threshold(job.models.classifier.card, job.options))
     with job.stage("report"):
-        write_report(folder, result, counts, job.portraits, thumbnail, judging, job.started)
+        write_report(folder, result, counts, job.portraits, job.thumbnail, judging, job.started)
 
 
 def _record(job: _Job, settings: RunSettings, result: SlideResult, counts: Counts) -> RunRecord:
@@ -345,5 +396,6 @@ def _record(job: _Job, settings: RunSettings, result: SlideResult, counts: Count
         finished=datetime.now(UTC),
         seconds={stage: round(seconds, 3) for stage, seconds in job.seconds.items()},
         counts=counts,
+        spikes=Spikes.of(result),
         warnings=result.warnings,
     )

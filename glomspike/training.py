@@ -12,7 +12,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from glomspike.device import has_fast_bfloat16
 from glomspike.errors import OutputError
 from glomspike.files import replace_file
 from glomspike.findings import RGB
@@ -133,10 +134,8 @@ def train(task: Task, settings: Settings, fabric: Fabric, out: Path, console: Co
 def fabric_on(device: torch.device, gpus: int) -> Fabric:
     """Lightning Fabric on a device, in bfloat16 where that is fast; from a GPU on, over several GPUs."""
     if device.type == "cpu":
-        # A torch that cannot tell what the processor has is taken to run on one that has not.
-        told: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
-        fast = told().get("avx512_bf16", False)
-        fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed" if fast else "32-true")
+        precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if has_fast_bfloat16(device) else "32-true"
+        fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     else:
         first = device.index or 0
         fabric = Fabric(accelerator="cuda", devices=list(range(first, first + gpus)), precision="bf16-mixed")
@@ -151,7 +150,7 @@ class Run:
         self.task, self.settings, self.fabric, self.out, self.console = task, settings, fabric, out, console
         self.signature = _signature(task, settings)
         self.progress = _Progress()
-        _seed(settings.seed, 0)
+        seed_epoch(settings.seed, 0)
         network = task.network()
         if fabric.device.type == "cpu":
             # Channels last is twice as fast with bfloat16 on processors that have it.
@@ -188,7 +187,7 @@ class Run:
     def epoch(self) -> None:
         """One pass: learn, validate, keep."""
         number = self.progress.epochs + 1
-        _seed(self.settings.seed, number)
+        seed_epoch(self.settings.seed, number)
         self.network.eval()
         samples = self.task.begin_epoch(self.network, number)
         began = time.monotonic()
@@ -207,7 +206,7 @@ class Run:
         self.network.train()
         batches = max(1, samples // self.settings.batch)
         total = torch.zeros((), device=self.fabric.device)
-        with _bar(self.console, number, self.settings.epochs) as bar:
+        with progress_bar(self.console, number, self.settings.epochs) as bar:
             shown = bar.add_task("", total=batches * self.settings.batch, loss=float("nan"))
             for step, batch in enumerate(self._batches(number, batches, samples)):
                 self._set_rate(number - 1 + step / batches)
@@ -289,7 +288,7 @@ class Run:
             kept,
         )
         replace_file(self.out / CHECKPOINT, kept.getvalue())
-        _write_curves(self.out, self.progress.rows, self.task.quality)
+        write_curves(self.out, self.progress.rows, self.task.quality)
 
     def _resume(self) -> None:
         path = self.out / CHECKPOINT
@@ -369,11 +368,13 @@ def _signature(task: Task, settings: Settings) -> str:
     return json.dumps({**asdict(settings), "task": task.signature}, sort_keys=True)
 
 
-def _seed(seed: int, epoch: int) -> None:
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Sets torch's generator, so that an epoch is random in the same way whenever it is run."""
     torch.manual_seed(seed * 100_003 + epoch)
 
 
-def _bar(console: Console, number: int, epochs: int) -> Progress:
+def progress_bar(console: Console, number: int, epochs: int) -> Progress:
+    """A bar for the pictures of an epoch, shown on a terminal only; its tasks have a field `loss`."""
     return Progress(
         TextColumn(f"epoch {number}/{epochs}"),
         BarColumn(),
@@ -385,7 +386,8 @@ def _bar(console: Console, number: int, epochs: int) -> Progress:
     )
 
 
-def _write_curves(out: Path, rows: list[dict[str, float]], quality: str) -> None:
+def write_curves(out: Path, rows: list[dict[str, float]], quality: str) -> None:
+    """Writes the numbers of each epoch to metrics.csv, and the loss and one of them to curves.png."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[-1]), lineterminator="\n")
     writer.writeheader()

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # glomspike in a Docker container that sees just the paths it is given, by their own names: sourced by run.sh.
 
-commands=" run crops samples train pretrain evaluate phantom weights doctor "
+commands=" run crops samples train pretrain augment evaluate phantom weights doctor "
 flags=" --overwrite --mirrored --from-scratch --linear-probe --no-auxiliary --help --version "  # options without a value; of `weights`, --json is one too
 declare -A mounts=()                    # path -> "readonly" or "writable"
 

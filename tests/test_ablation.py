@@ -6,7 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
-from ablation import SCALES, VARIANTS, options_of, table, write_between_marks
+from ablation import SCALES, VARIANTS, options_of, table
 from ablation_crops import CROP_PX, TABLES, write_crops
 from discs import disc_mask
 
@@ -91,10 +91,3 @@ def test_the_table_tells_each_variant_with_its_interval_and_the_papers_figure(tm
     assert len({row.count("|") for row in rows}) == 1
     assert rows[4].startswith("| **tile 25** | 0.100 (0.00–0.95) |")
     assert rows[5] == "| in the paper | 0.853 | 0.853 | 0.853 | 0.857 |  |"
-
-
-def test_only_what_is_between_the_marks_of_a_page_is_replaced(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("before\n<!-- measured -->\nold\n<!-- end -->\nafter\n")
-    write_between_marks(page, "new")
-    assert page.read_text() == "before\n<!-- measured -->\nnew\n<!-- end -->\nafter\n"

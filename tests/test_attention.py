@@ -10,13 +10,16 @@ from test_training import Line, learnt, spike_table
 from glomspike import cli
 from glomspike.classify.attention import AttentionMil
 from glomspike.classify.evaluate import evaluate_classifier
+from glomspike.classify.infer import METHODS
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.pooling import POOLINGS, Evidence, PooledTiles
 from glomspike.classify.tiles import TileGrid
 from glomspike.classify.train_attention import AttentionOptions, AttentionTask, mirrored
 from glomspike.metrics import bootstrap
 from glomspike.models import load_model
+from glomspike.report.evidence import rule_told
 from glomspike.samples import read_samples
+from glomspike.weights import Card
 
 CPU = torch.device("cpu")
 CORNERS = np.array([[0, 0], [20, 0], [40, 0], [0, 20], [20, 20], [40, 20]])
@@ -76,6 +79,18 @@ def test_the_tile_that_counts_most_carries_the_probability_and_others_their_part
     assert full.tiles.tolist() == [0, 0.25, 0.5, 0.25, 0, 0]
     assert np.isnan(none.probability)
     assert len(none.tiles) == 0
+
+
+@pytest.mark.parametrize("pooling", ["max", "single"])
+def test_where_the_highest_tile_decides_each_carries_the_probability_that_it_would_decide(
+    pooling: str,
+) -> None:
+    torch.manual_seed(0)
+    network = PooledTiles(pooling).eval()  # type: ignore[arg-type]
+    (verdict,) = METHODS[pooling](network, NORMALISATION).verdicts([grid()])
+    assert verdict.tiles == pytest.approx(torch.sigmoid(evidence(pooling).tiles).numpy(), abs=1e-6)
+    assert verdict.probability == verdict.tiles.max()
+    assert rule_told(Card.model_construct(architecture=pooling)) == "is that of its most suspicious tile"
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -80,7 +80,7 @@ def test_a_row_tells_what_the_record_says(slides: Path) -> None:
     row, record = standing_row(slide, batch), read_record(batch.out / "a")
     assert row is not None
     assert (row.slide, row.status, row.cause, row.folder) == ("a.svs", "skipped", "", "a")
-    assert (row.mpp, row.glomeruli, row.spike_fraction) == (0.25, 0, None)
+    assert (row.mpp, row.glomeruli, row.spike_fraction, row.top_tiles) == (0.25, 0, None, ())
     assert row.warnings == len(record.warnings) > 0
 
 

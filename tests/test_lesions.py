@@ -3,7 +3,6 @@
 import csv
 import json
 import xml.etree.ElementTree as ET
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from glomspike.metrics.classes import class_quality, class_statistics
 from glomspike.models import Model, load_model
 from glomspike.report.table import write_table
 from glomspike.samples import read_samples
+from glomspike.segment.crop import crop_of
 from glomspike.weights import Card, Normalisation
 
 CPU = torch.device("cpu")
@@ -203,8 +203,8 @@ class Painted:
 
 def test_each_detected_glomerulus_is_told_by_its_own_crop() -> None:
     circles = [Circle(100, 100, 40, 0.9), Circle(300, 100, 50, 0.9)]
-    with ThreadPoolExecutor(2) as readers:
-        dark, bright = tell_lesions(Painted(), circles, model(), readers)
+    crops = [crop_of(Painted(), circle, model().card.input_px) for circle in circles]
+    dark, bright = tell_lesions(crops, model())
     assert (dark.name, bright.name) == CLASSES[::-1]
     assert sum(dark.probabilities.values()) == pytest.approx(1)
 

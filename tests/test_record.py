@@ -13,6 +13,7 @@ from glomspike.report.record import (
     Counts,
     RunRecord,
     SlideRecord,
+    Spikes,
     read_record,
     write_record,
 )
@@ -28,6 +29,7 @@ def record(**changes):
         "finished": datetime(2024, 5, 1, 12, 1, tzinfo=UTC),
         "seconds": {"detect": 1.5},
         "counts": Counts.of(slide_result(), 0),
+        "spikes": Spikes.of(slide_result(glomerulus(1, spikes=spike_score(0.9)), glomerulus(2))),
         "warnings": ("coarse",),
     }
     return RunRecord(**(contents | changes))
@@ -43,7 +45,7 @@ def test_the_file_says_all_that_a_reader_needs(tmp_path):
     told = json.loads((tmp_path / RECORD_NAME).read_text("utf-8"))
     assert list(told) == [
         "versions", "slide", "options", "weights", "device", "started", "finished", "seconds", "counts",
-        "warnings", "files",
+        "spikes", "warnings", "files",
     ]  # fmt: skip
     assert set(told["versions"]) == {"glomspike", "python", "torch", "openslide"}
     assert told["versions"]["glomspike"] == __version__
@@ -67,6 +69,18 @@ def test_counts_tell_found_scored_spiked_and_unreadable():
         unreadable_windows=4,
         unreadable_tiles=6,
     )
+
+
+def test_the_best_tiles_and_the_share_of_positive_ones_are_told_of_each_glomerulus_and_of_the_case(tmp_path):
+    write_record(tmp_path, record())
+    told = json.loads((tmp_path / RECORD_NAME).read_text("utf-8"))["spikes"]
+    first = {"x0": 9900.0, "y0": 7900.0, "probability": 0.9}
+    second = {"x0": 10000.0, "y0": 8000.0, "probability": 0.89}
+    assert told["top_tiles"] == [first | {"glomerulus": 1}, second | {"glomerulus": 1}]
+    assert told["glomeruli"] == [
+        {"id": 1, "spike_fraction": 0.25, "top_tiles": [first, second]},
+        {"id": 2, "spike_fraction": None, "top_tiles": []},
+    ]
 
 
 def test_without_a_tile_the_case_has_no_spike_fraction():

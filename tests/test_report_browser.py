@@ -74,6 +74,7 @@ def test_cards_and_markers_are_filtered_together(page):
 
 def test_counts_and_verdicts_follow_the_threshold(page):
     slider = page.locator("#threshold")
+    slider.scroll_into_view_if_needed()
     box = slider.bounding_box()
     page.mouse.click(box["x"] + 0.8 * box["width"], box["y"] + box["height"] / 2)
     assert float(slider.input_value()) == pytest.approx(0.8, abs=0.03)
@@ -142,6 +143,14 @@ def test_arrow_keys_leave_out_what_is_not_shown(page):
     assert focused(page) == "g1"
     page.keyboard.press("ArrowRight")
     assert focused(page) == "g1"
+
+
+def test_a_tile_of_the_case_leads_to_its_glomerulus_even_where_that_is_filtered_out(page):
+    show(page, "not spiked")
+    page.locator(".best a").first.click()
+    assert focused(page) == "g2"
+    assert page.locator("#g2").is_visible()
+    assert page.locator("#count").inner_text() == "6 of 6 shown"
 
 
 def test_overview_and_cards_lead_to_each_other(page):

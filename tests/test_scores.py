@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from results import glomerulus, spike_score
 
-from glomspike.classify.scores import judge, placed
+from glomspike.classify.scores import best_of_case, judge, placed
 from glomspike.classify.tiles import PAPERS, grid_of
 from glomspike.findings import SpikeScore, TileScores
 from glomspike.slide.field import Field
@@ -57,3 +58,16 @@ def test_a_glomerulus_without_a_readable_tile_is_not_called_free_of_spikes() -> 
     assert np.isnan(score.probability)
     assert not score.spiked
     assert score.top_tiles == ()
+
+
+def test_the_best_tiles_of_a_case_are_those_of_all_its_glomeruli() -> None:
+    corners0 = tuple((100.0 * i, 0.0) for i in range(4))
+    found = [
+        glomerulus(1, spikes=spike_score(0.5, corners0)),
+        glomerulus(2),
+        glomerulus(3, spikes=spike_score(0.485, corners0)),
+    ]
+    best = best_of_case(found)
+    assert [tile.glomerulus for tile in best] == [1, 1, 3, 1]
+    assert [tile.x0 for tile in best] == [0, 100, 0, 200]
+    assert best_of_case([glomerulus(1)]) == ()

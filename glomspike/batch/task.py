@@ -95,6 +95,7 @@ def _row(slide: FoundSlide, batch: Batch, skipped: bool) -> SlideRow:
         tiles=counts.tiles,
         positive_tiles=counts.positive_tiles,
         spike_fraction=counts.spike_fraction,
+        top_tiles=record.spikes.top_tiles,
         unreadable_windows=counts.unreadable_windows,
         unreadable_tiles=counts.unreadable_tiles,
         warnings=len(record.warnings),

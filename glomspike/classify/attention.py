@@ -1,11 +1,13 @@
-"""The judgement of networks that pool tiles by attention or otherwise (Ilse et al., Sadafi et al.)."""
+"""The judgement of networks that pool tiles by attention or by the highest (Ilse et al., Sadafi et al.)."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from glomspike.classify.method import Trained, Verdict, asked
+from glomspike.classify.msa_mil import MsaMil
 from glomspike.classify.tiles import TileGrid
+from glomspike.findings import Scores
 
 
 class AttentionMil(Trained):
@@ -26,3 +28,12 @@ class AttentionMil(Trained):
         probability = float(self.calibration.probability(bag.double().cpu().numpy())[0])
         share = (attention / attention.max()).double().cpu().numpy()
         return Verdict(probability * share, probability)
+
+
+class HighestTile(MsaMil):
+    """The same judgement as MSA-MIL's, by a network that was taught to pool tiles by the highest."""
+
+    def log_odds(self, grid: TileGrid) -> Scores:
+        """See `MsaMil`."""
+        _, odds, _ = asked(self.network, grid, self.normalisation)
+        return np.asarray(odds.double().cpu().numpy())

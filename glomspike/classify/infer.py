@@ -1,14 +1,14 @@
 """Glomeruli scored for spikes: cut into tiles, and judged by the method that the classifier's card names."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from glomspike.classify.attention import AttentionMil
+from glomspike.classify.attention import AttentionMil, HighestTile
 from glomspike.classify.heatmap import Heat, spike_heat
 from glomspike.classify.method import BagClassifier
 from glomspike.classify.model import NETWORKS
 from glomspike.classify.msa_mil import MsaMil
-from glomspike.classify.pooling import POOLED
+from glomspike.classify.pooling import BY_HIGHEST, POOLED
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import Tiling, cut_tiles
 from glomspike.findings import Circle, Glomerulus, Outline, TileScores
@@ -16,9 +16,10 @@ from glomspike.models import Model
 from glomspike.slide.field import Field
 
 # By the architecture on a card; a method's networks are its own.
-METHODS: dict[str, Callable[[Model], BagClassifier]] = {
-    **dict.fromkeys(NETWORKS, MsaMil.of),
-    **dict.fromkeys(POOLED, AttentionMil.of),
+METHODS: dict[str, type[MsaMil | AttentionMil]] = {
+    **dict.fromkeys(NETWORKS, MsaMil),
+    **dict.fromkeys(POOLED, AttentionMil),
+    **dict.fromkeys(BY_HIGHEST, HighestTile),
 }
 
 
@@ -60,7 +61,7 @@ def judge_glomeruli(
 
 def bag_classifier(model: Model) -> BagClassifier:
     """The trained method that a classifier's card names, ready to judge."""
-    return METHODS[model.card.architecture](model)
+    return METHODS[model.card.architecture].of(model)
 
 
 def tiling_of(model: Model) -> Tiling:

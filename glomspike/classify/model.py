@@ -37,11 +37,22 @@ class DenseTiles(nn.Module):
         self.head = nn.Conv2d(128, 1, kernel_size=1)
 
     def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
-        evidence = self.head(self.encoder(pictures)).float()
+        evidence = self.head(feature_map(self.encoder, pictures)).float()
         # The mean of a linear map is the linear map of the mean: one channel is pooled instead of 128.
         shifted = boxes + boxes.new_tensor([0, *[self.OFF_PX] * 4])
         pooled: Tensor = roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX, aligned=True)
         return pooled.flatten()
+
+
+def feature_map(encoder: nn.Sequential, pictures: Tensor) -> Tensor:
+    """What the encoder of `DenseTiles` sees: (n, 128, h / 8, w / 8).
+
+    In bfloat16 the few grey levels that make a spike would be rounded away before they are seen.
+    """
+    with torch.autocast(pictures.device.type, enabled=False):
+        edges = encoder[0](pictures)
+    features: Tensor = encoder[1:](edges)
+    return features
 
 
 class SingleTiles(ResNet):  # type: ignore[misc]

@@ -23,10 +23,14 @@ class MsaMil(Trained):
         """See `BagClassifier`."""
         verdicts = []
         for grid in grids:
-            odds = tile_log_odds(self.network, grid, self.normalisation)
+            odds = self.log_odds(grid) if len(grid.corners_px) else np.zeros(0)
             tiles = self.calibration.probability(odds)
             verdicts.append(Verdict(tiles, float(tiles.max(initial=0)) if len(tiles) else float("nan")))
         return verdicts
+
+    def log_odds(self, grid: TileGrid) -> Scores:
+        """Those of each tile of a glomerulus (n,), of at least one."""
+        return tile_log_odds(self.network, grid, self.normalisation)
 
 
 def tile_log_odds(network: nn.Module, grid: TileGrid, normalisation: Normalisation) -> Scores:

@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple, get_args
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
-from glomspike.classify.model import DenseTiles
+from glomspike.classify.model import DenseTiles, feature_map
 
 Pooling = Literal["attention", "gated-attention", "max", "single"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+BY_HIGHEST = ("max", "single")
 FEATURES, HIDDEN = 128, 64
 
 
@@ -48,10 +49,10 @@ class PooledTiles(nn.Module):
 
     def forward(self, picture: Tensor, boxes: Tensor) -> Evidence:
         shifted = boxes + boxes.new_tensor([0, *[DenseTiles.OFF_PX] * 4])
-        seen = self.encoder(picture).float()
+        seen = feature_map(self.encoder, picture).float()
         features = roi_align(seen, shifted, 1, 1 / DenseTiles.STRIDE_PX, aligned=True).flatten(1)
         tiles = self.tile(features).float()[:, 0]
-        if self.pooling in {"max", "single"}:
+        if self.pooling in BY_HIGHEST:
             highest = tiles.argmax(dim=0, keepdim=True)
             return Evidence(tiles[highest], tiles, tiles.new_zeros(len(tiles)).index_fill(0, highest, 1))
         hidden = self.seen(features)

@@ -1,9 +1,13 @@
-"""From a verdict on tiles to what is told of a glomerulus: its score, and its most suspicious tiles."""
+"""From a verdict on tiles to what is told of a glomerulus and of a case: score, most suspicious tiles."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
 
 import numpy as np
 
 from glomspike.classify.tiles import TileGrid
-from glomspike.findings import Scores, SpikeScore, TileScores, TopTile
+from glomspike.findings import CaseTile, Glomerulus, Points, Scores, SpikeScore, TileScores, TopTile
 from glomspike.slide.field import Field
 
 TOP_TILES = 4
@@ -35,17 +39,35 @@ def judge(scores: TileScores, probability: float, field: Field, threshold: float
     )
 
 
+def best_of_case(glomeruli: Sequence[Glomerulus]) -> tuple[CaseTile, ...]:
+    """Up to four tiles with the highest scores of all glomeruli, the highest first."""
+    tiles = [
+        CaseTile(**asdict(tile), glomerulus=one.id)
+        for one in glomeruli
+        if one.judgement is not None
+        for tile in one.judgement.top_tiles
+    ]
+    return tuple(sorted(tiles, key=lambda tile: -tile.probability)[:TOP_TILES])
+
+
 def _top_tiles(scores: TileScores, field: Field) -> tuple[TopTile, ...]:
     """Up to four tiles with the highest scores that do not overlap."""
     corners_px, side_px = field.frame.from_level0(scores.corners0), scores.side_um / field.mpp
-    chosen: list[int] = []
-    for index in np.argsort(-scores.probabilities, kind="stable"):
-        apart = np.abs(corners_px[chosen] - corners_px[index]).max(axis=1)
-        if (apart > side_px - 0.5).all():
-            chosen.append(int(index))
-        if len(chosen) == TOP_TILES:
-            break
+    chosen = islice(highest_apart(corners_px, scores.probabilities, side_px), TOP_TILES)
     return tuple(
         TopTile(float(scores.corners0[i, 0]), float(scores.corners0[i, 1]), float(scores.probabilities[i]))
         for i in chosen
     )
+
+
+def highest_apart(corners_px: Points, probabilities: Scores, side_px: float) -> Iterator[int]:
+    """The tiles by falling probability (n,), without those that overlap one before them.
+
+    `corners_px` (n, 2) are their upper left corners.
+    """
+    chosen: list[int] = []
+    for index in np.argsort(-probabilities, kind="stable").tolist():
+        apart = np.abs(corners_px[chosen] - corners_px[index]).max(axis=1)
+        if (apart > side_px - 0.5).all():
+            chosen.append(index)
+            yield index

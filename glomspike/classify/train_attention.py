@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glomspike.augment import Rng
-from glomspike.classify.attention import AttentionMil
-from glomspike.classify.method import boxes_of
+from glomspike.classify.infer import METHODS
+from glomspike.classify.method import BagClassifier, boxes_of
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.pooling import Evidence, PooledTiles, Pooling
 from glomspike.classify.tiles import PAPERS, TileGrid, Tiling
@@ -93,8 +93,8 @@ class AttentionTask(BagTask):
             begin_with(network, self.begin)
         return network
 
-    def classifier(self, network: nn.Module) -> AttentionMil:
-        return AttentionMil(network, NORMALISATION)
+    def classifier(self, network: nn.Module) -> BagClassifier:
+        return METHODS[self.options.pooling](network, NORMALISATION)
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.learning)).tolist()

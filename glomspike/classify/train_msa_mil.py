@@ -2,7 +2,8 @@
 
 Chen et al., section 3.2. Each round scores the tiles of the bags, takes from every bag those most likely
 to show spikes (in a normal glomerulus these are the network's worst mistakes), and learns from them
-together with the tiles S that are known to show spikes, because somebody drew a box on them.
+together with the tiles S that are known to show spikes, because somebody drew a box on them; or, in IDA-MIL,
+because they were made to.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,13 +21,14 @@ from glomspike.augment import Rng
 from glomspike.classify.bags import Bag
 from glomspike.classify.model import NETWORKS, NORMALISATION
 from glomspike.classify.msa_mil import MsaMil, tile_log_odds
+from glomspike.classify.synthetic import Synthetic, SyntheticTile
 from glomspike.classify.tiles import PAPERS, Tiling
 from glomspike.classify.train import BagTask
 from glomspike.classify.views import view_of
-from glomspike.findings import Points
+from glomspike.findings import RGB, Points
 from glomspike.pretrain.encoder import begin_with
 from glomspike.training import Batch, Example, task_signature
-from glomspike.weights import Card
+from glomspike.weights import Card, CardDraft
 
 BOX_JITTER_PX = 10  # how far the tile around a box's middle may be moved
 
@@ -71,18 +74,28 @@ class Instance:
     spiked: bool
     certain: bool
 
+    def seen(self, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
+        """The tile in a square view, and its box in that (4,)."""
+        jitter_px = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if self.certain else np.zeros(2)
+        return view_of(self.bag.grid, self.middle_px + jitter_px, rng)
+
 
 class MilTask(BagTask):
     """Brings MSA-MIL to the training loop; an epoch is a round."""
 
     def __init__(
-        self, tables: Sequence[Path], options: MilOptions, begin: dict[str, Tensor] | None, seed: int
+        self,
+        tables: Sequence[Path],
+        options: MilOptions,
+        begin: dict[str, Tensor] | None,
+        seed: int,
+        synthetic: Synthetic | None = None,
     ) -> None:
         super().__init__(tables, options.tiling, begin, seed)
-        self.options = options
+        self.options, self.synthetic = options, synthetic
         spiked = [bag for bag in self.bags if bag.spiked]
         self.certain = [Instance(bag, middle, True, True) for bag in spiked for middle in bag.boxes_px]
-        self.chosen: list[Instance] = []
+        self.chosen: list[Instance | SyntheticTile] = []
 
     @property
     def architecture(self) -> str:
@@ -94,7 +107,8 @@ class MilTask(BagTask):
 
     @property
     def signature(self) -> str:
-        return task_signature(self.tables, self.options, self.begin)
+        beginning = [] if self.synthetic is None else [self.synthetic.signature]
+        return task_signature(self.tables, self.options, self.begin, *beginning)
 
     def network(self) -> nn.Module:
         network = NETWORKS[self.options.architecture]()
@@ -108,7 +122,10 @@ class MilTask(BagTask):
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         rng = np.random.default_rng([self.seed, epoch])
         bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
-        pool = self.certain + [tile for bag in bags for tile in self._most_suspicious(network, bag, rng)]
+        pool: list[Instance | SyntheticTile] = [*self.certain]
+        pool += [tile for bag in bags for tile in self._most_suspicious(network, bag, rng)]
+        if self.synthetic is not None:
+            pool += self.synthetic.of_a_round(sum(tile.spiked for tile in pool), rng)
         self.chosen = [pool[i] for i in rng.permutation(len(pool))]
         return len(self.chosen)
 
@@ -122,8 +139,7 @@ class MilTask(BagTask):
 
     def sample(self, index: int, rng: Rng) -> Example:
         tile = self.chosen[index]
-        jitter_px = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if tile.certain else np.zeros(2)
-        image, box = view_of(tile.bag.grid, tile.middle_px + jitter_px, rng)
+        image, box = tile.seen(rng)
         return {"image": image, "box": box, "spiked": np.array(tile.spiked, dtype=np.float32)}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -133,3 +149,10 @@ class MilTask(BagTask):
         numbers[:, 0] = boxes.new_tensor(range(len(boxes)))
         odds = network(NORMALISATION.apply(batch["image"]), numbers)
         return functional.binary_cross_entropy_with_logits(odds, batch["spiked"])
+
+    def card(self, measured: dict[str, float]) -> CardDraft:
+        draft = super().card(measured)
+        if self.synthetic is None:
+            return draft
+        learnt = (*draft.training_data, self.synthetic.training_data)
+        return draft.model_copy(update={"training_data": learnt})

@@ -50,10 +50,12 @@ def focused(pixels: RGB, rng: Rng) -> RGB:
         gain = rng.uniform(0.3, 1.5)
         return np.asarray(cv2.addWeighted(pixels, 1 + gain, soft, -gain, 0), dtype=np.uint8)
     if draw < 0.5:
-        side_px = pixels.shape[0]
-        coarse_px = int(side_px * rng.uniform(0.55, 0.9))
-        coarse = cv2.resize(pixels, (coarse_px, coarse_px), interpolation=cv2.INTER_AREA)
+        height_px, width_px = pixels.shape[:2]
+        share = rng.uniform(0.55, 0.9)
+        coarse = cv2.resize(
+            pixels, (int(width_px * share), int(height_px * share)), interpolation=cv2.INTER_AREA
+        )
         return np.asarray(
-            cv2.resize(coarse, (side_px, side_px), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
+            cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC), dtype=np.uint8
         )
     return pixels

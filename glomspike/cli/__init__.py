@@ -14,7 +14,18 @@ from glomspike.errors import GlomspikeError, UsageError
 
 MAIN_JOB = "run"
 # In the order of `--help`; each is `command` in the file of its name.
-COMMANDS = (MAIN_JOB, "crops", "samples", "train", "pretrain", "evaluate", "phantom", "weights", "doctor")
+COMMANDS = (
+    MAIN_JOB,
+    "crops",
+    "samples",
+    "train",
+    "pretrain",
+    "augment",
+    "evaluate",
+    "phantom",
+    "weights",
+    "doctor",
+)
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130  # exit statuses; 0 is success
 
 

@@ -30,7 +30,8 @@ training goes on where it was when the same command is typed again."""
 PHOTOGRAPHS = "imagenet"
 EPOCHS = {"detector": 40, "segmenter": 40, "classifier": 30, "lesions": 40}
 BATCH = {"detector": 8, "segmenter": 8, "classifier": 8, "lesions": 16}
-OF_MSA_MIL = ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "batch")
+OF_MSA_MIL = ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "batch", "synthetic", "synthetic_share")
+SYNTHETIC_SHARE = 0.25
 # Options that shape a network; those of the classifier's tiles and method are others.
 OF_ONE_MODEL = {
     "mpp": "detector", "architecture": "segmenter", "encoder": "lesions", "linear_probe": "lesions",
@@ -101,6 +102,14 @@ ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
     show_default=True,
     help="For the classifier: how it learns from glomeruli.",
 )
+@click.option(
+    "--synthetic", type=click.Path(path_type=Path), help="Tiles of `glomspike augment` to learn from, too."
+)
+@click.option(
+    "--synthetic-share",
+    type=click.FloatRange(0, 0.9, min_open=True),
+    help=f"At most this share of a round's spiked tiles is synthetic  [default: {SYNTHETIC_SHARE}]",
+)
 @click.option("--no-auxiliary", is_flag=True, help="For attention and max: tiles do not learn on their own.")
 @click.option("--linear-probe", is_flag=True, help="For lesions: the encoder stays as it is given.")
 def command(
@@ -123,6 +132,8 @@ def command(
     schedule: "Schedule",
     method: str,
     no_auxiliary: bool,
+    synthetic: Path | None,
+    synthetic_share: float | None,
     **mil: float | None,
 ) -> None:
     """Train a MODEL on SAMPLES: the shipped weights go on learning from them.
@@ -136,6 +147,7 @@ def command(
     fresh = from_scratch or encoder_weights is not None or anew
     own = {"mpp": mpp, "architecture": architecture, "encoder": encoder, **mil}
     own |= {"linear_probe": linear_probe or None}
+    own |= {"synthetic": str(synthetic) if synthetic else None, "synthetic_share": synthetic_share}
     own |= {"method": method if pooled else None, "no_auxiliary": no_auxiliary or None, "batch": batch}
     _check(model, method, fresh, [name for name, value in own.items() if value is not None])
     if model in {"classifier", "lesions"} and encoder_weights == PHOTOGRAPHS:
@@ -160,7 +172,9 @@ def command(
         state = _beginning(begin, encoder_weights)
         task = _attention_task(samples, state, begin, seed, method, not no_auxiliary, mil)
     elif model == "classifier":
-        task = _classifier_task(samples, _beginning(begin, encoder_weights), begin, seed, mil)
+        state = _beginning(begin, encoder_weights)
+        share = synthetic_share or SYNTHETIC_SHARE
+        task = _classifier_task(samples, state, begin, seed, synthetic, share, mil)
     else:
         task = _task(model, samples, begin, encoder_weights, mpp or 4.0, architecture or "Unet")
     rate = learning_rate or (1e-3 if fresh else 2e-4)
@@ -181,6 +195,8 @@ def command(
 
 def _check(model: "Kind", method: str, fresh: bool, given: list[str]) -> None:
     """Raises UsageError for a given option that this training has no use for."""
+    if "synthetic_share" in given and "synthetic" not in given:
+        raise UsageError("--synthetic-share", "is of synthetic tiles", "give --synthetic, too")
     for name in given:
         option = f"--{name.replace('_', '-')}"
         for_model = OF_ONE_MODEL.get(name, "classifier")
@@ -221,6 +237,8 @@ def _classifier_task(
     state: "dict[str, Tensor] | None",
     begin: "Model | None",
     seed: int,
+    synthetic: Path | None,
+    share: float,
     chosen: "Mapping[str, float | None]",
 ) -> "Task":
     """The training of a spike classifier; one that goes on learning keeps its network and its tiles."""
@@ -228,8 +246,15 @@ def _classifier_task(
 
     if begin is not None and begin.card.architecture in POOLINGS:
         raise _other_method(begin.card.architecture)
-    options = MilOptions() if begin is None else MilOptions.of(begin.card)
-    return MilTask(tables, options.changed(chosen), state, seed)
+    options = (MilOptions() if begin is None else MilOptions.of(begin.card)).changed(chosen)
+    if synthetic is None:
+        return MilTask(tables, options, state, seed)
+    from glomspike.classify.synthetic import load_synthetic
+    from glomspike.classify.train import MPP
+    from glomspike.samples import read_samples
+
+    tiles = load_synthetic(synthetic, share, read_samples(tables), MPP, options.tiling)
+    return MilTask(tables, options, state, seed, tiles)
 
 
 def _attention_task(

@@ -65,14 +65,15 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
 
 
 def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> list[Window]:
-    """Windows over the slide's bounds that have any tissue in them."""
+    """Windows over the slide's bounds with tissue where the centre of a glomerulus of theirs would be."""
     facts = slide.facts
     width_px = max(1, round(facts.bounds_width0 / frame.scale_x0))
     height_px = max(1, round(facts.bounds_height0 / frame.scale_y0))
     windows = []
     for window in windows_over(width_px, height_px, side_px, mpp):
-        ((x0, y0),) = frame.to_level0(np.array([[window.x_px, window.y_px]]))
-        if tissue.fraction(x0, y0, side_px * frame.scale_x0, side_px * frame.scale_y0) > 0:
+        left, top, right, bottom = window.owned_px(width_px, height_px, SLACK_UM / mpp)
+        ((x0, y0),) = frame.to_level0(np.array([[left, top]]))
+        if tissue.fraction(x0, y0, (right - left) * frame.scale_x0, (bottom - top) * frame.scale_y0) > 0:
             windows.append(window)
     return windows
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from glomspike.detect.circles import Circles, suppress
 
 # Wider than the largest glomerulus.
-OVERLAP_UM = 384.0
+OVERLAP_UM = 320.0
 # How far two windows may disagree on one glomerulus's centre.
 SLACK_UM = 16.0
 # Two circles that overlap more are one glomerulus seen twice.
@@ -37,6 +37,15 @@ class Window:
         across = (x >= self.core_left_px - slack_px) & (x < self.core_right_px + slack_px)
         down = (y >= self.core_top_px - slack_px) & (y < self.core_bottom_px + slack_px)
         return np.asarray(across & down)
+
+    def owned_px(self, width_px: int, height_px: int, slack_px: float) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom of where those centres are, on a picture of that size."""
+        return (
+            max(self.core_left_px - slack_px, 0.0),
+            max(self.core_top_px - slack_px, 0.0),
+            min(self.core_right_px + slack_px, float(width_px)),
+            min(self.core_bottom_px + slack_px, float(height_px)),
+        )
 
 
 def windows_over(width_px: int, height_px: int, side_px: int, mpp: float) -> tuple[Window, ...]:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import nn
 
@@ -14,12 +12,11 @@ from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_s
 from glomspike.findings import RGB, Scores
 from glomspike.lesions.confusion import confusion_picture
 from glomspike.lesions.crops import LesionPatch, load_lesions, seen
+from glomspike.lesions.probability import lesion_probabilities
 from glomspike.metrics.classes import STATISTICS, Classes, class_quality
 from glomspike.models import Model
 from glomspike.samples import Sample, names_of_tables
 from glomspike.weights import Normalisation
-
-CROPS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,18 +90,8 @@ def tell(
 ) -> list[Told]:
     """What the network says of each glomerulus."""
     crops = [seen(patch, side_px) for patch in patches]
-    found = probabilities(network, crops, normalisation)
+    found = lesion_probabilities(network, crops, normalisation)
     return [Told(p, crop, classes, own) for p, crop, own in zip(patches, crops, found, strict=True)]
-
-
-def probabilities(network: nn.Module, crops: Sequence[RGB], normalisation: Normalisation) -> Scores:
-    """The probability of each class (n, classes) for crops of one size."""
-    device = next(network.parameters()).device
-    parts = torch.split(torch.from_numpy(np.stack(crops)).to(device), CROPS_AT_ONCE)
-    with torch.inference_mode():
-        scores = [network(normalisation.apply(part)).float().softmax(dim=1).cpu() for part in parts]
-    found: NDArray[np.float64] = torch.cat(scores).numpy().astype(np.float64)
-    return found
 
 
 def arrays(told: Sequence[Told]) -> tuple[Scores, Classes]:

@@ -89,7 +89,7 @@ def card_view(
         calibration=calibration,
         area_um2=glomerulus.outline.area_um2,
         facts=tuple(_facts(glomerulus, mark, slide)),
-        tiles=tuple(_tile_view(tile) for tile in portrait.tiles),
+        tiles=tuple(tile_view(tile) for tile in portrait.tiles),
         notes=tuple(_notes(glomerulus)),
     )
 
@@ -111,7 +111,8 @@ def _scale_bar(portrait: Portrait) -> ScaleBar:
     return ScaleBar(_SCALE_MARGIN_PX, portrait.height_px - _SCALE_MARGIN_PX, round(um / portrait.mpp, 1), um)
 
 
-def _tile_view(picture: TilePicture) -> TileView:
+def tile_view(picture: TilePicture) -> TileView:
+    """A tile's picture, ready to be filled in."""
     return TileView(
         image=data_uri("jpeg", picture.jpeg),
         x_px=round(picture.x_px, 1),

@@ -82,7 +82,7 @@ def reliability(card: Card) -> Reliability:
 
 def rule_told(card: Card) -> str:
     """How a glomerulus's probability comes from its tiles: the end of a sentence."""
-    if METHODS.get(card.architecture) == MsaMil.of:
+    if issubclass(METHODS[card.architecture], MsaMil):
         return "is that of its most suspicious tile"
     return "is weighed from all its tiles"
 

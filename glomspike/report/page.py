@@ -8,9 +8,9 @@ from pathlib import Path
 from glomspike import __version__
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import slide_marks
-from glomspike.classify.scores import POSITIVE
+from glomspike.classify.scores import POSITIVE, best_of_case
 from glomspike.findings import RGB, SlideFacts, SlideResult
-from glomspike.report.card_view import CardView, card_view
+from glomspike.report.card_view import CardView, TileView, card_view, tile_view
 from glomspike.report.evidence import (
     Measurement,
     Reliability,
@@ -59,6 +59,7 @@ class ReportView:
     slide: str
     counts: Counts
     facts: tuple[Said, ...]
+    best: tuple[tuple[int, TileView], ...]  # of the case, each with its glomerulus's id
     warnings: tuple[str, ...]
     meaning: tuple[Said, ...]
     threshold: float
@@ -93,6 +94,7 @@ def write_report(
         slide=result.slide.name,
         counts=counts,
         facts=tuple(_facts(result)),
+        best=tuple(_best(result, portraits)),
         warnings=result.warnings,
         meaning=tuple(_meaning(result, judging)),
         threshold=judging.threshold,
@@ -119,6 +121,13 @@ def _cards(result: SlideResult, portraits: Sequence[Portrait], calibration: str)
         card_view(one, portrait_of[one.id], circle, result.slide, calibration)
         for one, circle in zip(result.glomeruli, circles, strict=True)
     ]
+
+
+def _best(result: SlideResult, portraits: Sequence[Portrait]) -> Iterator[tuple[int, TileView]]:
+    """The most suspicious tiles of the case, as their glomeruli's cards show them."""
+    pictures = {(p.glomerulus_id, t.tile.x0, t.tile.y0): t for p in portraits for t in p.tiles}
+    for tile in best_of_case(result.glomeruli):
+        yield tile.glomerulus, tile_view(pictures[tile.glomerulus, tile.x0, tile.y0])
 
 
 def _most_probable_first(card: CardView) -> tuple[float, int]:

@@ -7,17 +7,22 @@ anything left to do.
 import importlib.metadata
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import openslide
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from glomspike import __version__
+from glomspike.classify.scores import best_of_case
 from glomspike.errors import OutputError
-from glomspike.findings import SlideFacts, SlideResult
+from glomspike.findings import CaseTile, Glomerulus, SlideFacts, SlideResult, TopTile
 
 RECORD_NAME = "run.json"
+
+Tile = TypeVar("Tile", bound=TopTile)
 
 
 class _Strict(BaseModel):
@@ -131,6 +136,45 @@ class Counts(_Strict):
         )
 
 
+class GlomerulusSpikes(_Strict):
+    """The share of a glomerulus's tiles that are positive, and its most suspicious tiles.
+
+    Without a score the share is None, and there are no tiles.
+    """
+
+    id: int
+    spike_fraction: float | None
+    top_tiles: tuple[TopTile, ...]
+
+    @classmethod
+    def of(cls, glomerulus: Glomerulus) -> "GlomerulusSpikes":
+        """What a glomerulus's judgement says."""
+        judgement = glomerulus.judgement
+        if judgement is None:
+            return cls(id=glomerulus.id, spike_fraction=None, top_tiles=())
+        tops = tuple(_rounded(tile) for tile in judgement.top_tiles)
+        return cls(id=glomerulus.id, spike_fraction=round(judgement.fraction, 4), top_tiles=tops)
+
+
+class Spikes(_Strict):
+    """Where spikes are most likely: on the whole slide, and in each glomerulus. Corners in level-0 pixels."""
+
+    top_tiles: tuple[CaseTile, ...]
+    glomeruli: tuple[GlomerulusSpikes, ...]
+
+    @classmethod
+    def of(cls, result: SlideResult) -> "Spikes":
+        """What a result says of spikes."""
+        return cls(
+            top_tiles=tuple(_rounded(tile) for tile in best_of_case(result.glomeruli)),
+            glomeruli=tuple(GlomerulusSpikes.of(one) for one in result.glomeruli),
+        )
+
+
+def _rounded(tile: Tile) -> Tile:
+    return replace(tile, x0=round(tile.x0, 1), y0=round(tile.y0, 1), probability=round(tile.probability, 4))
+
+
 class RunRecord(_Strict):
     """The contents of `run.json`; `files` maps each other file's relative name to its SHA-256."""
 
@@ -143,6 +187,7 @@ class RunRecord(_Strict):
     finished: datetime
     seconds: dict[str, float]
     counts: Counts
+    spikes: Spikes
     warnings: tuple[str, ...]
     files: dict[str, str] = {}
 

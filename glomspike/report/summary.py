@@ -23,4 +23,8 @@ def write_summary(out: Path, rows: Sequence[SlideRow]) -> None:
 def _cells(row: SlideRow) -> dict[str, object]:
     decimals = {"mpp": 4, "spike_fraction": 4, "seconds": 1}
     cells = asdict(row)
-    return cells | {name: f"{cells[name]:.{n}f}" for name, n in decimals.items() if cells[name] is not None}
+    told = {name: f"{cells[name]:.{n}f}" for name, n in decimals.items() if cells[name] is not None}
+    if row.top_tiles is not None:
+        tops = (f"{t.glomerulus}:{t.x0:.1f}:{t.y0:.1f}:{t.probability:.4f}" for t in row.top_tiles)
+        told["top_tiles"] = ";".join(tops)
+    return cells | told

@@ -1,36 +1,25 @@
 """The glomeruli of a slide as outlines."""
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 
 import numpy as np
 
-from glomspike.findings import Circle, Outline
+from glomspike.findings import Outline, SlideFacts
 from glomspike.models import Model
-from glomspike.segment.crop import crop_of
 from glomspike.segment.outline import glomerulus_polygon, outline_on_slide
 from glomspike.segment.probability import glomerulus_probability
-from glomspike.slide.reader import Slide
-
-BATCH = 8
+from glomspike.slide.field import Field
 
 
 def outline_glomeruli(
-    slide: Slide, circles: Sequence[Circle], segmenter: Model, readers: Executor
+    slide: SlideFacts, crops: Sequence[Field], segmenter: Model
 ) -> tuple[Outline | None, ...]:
-    """The outline of the glomerulus in each circle; None where the segmenter sees none there.
-
-    The slide is read by the threads of `readers`.
-    """
+    """The outline of the glomerulus in the middle of each crop (`crop_of`); None where none is seen."""
     side_px = segmenter.card.input_px
+    pixels = np.stack([crop.pixels for crop in crops])
+    probabilities = glomerulus_probability(segmenter.network, pixels, segmenter.card.normalisation)
     outlines: list[Outline | None] = []
-    for first in range(0, len(circles), BATCH):
-        fields = list(readers.map(lambda c: crop_of(slide, c, side_px), circles[first : first + BATCH]))
-        crops = np.stack([field.pixels for field in fields])
-        probabilities = glomerulus_probability(segmenter.network, crops, segmenter.card.normalisation)
-        for field, probability in zip(fields, probabilities, strict=True):
-            polygon_px = glomerulus_polygon(probability, (side_px / 2, side_px / 2))
-            outlines.append(
-                None if polygon_px is None else outline_on_slide(polygon_px, field.frame, slide.facts)
-            )
+    for crop, probability in zip(crops, probabilities, strict=True):
+        polygon_px = glomerulus_polygon(probability, (side_px / 2, side_px / 2))
+        outlines.append(None if polygon_px is None else outline_on_slide(polygon_px, crop.frame, slide))
     return tuple(outlines)

@@ -102,9 +102,7 @@ class Slide:
         for down in rows:
             for across in columns:
                 crop = self._crop(index, across, down)
-                box = across.start_px, down.start_px, across.stop_px, down.stop_px
-                resampled = crop.resize((across.size, down.size), _FILTER, box)
-                pixels[down.place, across.place] = np.asarray(resampled)
+                pixels[down.place, across.place] = np.asarray(_resampled(crop, across, down))
         return pixels
 
     def thumbnail(self, longest_px: int) -> tuple[RGB, FieldFrame]:
@@ -120,8 +118,10 @@ class Slide:
         return field.pixels, field.frame
 
     def _crop(self, index: int, across: "_Piece", down: "_Piece") -> Image.Image:
-        crop = Image.new("RGB", (across.length_px, down.length_px), "white")
         width_px, height_px = across.length_px - across.pad_px, down.length_px - down.pad_px
+        if across.pad_px == 0 and down.pad_px == 0:
+            return self._source.crop(index, across.corner0, down.corner0, width_px, height_px)
+        crop = Image.new("RGB", (across.length_px, down.length_px), "white")
         if width_px > 0 and height_px > 0:
             inside = self._source.crop(index, across.corner0, down.corner0, width_px, height_px)
             crop.paste(inside, (across.pad_px, down.pad_px))
@@ -156,6 +156,11 @@ class _Piece:
     def size(self) -> int:
         return int(self.place.stop - self.place.start)
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether the part has the level's pixels as they are."""
+        return self.start_px.is_integer() and self.stop_px - self.start_px == self.size
+
 
 def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> list[_Piece]:
     """Cuts one axis of a picture so that no crop is longer than BLOCK_PX.
@@ -178,6 +183,15 @@ def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> lis
         stop_px = start_px + (place.stop - place.start) * ratio
         pieces.append(_Piece(place, corner0, pad_px, math.ceil(stop_px) + margin_px, start_px, stop_px))
     return pieces
+
+
+def _resampled(crop: Image.Image, across: _Piece, down: _Piece) -> Image.Image:
+    """The part of a picture that two pieces span, from their crop of a level."""
+    box = across.start_px, down.start_px, across.stop_px, down.stop_px
+    if across.is_copy and down.is_copy:
+        left, top, right, bottom = map(int, box)
+        return crop.crop((left, top, right, bottom))
+    return crop.resize((across.size, down.size), _FILTER, box)
 
 
 def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:

@@ -44,10 +44,14 @@ class Scan:
             pixels = self._handle.read_region(*region)
         except openslide.OpenSlideError:
             pixels = self._crop_afresh(*region)
+        if pixels.getchannel("A").getextrema()[0] == 255:
+            return pixels.convert("RGB")
         if self.vendor == "aperio" and self._misses_tiles(pixels, level, corner_x0, corner_y0):
             cause = f"has no pixels at level-0 pixel {corner_x0}, {corner_y0} (tiles of length zero)"
             raise UnreadableRegion(self._path, cause, _COPY_AGAIN)
-        return _on_white(pixels)
+        white = Image.new("RGB", pixels.size, "white")
+        white.paste(pixels, mask=pixels)
+        return white
 
     def _misses_tiles(self, pixels: Image.Image, level: int, corner_x0: int, corner_y0: int) -> bool:
         """Whether a crop is transparent inside the level; scans of other vendors have gaps between fields."""
@@ -121,11 +125,3 @@ def _bounds(properties: Mapping[str, str], level0: Level) -> Bounds:
         )
     except KeyError:
         return Bounds(0, 0, level0.width_px, level0.height_px)
-
-
-def _on_white(pixels: Image.Image) -> Image.Image:
-    if pixels.getchannel("A").getextrema() == (255, 255):
-        return pixels.convert("RGB")
-    white = Image.new("RGB", pixels.size, "white")
-    white.paste(pixels, mask=pixels)
-    return white

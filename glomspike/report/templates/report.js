@@ -83,6 +83,15 @@ function goTo(card) {
   card.scrollIntoView({ block: "nearest" });
 }
 
+// Goes to a card that a filter may have hidden.
+function reveal(card) {
+  if (card.hidden) {
+    document.querySelector("input[name=show][value=all]").checked = true;
+    filter();
+  }
+  goTo(card);
+}
+
 function step(by) {
   const shown = visible();
   if (shown.length === 0) return;
@@ -115,6 +124,11 @@ for (const card of cards) {
     goTo(card);
   });
 }
+
+document.querySelectorAll(".best a").forEach((link) => link.addEventListener("click", (event) => {
+  event.preventDefault();
+  reveal(one(link.hash.slice(1)));
+}));
 
 const judgeAndFilter = () => { judge(); filter(); };
 one("sort").addEventListener("change", sort);

@@ -1,0 +1,86 @@
+"""`glomspike augment`: synthetic tiles with spikes, for a classifier to learn from."""
+
+from pathlib import Path
+
+import click
+
+EPILOG = """\b
+Examples:
+  glomspike augment ours/samples.csv --classifier classifier --out synthetic
+  glomspike train classifier ours/samples.csv --synthetic synthetic --out better
+
+\b
+Takes a GPU and hours: docs/synthetic-spikes.md tells what to expect. An
+interrupted run goes on when typed again, also if only --tiles is another."""
+
+
+@click.command(name="augment", epilog=EPILOG, short_help="Synthetic tiles with spikes to train with.")
+@click.argument(
+    "samples", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="Folder for tiles, figures and examples."
+)
+@click.option(
+    "--classifier", type=click.Path(path_type=Path), help="Weights that find the spikes, not those installed."
+)
+@click.option(
+    "--tiles",
+    "count",
+    type=click.IntRange(24),
+    default=2000,
+    show_default=True,
+    help="How many tiles to make.",
+)
+@click.option(
+    "--epochs",
+    type=click.IntRange(1),
+    default=150,
+    show_default=True,
+    help="How long to learn: 128 batches each.",
+)
+@click.option(
+    "--batch", type=click.IntRange(2), default=32, show_default=True, help="Pictures learnt from at once."
+)
+@click.option(
+    "--width",
+    type=click.IntRange(4),
+    default=256,
+    show_default=True,
+    help="Channels of the networks; 32 for a CPU.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, other tiles.")
+@click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+def command(
+    samples: tuple[Path, ...],
+    out: Path,
+    classifier: Path | None,
+    count: int,
+    epochs: int,
+    batch: int,
+    width: int,
+    seed: int,
+    device: str,
+) -> None:
+    """Make synthetic tiles with spikes from those found in the training patients of SAMPLES (IDA-MIL).
+
+    OUT gets the tiles, a sheet of real and synthetic ones, synthetic.json with figures of how alike they are,
+    metrics.csv, curves.png and examples of each epoch.
+    """
+    from rich.console import Console
+
+    from glomspike.device import choose_device
+    from glomspike.models import load_model
+    from glomspike.synthesis.make import make_synthetic
+    from glomspike.synthesis.train import GanSettings
+    from glomspike.training import fabric_on
+
+    console = Console(stderr=True)
+    chosen = choose_device(device)
+    if chosen.note:
+        console.print(chosen.note, highlight=False)
+    fabric = fabric_on(chosen.device, 1)
+    model = load_model("classifier", classifier, chosen.device)
+    settings = GanSettings(epochs, batch, width, seed)
+    written = make_synthetic(samples, model, settings, count, fabric, out, console)
+    console.print(f"synthetic tiles: {written}", highlight=False, soft_wrap=True)
