@@ -1,10 +1,11 @@
-"""The paper's input made of phantoms: one glomerulus in a square of 1100 pixels, with outline and boxes.
+"""The paper's input made of phantoms: one glomerulus in a square of 1100 px, its outline, boxes and spikes.
 
 `write_crops` writes three tables over the same pictures: `all.csv`; `no-outlines.csv`, in which a glomerulus
 is the whole square; and `no-boxes.csv`.
 """
 
 import csv
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import SPIKE_TILES
 from glomspike.findings import Mpp, Points
+from glomspike.phantom.truth import read_spikes
 from glomspike.samples import Sample, Split, in_split, read_samples
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.reader import open_slide
@@ -51,17 +53,32 @@ def _crops(sample: Sample, folder: Path) -> Iterator[Row]:
     with open_slide(sample.image, sample.mpp) as slide:
         truth = slide_truth(sample, slide.facts)
         boxes0 = truth.spike_boxes_px[:, :2] + truth.spike_boxes_px[:, 2:] / 2
+        stretches0 = _stretches0(sample.image.with_suffix(".json"))
         for number, glomerulus in enumerate(truth.glomeruli, start=1):
             if glomerulus.label in ("spiked", "normal"):
                 half0 = CROP_PX / 2 * MPP / np.array([slide.facts.mpp.x, slide.facts.mpp.y])
                 x0, y0 = np.array([glomerulus.x_px, glomerulus.y_px]) - half0
                 field = read_field(slide, float(x0), float(y0), CROP_PX, CROP_PX, MPP)
                 stem = f"{sample.patient}-{number}"
+                _write_stretches(folder / f"{stem}.json", field, stretches0)
                 yield _crop(folder, stem, field, glomerulus, boxes0) | {
                     "label": glomerulus.label,
                     "patient": sample.patient,
                     "split": sample.split,
                 }
+
+
+def _stretches0(truth: Path) -> list[Points]:
+    """The lines (k, 2) along which spikes stand on a slide, as far as they are known."""
+    return [line for one in read_spikes(truth) for line in one.stretches0] if truth.is_file() else []
+
+
+def _write_stretches(path: Path, field: Field, stretches0: list[Points]) -> None:
+    """Those of a crop, in its pixels, as the evaluation reads them."""
+    lines = [field.frame.from_level0(line) for line in stretches0]
+    inside = [line for line in lines if ((line > 0) & (line < CROP_PX)).all(axis=1).any()]
+    own = [line.round(1).tolist() for line in inside]
+    path.write_text(json.dumps({"glomeruli": [{"stretches0": own}]}) + "\n", encoding="utf-8")
 
 
 def _crop(folder: Path, stem: str, field: Field, glomerulus: TrueGlomerulus, boxes0: Points) -> Row:

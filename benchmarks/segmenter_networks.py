@@ -22,7 +22,6 @@ from glomspike.metrics.bootstrap import Interval, Rows, intervals
 from glomspike.models import Model, load_model
 from glomspike.samples import in_split, read_samples
 from glomspike.segment.evaluate import Compared, compared_samples
-from glomspike.segment.infer import BATCH
 from glomspike.segment.model import Architecture
 from glomspike.segment.probability import glomerulus_probability
 from glomspike.segment.train import SegmenterOptions, SegmenterTask
@@ -30,7 +29,7 @@ from glomspike.training import Settings, fabric_on, train
 
 NETWORKS: tuple[Architecture, ...] = ("Unet", "DeepLabV3Plus")
 NAMES = {"Unet": "U-Net", "DeepLabV3Plus": "DeepLabV3+"}
-TIMED = 5  # batches; the fastest counts
+BATCH, TIMED = 8, 5  # crops looked at together, and how often; the fastest counts
 
 
 @click.command()

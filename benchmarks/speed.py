@@ -6,8 +6,9 @@
 Prints tables in Markdown. The floors are decoding alone of what the job decodes, by as many threads, and its
 networks alone on batches of the same sizes in memory. Everything is measured in rounds, one run of each after
 the other, each run a process of its own; ratios are taken within a round, and of all numbers the median is
-told. PYTHON is that of a virtual environment with TIAToolbox or wsinfer in it (see docs/performance.md). WORK
-keeps the biopsies that are made, and results. Needs Linux and no network.
+told, of ratios also the least and the greatest. The other ways are measured on the CPU. PYTHON is that of a
+virtual environment with TIAToolbox or wsinfer in it (see docs/performance.md). WORK keeps the biopsies that
+are made, and results. Needs Linux and no network.
 """
 
 import json
@@ -95,9 +96,10 @@ class Bench:
         return runs
 
 
-def ratio(over: Sequence[float], under: Sequence[float]) -> float:
-    """The median of ratios within rounds."""
-    return median(a / b for a, b in zip(over, under, strict=True))
+def ratio(over: Sequence[float], under: Sequence[float]) -> str:
+    """The median of ratios within rounds, with the least and the greatest."""
+    ratios = sorted(a / b for a, b in zip(over, under, strict=True))
+    return f"{median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -169,7 +171,8 @@ def _tell_whole(runs: dict[str, list[Ran]]) -> None:
         f"{max(ran.peak_mb for ran in runs['job']):.0f}",
         f"{median(floors['decode']):.1f}",
         f"{median(floors['networks']):.1f}",
-        f"{ratio(wall, floors[larger]):.2f}",
+        ratio(wall, floors[larger]),
+        ratio(*([ran.processor_seconds for ran in runs[name]] for name in ("job", larger))),
     ]
     heads = [
         "command, s",
@@ -178,6 +181,7 @@ def _tell_whole(runs: dict[str, list[Ran]]) -> None:
         "decoding, s",
         "networks, s",
         "command over larger floor",
+        "its processor time over that of the floor's process, start-up in both",
     ]
     table(heads, [cells])
 
@@ -195,9 +199,9 @@ def on_more_glass(bench: Bench, name: str) -> None:
             [
                 name,
                 f"{median(less):.1f} and {median(more):.1f}",
-                f"{ratio(more, less):.2f}",
-                f"{ratio(*processor):.2f}",
-                f"{ratio(*memory):.2f}",
+                ratio(more, less),
+                ratio(*processor),
+                ratio(*memory),
             ]
         ],
     )
@@ -221,7 +225,7 @@ def beside_others(bench: Bench, pythons: dict[str, Path]) -> None:
             task = way.partition(":")[0]
             seconds = [ran.numbers[way] for ran in measured]
             times = ratio(seconds, [numbers[task] for numbers in own])
-            rows.append([name.replace("_", " "), way, f"{median(seconds):.3f}", f"{times:.1f}"])
+            rows.append([name.replace("_", " "), way, f"{median(seconds):.3f}", times])
     table(["by", "what", "seconds a glomerulus", "times glomspike's"], rows)
 
 

@@ -65,7 +65,7 @@ def windows_one_by_one(
 def main(pictures: Pictures) -> None:
     """Print the seconds as JSON; some windows are scored before it is timed."""
     model = load_model("classifier", None, torch.device("cpu"))
-    papers = resnet18(num_classes=1).to(memory_format=torch.channels_last).eval()
+    papers = resnet18(num_classes=1).eval()
     context_px = view_side_px(TILE_PX)
     ways: dict[str, tuple[Judge, int]] = {
         "tiles: the paper's ResNet-18": (papers, TILE_PX),

@@ -38,13 +38,8 @@ from glomspike.pipeline import THREADS, Options, run_slide
 from glomspike.slide.scan import TILE_CACHE_BYTES, Scan
 from glomspike.weights import Kind
 
-# The stage that a module reads a slide for, and that a network is asked in.
-READERS = {
-    "glomspike.slide.tissue": "tissue",
-    "glomspike.detect.infer": "detect",
-    "glomspike.segment.crop": "read",
-    "glomspike.pipeline": "read",
-}
+# The stage that a module reads a slide for, and that a network is asked in; all else is read in stage `read`.
+READERS = {"glomspike.slide.tissue": "tissue", "glomspike.detect.infer": "detect"}
 STAGES: dict[Kind, str] = {
     "detector": "detect",
     "segmenter": "segment",
@@ -153,7 +148,7 @@ def _reader() -> str:
         if stage := READERS.get(frame.f_globals["__name__"]):
             return stage
         frame = frame.f_back  # type: ignore[assignment]
-    return "other"
+    return "read"
 
 
 def _peak_mb() -> float:

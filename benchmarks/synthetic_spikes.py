@@ -37,7 +37,7 @@ from glomspike.training import fabric_on
 BOXED = next(variant for variant in VARIANTS if variant.name == "MSA-MIL")
 WEAK = next(variant for variant in VARIANTS if variant.table == "no-boxes")
 ROWS = {"labels alone (MIL)": WEAK, "labels and boxes (MSA-MIL)": BOXED}
-GANS = {"small": GanSettings(epochs=15, batch=16, width=32), "paper": GanSettings()}
+GANS = {"small": GanSettings(epochs=20, batch=16, width=32), "paper": GanSettings()}
 SAMPLES = {"small": 400, "paper": 5000}
 SHOWN = (*STATISTICS, "localisation_auc")
 

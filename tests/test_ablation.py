@@ -36,6 +36,15 @@ def phantoms(tmp_path):
         rows.append(
             [f"{patient}.png", 0.5, f"{patient}-mask.png", f"{patient}.xml", "spiked", patient, split]
         )
+    spikes = {
+        "number": 1,
+        "spiked": True,
+        "centre0": CIRCLE[:2],
+        "spiked_share": 0.1,
+        "spikes_per_100_um": 5.0,
+    }
+    lines = {"stretches0": [[BOX, [BOX[0] + 10, BOX[1]]], [[5000, 0], [5010, 0]]], "spikes0": [BOX]}
+    (tmp_path / "c.json").write_text(json.dumps({"mpp": 0.5, "glomeruli": [spikes | lines]}))
     with (tmp_path / "samples.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["image", "mpp", "mask", "xml", "label", "patient", "split"], *rows])
     return tmp_path
@@ -54,6 +63,18 @@ def test_a_glomerulus_lies_in_the_middle_of_its_crop_at_a_quarter_micrometre(pha
         (box,) = picture.truth.spike_boxes_px
         offset = 2 * (np.array(BOX) - np.array(CIRCLE[:2]))
         np.testing.assert_allclose(box[:2] + box[2:] / 2 - middle, offset, atol=2)
+
+
+def test_spikes_are_known_where_they_are_known_of_the_slide(phantoms):
+    write_crops(phantoms, phantoms / "crops", {"val": 1, "test": 1})
+    without, found = (
+        json.loads((phantoms / "crops" / f"{patient}-1.json").read_text())["glomeruli"][0]["stretches0"]
+        for patient in "bc"
+    )
+    assert without == []
+    (line,) = np.array(found) - CROP_PX / 2
+    offset = 2 * (np.array(BOX) - np.array(CIRCLE[:2]))
+    np.testing.assert_allclose(line, [offset, [offset[0] + 20, offset[1]]], atol=2)
 
 
 def test_without_outlines_a_glomerulus_is_the_whole_crop_and_without_boxes_has_none(phantoms):

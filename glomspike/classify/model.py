@@ -50,7 +50,7 @@ def feature_map(encoder: nn.Sequential, pictures: Tensor) -> Tensor:
     In bfloat16 the few grey levels that make a spike would be rounded away before they are seen.
     """
     with torch.autocast(pictures.device.type, enabled=False):
-        edges = encoder[0](pictures)
+        edges = encoder[0](pictures.float())
     features: Tensor = encoder[1:](edges)
     return features
 

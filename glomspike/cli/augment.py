@@ -10,8 +10,8 @@ Examples:
   glomspike train classifier ours/samples.csv --synthetic synthetic --out better
 
 \b
-Takes a GPU and hours: docs/synthetic-spikes.md tells what to expect. An
-interrupted run goes on when typed again, also if only --tiles is another."""
+It is meant for a GPU: docs/synthetic-spikes.md tells what to expect. An
+interrupted run goes on when typed again, also for other --tiles or more --epochs."""
 
 
 @click.command(name="augment", epilog=EPILOG, short_help="Synthetic tiles with spikes to train with.")

@@ -46,11 +46,24 @@ def make_synthetic(
     run = GanRun(harvest, features, settings, signature, fabric, out, console)
     while not run.is_done:
         run.epoch()
-    made = sampled(run.best, count, settings.seed + 1)
-    real = harvest.pictures(min(count, len(harvest.windows)), settings.seed + 1)
-    write_rgb(out / "sheet.png", beside(real, made))
+    return _write(tables, classifier, run, count)
+
+
+def _write(tables: Sequence[Path], classifier: Model, run: GanRun, count: int) -> Path:
+    """Writes a sheet, `count` tiles, and what is to be said of them, into the folder of a training."""
+    harvest, features, seed = run.harvest, run.features, run.settings.seed + 1
+    made = sampled(run.mean, count, seed)
+    real = harvest.pictures(min(count, len(harvest.windows)), seed)
+    write_rgb(run.out / "sheet.png", beside(real, made))
+    sure = {"real": called_spiked(classifier, real), "synthetic": called_spiked(classifier, made)}
+    run.console.print(
+        f"the classifier is sure of spikes in {sure['synthetic']:.0%} of the synthetic tiles, and in "
+        f"{sure['real']:.0%} of the real ones as the generator saw them",
+        highlight=False,
+        soft_wrap=True,
+    )
     manifest = Manifest(
-        pictures=_write_pictures(out, made),
+        pictures=_write_pictures(run.out, made),
         tile_px=tiling_of(classifier).tile_px,
         mpp=classifier.card.mpp,
         derived_from=training_data(tables),
@@ -58,16 +71,12 @@ def make_synthetic(
         tiles=len(harvest.windows),
         glomeruli=harvest.glomeruli,
         classifier=classifier.card.sha256,
-        generator={
-            "architecture": "StyleGAN2-ADA",
-            "best_epoch": run.progress.best_epoch,
-            **asdict(settings),
-        },
+        generator={"architecture": "StyleGAN2-ADA", **asdict(run.settings), "epochs": run.progress.epochs},
         features=features.name,
         likeness=_likeness(features.of(real), features.of(made)),
-        called_spiked={"real": called_spiked(classifier, real), "synthetic": called_spiked(classifier, made)},
+        called_spiked=sure,
     )
-    return write_manifest(out, manifest)
+    return write_manifest(run.out, manifest)
 
 
 def called_spiked(classifier: Model, pictures: NDArray[np.uint8]) -> float:

@@ -67,12 +67,10 @@ class _Progress:
     epochs: int = 0
     p: float = 0.0
     rows: list[dict[str, float]] = field(default_factory=list)
-    best: float = float("inf")
-    best_epoch: int = 0
 
 
 class GanRun:
-    """One training in one folder; `best` is the generator that made the pictures most like real ones."""
+    """One training in one folder; pictures are taken from `mean`, the running mean of the generator."""
 
     def __init__(
         self,
@@ -98,9 +96,7 @@ class GanRun:
         discriminator = Discriminator(harvest.side_px, settings.width)
         self.generator = generator.to(fabric.device).to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(fabric.device).to(memory_format=torch.channels_last)
-        self.mean, self.best = (
-            deepcopy(self.generator).requires_grad_(requires_grad=False) for _ in range(2)
-        )
+        self.mean = deepcopy(self.generator).requires_grad_(requires_grad=False)
         self.rise_pictures = min(RISE_PICTURES, RISE_PASSES * len(harvest.windows))
         self.of_generator = _optimizer(self.generator, 1)
         self.of_discriminator = _optimizer(self.discriminator, R1_EVERY / (R1_EVERY + 1))
@@ -128,13 +124,9 @@ class GanRun:
         row = {"epoch": number, "loss": losses[0], "generator_loss": losses[1], "r_t": losses[2]}
         self.progress.rows.append({**row, "p": self.progress.p, "fid": fid, "pictures_per_s": rate})
         self.progress.epochs = number
-        if fid <= self.progress.best:
-            self.progress.best, self.progress.best_epoch = fid, number
-            self.best.load_state_dict(self.mean.state_dict())
         self.console.print(
             f"epoch {number}/{self.settings.epochs}: loss {losses[0]:.3f}, generator {losses[1]:.3f}, "
-            f"r_t {losses[2]:.2f}, p {self.progress.p:.2f}, FID {fid:.2f} (best {self.progress.best:.2f} at "
-            f"{self.progress.best_epoch}), {rate:.1f} pictures/s",
+            f"r_t {losses[2]:.2f}, p {self.progress.p:.2f}, FID {fid:.2f}, {rate:.1f} pictures/s",
             highlight=False,
             soft_wrap=True,
         )
@@ -222,7 +214,7 @@ class GanRun:
     def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
         return {
             "generator": self.generator, "discriminator": self.discriminator, "mean": self.mean,
-            "best": self.best, "of_generator": self.of_generator, "of_discriminator": self.of_discriminator,
+            "of_generator": self.of_generator, "of_discriminator": self.of_discriminator,
         }  # fmt: skip
 
     def _states(self) -> dict[str, object]:
