@@ -9,7 +9,7 @@ between its two marks.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from torch import Tensor
 
 from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.classify.tiles import Tiling
+from glomspike.classify.train import BagTask
 from glomspike.classify.train_msa_mil import MilOptions, MilTask
 from glomspike.device import choose_device
 from glomspike.evaluation import interval_numbers
@@ -142,12 +143,16 @@ def msa_mil(
     folder: Path,
 ) -> Numbers:
     """The numbers of MSA-MIL on the test crops, trained in `folder`."""
-    return trained(MilTask([crops], options, begin, SEED), scale, device, folder)
+    return trained(MilTask([crops], options, begin, SEED), settings_of(scale), device, folder)
 
 
-def trained(task: MilTask, scale: Scale, device: torch.device, folder: Path) -> Numbers:
+def settings_of(scale: Scale) -> Settings:
+    """How long and how fast MSA-MIL learns."""
+    return Settings(scale.epochs, BATCH, RATE, seed=SEED, examples_every=scale.epochs)
+
+
+def trained(task: BagTask, settings: Settings, device: torch.device, folder: Path) -> Numbers:
     """The numbers on a task's test crops after its training in `folder`."""
-    settings = Settings(scale.epochs, BATCH, RATE, seed=SEED, examples_every=scale.epochs)
     train(task, settings, fabric_on(device, 1), folder, Console(stderr=True))
     test = in_split(read_samples(task.tables), "test")
     return evaluate_classifier(test, load_model("classifier", folder, device), THRESHOLD, _silent).numbers
@@ -173,17 +178,27 @@ def plain_resnet(crops: Path, scale: Scale, begin: dict[str, Tensor] | None, dev
 
 def table(work: Path) -> Iterator[str]:
     """The table's rows in Markdown: what was measured with its interval, the paper's figure below."""
-    yield f"| variant | {' | '.join(STATISTICS)} |"
-    yield f"|---|{'---|' * len(STATISTICS)}"
+    yield from header("variant", STATISTICS)
     for variant in VARIANTS:
-        numbers = json.loads((work / variant.folder / "result.json").read_text())
-        cells = [cell(numbers[name], numbers[f"{name}_ci95"]) for name in STATISTICS]
-        yield f"| **{variant.name}** | {' | '.join(cells)} |"
+        yield row(f"**{variant.name}**", work / variant.folder / "result.json", STATISTICS)
         figures = [f"{value:.3f}" for value in variant.paper] + [""] * (len(STATISTICS) - len(variant.paper))
         yield f"| in the paper | {' | '.join(figures)} |"
 
 
-def cell(value: float, interval: list[float] | None) -> str:
+def header(what: str, statistics: Sequence[str]) -> Iterator[str]:
+    """The head of a table in Markdown with a column for each statistic."""
+    yield f"| {what} | {' | '.join(statistics)} |"
+    yield f"|---|{'---|' * len(statistics)}"
+
+
+def row(title: str, result: Path, statistics: Sequence[str]) -> str:
+    """The row of such a table for the numbers in a file, each with its interval."""
+    numbers = json.loads(result.read_text())
+    cells = [_cell(numbers[name], numbers[f"{name}_ci95"]) for name in statistics]
+    return f"| {title} | {' | '.join(cells)} |"
+
+
+def _cell(value: float, interval: list[float] | None) -> str:
     """A number with its interval."""
     return f"{value:.3f}" if interval is None else f"{value:.3f} ({interval[0]:.2f}–{interval[1]:.2f})"
 

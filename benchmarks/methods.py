@@ -13,21 +13,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import torch
-from ablation import SCALES, SEED, THRESHOLD, VARIANTS, Numbers, cell, msa_mil, options_of
+from ablation import SCALES, SEED, VARIANTS, header, msa_mil, options_of, row, trained
 from ablation_crops import write_crops
 from measured_page import write_measured
-from rich.console import Console
-from torch import Tensor
 
-from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.classify.train_attention import AttentionOptions, AttentionTask, attention_settings
 from glomspike.device import choose_device
 from glomspike.metrics.roc import STATISTICS
-from glomspike.models import load_model
 from glomspike.pretrain.encoder import load_encoder
-from glomspike.samples import in_split, read_samples
-from glomspike.training import Settings, fabric_on, train
 
 POOLED = {
     "SIC": AttentionOptions("single"),
@@ -74,7 +67,8 @@ def main(
             settings = attention_settings(
                 epochs or chosen.epochs, None if begin is None else GOING_ON_RATE, SEED
             )
-            numbers = pooled(crops, POOLED[name], settings, begin, where, result.parent)
+            task = AttentionTask([crops], POOLED[name], begin, SEED)
+            numbers = trained(task, settings, where, result.parent)
         else:
             numbers = msa_mil(crops, options_of(MSA_MIL, chosen), chosen, begin, where, result.parent)
         result.write_text(json.dumps(numbers, indent=2) + "\n")
@@ -85,29 +79,11 @@ def main(
         write_measured(page, "methods", text)
 
 
-def pooled(
-    crops: Path,
-    options: AttentionOptions,
-    settings: Settings,
-    begin: dict[str, Tensor] | None,
-    device: torch.device,
-    folder: Path,
-) -> Numbers:
-    """The numbers of a method that pools tiles on the test crops, trained in `folder`."""
-    task = AttentionTask([crops], options, begin, SEED)
-    train(task, settings, fabric_on(device, 1), folder, Console(stderr=True))
-    test, trained = in_split(read_samples([crops]), "test"), load_model("classifier", folder, device)
-    return evaluate_classifier(test, trained, THRESHOLD, lambda _done, _of: None).numbers
-
-
 def table(work: Path) -> Iterator[str]:
     """The table's rows in Markdown, each number with its interval."""
-    yield f"| method | {' | '.join(SHOWN)} |"
-    yield f"|---|{'---|' * len(SHOWN)}"
+    yield from header("method", SHOWN)
     for name in METHODS:
-        numbers = json.loads(_result(work, name).read_text())
-        cells = [cell(numbers[statistic], numbers[f"{statistic}_ci95"]) for statistic in SHOWN]
-        yield f"| {name} | {' | '.join(cells)} |"
+        yield row(name, _result(work, name), SHOWN)
 
 
 def _result(work: Path, name: str) -> Path:

@@ -14,7 +14,20 @@ from pathlib import Path
 
 import click
 import torch
-from ablation import SCALES, SEED, VARIANTS, Numbers, Scale, Variant, cell, msa_mil, options_of, trained
+from ablation import (
+    SCALES,
+    SEED,
+    VARIANTS,
+    Numbers,
+    Scale,
+    Variant,
+    header,
+    msa_mil,
+    options_of,
+    row,
+    settings_of,
+    trained,
+)
 from ablation_crops import write_crops
 from measured_page import write_measured
 from rich.console import Console
@@ -88,28 +101,23 @@ def _synthetic(work: Path, scale: str, device: torch.device) -> None:
 def _augmented(
     work: Path, variant: Variant, scale: Scale, begin: dict[str, Tensor] | None, device: torch.device
 ) -> None:
-    folder, table, options = (
-        _augmented_folder(work, variant),
-        _table(work, variant),
-        options_of(variant, scale),
-    )
+    folder, table = _augmented_folder(work, variant), _table(work, variant)
+    options = options_of(variant, scale)
     if not _is_done(folder):
         synthetic = load_synthetic(
             work / "synthetic", SYNTHETIC_SHARE, read_samples([table]), MPP, options.tiling
         )
-        _keep(folder, trained(MilTask([table], options, begin, SEED, synthetic), scale, device, folder))
+        task = MilTask([table], options, begin, SEED, synthetic)
+        _keep(folder, trained(task, settings_of(scale), device, folder))
 
 
 def classifiers(work: Path) -> Iterator[str]:
     """The rows of the classifiers' table in Markdown, each number with its interval."""
-    yield f"| learnt from | {' | '.join(SHOWN)} |"
-    yield f"|---|{'---|' * len(SHOWN)}"
+    yield from header("learnt from", SHOWN)
     for name, variant in ROWS.items():
         with_tiles = f"{name.split(' (')[0]}, and synthetic tiles"
         for title, folder in ((name, work / variant.folder), (with_tiles, _augmented_folder(work, variant))):
-            numbers = json.loads((folder / "result.json").read_text())
-            cells = [cell(numbers[statistic], numbers[f"{statistic}_ci95"]) for statistic in SHOWN]
-            yield f"| {title} | {' | '.join(cells)} |"
+            yield row(title, folder / "result.json", SHOWN)
 
 
 def tiles(work: Path) -> Iterator[str]:

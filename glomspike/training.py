@@ -166,11 +166,8 @@ class Run:
         # The pool's threads do what OpenCV's own would; both together get in each other's way.
         cv2.setNumThreads(1)
         self.pool = ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 2) - 1)))
-        try:
-            (out / "examples").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(out, f"cannot be written ({error.strerror})", "give another --out") from error
-        self._resume()
+        if (kept := opened(out, self.signature)) is not None:
+            self._resume(kept)
 
     def __enter__(self) -> Self:
         return self
@@ -290,13 +287,7 @@ class Run:
         replace_file(self.out / CHECKPOINT, kept.getvalue())
         write_curves(self.out, self.progress.rows, self.task.quality)
 
-    def _resume(self) -> None:
-        path = self.out / CHECKPOINT
-        if not path.is_file():
-            return
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        if kept["signature"] != self.signature:
-            raise OutputError(self.out, "holds a training of other samples or settings", "give another --out")
+    def _resume(self, kept: dict[str, Any]) -> None:
         self.progress = _Progress(**kept["progress"])
         self.best_state = kept["best_state"]
         self.network.module.load_state_dict(kept["network"])
@@ -311,6 +302,24 @@ class Run:
         if self.fabric.is_global_zero:
             save_weights(self.best_state, draft, self.out, draft.kind)
         return self.out / f"{draft.kind}.safetensors"
+
+
+def opened(out: Path, signature: str) -> dict[str, Any] | None:
+    """The checkpoint of a training in the folder `out`, which is made where it is missing; None if it is new.
+
+    Raises OutputError where the folder cannot be written, or holds a training of another signature.
+    """
+    try:
+        (out / "examples").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(out, f"cannot be written ({error.strerror})", "give another --out") from error
+    path = out / CHECKPOINT
+    if not path.is_file():
+        return None
+    kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    if kept["signature"] != signature:
+        raise OutputError(out, "holds a training of other samples or settings", "give another --out")
+    return kept
 
 
 def learning_rate(settings: Settings, epochs_done: float) -> float:

@@ -11,6 +11,7 @@ import time
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from glomspike.errors import OutputError
 from glomspike.files import replace_file
 from glomspike.findings import RGB
 from glomspike.metrics.likeness import frechet_distance
@@ -31,7 +31,7 @@ from glomspike.synthesis.discriminator import Discriminator
 from glomspike.synthesis.features import FeatureNetwork
 from glomspike.synthesis.generator import Generator
 from glomspike.synthesis.harvest import Harvest
-from glomspike.training import CHECKPOINT, progress_bar, seed_epoch, write_curves
+from glomspike.training import CHECKPOINT, opened, progress_bar, seed_epoch, write_curves
 
 # Karras et al. 2020 (ADA), appendix C, as their code sets it by size and batch.
 RATE, BETAS, EPSILON = 2.5e-3, (0.0, 0.99), 1e-8
@@ -102,11 +102,8 @@ class GanRun:
         self.of_discriminator = _optimizer(self.discriminator, R1_EVERY / (R1_EVERY + 1))
         self.watched = harvest.pictures(WATCHED, settings.seed)
         self.watched_features = features.of(self.watched)
-        try:
-            (out / "examples").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(out, f"cannot be written ({error.strerror})", "give another --out") from error
-        self._resume()
+        if (kept := opened(out, self.signature)) is not None:
+            self._resume(kept)
 
     @property
     def is_done(self) -> bool:
@@ -220,13 +217,7 @@ class GanRun:
     def _states(self) -> dict[str, object]:
         return {name: part.state_dict() for name, part in self._parts().items()}
 
-    def _resume(self) -> None:
-        path = self.out / CHECKPOINT
-        if not path.is_file():
-            return
-        kept = torch.load(path, map_location="cpu", weights_only=True)
-        if kept["signature"] != self.signature:
-            raise OutputError(self.out, "holds a training of other samples or settings", "give another --out")
+    def _resume(self, kept: dict[str, Any]) -> None:
         self.progress = _Progress(**kept["progress"])
         for name, part in self._parts().items():
             part.load_state_dict(kept[name])
