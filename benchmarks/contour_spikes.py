@@ -41,7 +41,7 @@ class Growth:
         return cls(
             length=float(rng.uniform(0.6, 2.0)),
             spacing=float(rng.uniform(0.75, 2.0)),
-            width=float(rng.uniform(0.35, 0.75)),
+            width=float(rng.uniform(0.3, 0.75)),
             clubbed=float(rng.choice([0.0, 0.3, 1.0])),
             joined=bool(rng.random() < 0.15),
             share=float(np.exp(rng.uniform(np.log(0.04), np.log(0.9)))),

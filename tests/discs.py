@@ -36,22 +36,24 @@ def disc_picture(width_px, height_px, circles_px, seed=0):
 
 
 class DarkDiscs(nn.Module):
-    """In the place of CircleNet: finds dark discs of one radius, in pixels of its input."""
+    """In the place of CircleNet: finds dark discs of one radius, in pixels of windows of one side.
 
-    def __init__(self, radius_px):
+    Windows that are shown larger or smaller have larger or smaller discs.
+    """
+
+    def __init__(self, radius_px, side_px):
         super().__init__()
-        self.radius = radius_px / STRIDE
-        side = 2 * int(self.radius) + 1
-        disc = torch.from_numpy(disc_mask(side, side, [(side / 2, side / 2, self.radius)])).float()
-        self.disc = nn.Parameter((disc / disc.sum())[None, None])
+        self.radius, self.side = radius_px / STRIDE, side_px
+        self.steepness = nn.Parameter(torch.tensor(40.0))
 
     def forward(self, images):
+        radius = self.radius * images.shape[-1] / self.side
+        side = 2 * int(radius) + 1
+        disc = torch.from_numpy(disc_mask(side, side, [(side / 2, side / 2, radius)])).float()[None, None]
         dark = functional.avg_pool2d((images.mean(dim=1, keepdim=True) < 0.5).float(), STRIDE)
-        covered = functional.conv2d(dark, self.disc, padding=self.disc.shape[-1] // 2)
-        centre = 40 * (covered - 0.8)
-        return Maps(
-            centre, torch.full_like(centre, self.radius), torch.full_like(centre, 0.5).repeat(1, 2, 1, 1)
-        )
+        covered = functional.conv2d(dark, disc / disc.sum(), padding=side // 2)
+        centre = self.steepness * (covered - 0.8)
+        return Maps(centre, torch.full_like(centre, radius), torch.full_like(centre, 0.5).repeat(1, 2, 1, 1))
 
 
 class DarkPixels(nn.Module):

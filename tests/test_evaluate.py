@@ -41,7 +41,7 @@ CLASSIFIER = {"ece", "n_positive", "n_negative", "n_patients", "threshold"} | es
 
 
 def detector() -> Model:
-    return model("detector", DarkDiscs(25), 4.0, 160, {"score": 0.5})
+    return model("detector", DarkDiscs(25, 160), 4.0, 160, {"score": 0.5})
 
 
 def segmenter() -> Model:
