@@ -1,6 +1,6 @@
 """What it is worth, and what it costs, that the detector looks at each window in three sizes.
 
-    python benchmarks/detector_looks.py SAMPLES... [--split val] [--weights WEIGHTS]
+    python benchmarks/detector_looks.py SAMPLES... [--split val]... [--weights WEIGHTS]
 
 For one look and for three: how many true circles are found and how many circles are false at several
 thresholds, an overlap of 0.5 counting as found, and the seconds that it took.
@@ -20,6 +20,7 @@ from glomspike.models import Model, load_model
 from glomspike.samples import Split, read_samples
 from glomspike.truth import Picture
 
+SPLITS = ("train", "val", "test")
 THRESHOLDS = (0.35, 0.3, 0.25, 0.2, 0.15)
 
 

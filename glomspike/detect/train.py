@@ -37,7 +37,7 @@ EXAMPLES = 12
 NETWORK_OPTIONS = ("encoder", "pyramid_channels", "head_channels")
 # Few validation pictures may put the best threshold anywhere. It stays low: a glomerulus missed costs a
 # pathologist more than a false circle, which is seen and deleted.
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.2, 0.35
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.15, 0.3
 # Large tables, such as phantoms, must not drown the others: a table counts as the root of its pictures, of
 # at most this many.
 MOST_PICTURES = 20
