@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from contour_spikes import lined, spiked
-from silver_like import MPP, main, unmixed
+from silver_like import MPP, main, photographed, unmixed
 
 from glomspike.classify.bags import load_bags
 from glomspike.classify.tiles import PAPERS
@@ -65,23 +65,31 @@ def test_schiffs_dye_becomes_silver_and_nuclei_do_not() -> None:
     assert dyes.nuclei[3 * 150, 3 * 90] > dyes.nuclei[3 * 86, 3 * 90]
 
 
-def test_the_table_has_every_glomerulus_twice_with_boxes_on_its_spikes(tmp_path: Path) -> None:
-    crops, field = tmp_path / "pas-crops", tmp_path / "stain-patches"
-    for folder in (crops, field):
-        folder.mkdir()
-        (folder / "licence.txt").write_text("CC0\n")
+def write_public(folder: Path) -> None:
+    """A few public pictures, as `public_samples.py` writes them."""
     mask = np.zeros((200, 200), np.uint8)
     cv2.circle(mask, (100, 100), 95, 255, -1)
-    rows = []
-    for number, split in enumerate(("train", "train", "val", "test")):
-        cv2.imwrite(str(crops / f"{number}.png"), pas_crop())
-        cv2.imwrite(str(crops / f"{number}-mask.png"), mask)
-        rows.append([f"{number}.png", f"{number}-mask.png", f"slide-{number}", split])
-    with (crops / "samples.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([["image", "mask", "patient", "split"], *rows])
+    for name in ("pas-crops", "pas-crops-sclerosed", "stain-patches"):
+        (folder / name).mkdir()
+        (folder / name / "licence.txt").write_text("CC0\n")
+    for crops in (folder / "pas-crops", folder / "pas-crops-sclerosed"):
+        rows = []
+        for number, split in enumerate(("train", "train", "val", "test")):
+            cv2.imwrite(str(crops / f"{number}.png"), pas_crop())
+            cv2.imwrite(str(crops / f"{number}-mask.png"), mask)
+            rows.append([f"{number}.png", f"{number}-mask.png", f"slide-{number}", split])
+        with (crops / "samples.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([["image", "mask", "patient", "split"], *rows])
+    field = folder / "stain-patches"
     cv2.imwrite(str(field / "stain-03.png"), np.full((120, 120, 3), 200, np.uint8))
     (field / "samples.csv").write_text("image,mpp,patient,split\nstain-03.png,0.35,kidney,train\n")
-    done = CliRunner().invoke(main, [str(tmp_path), str(tmp_path / "out"), "--crops", "4"])
+
+
+def test_every_glomerulus_is_there_twice_with_boxes_on_its_spikes(tmp_path: Path) -> None:
+    write_public(tmp_path)
+    done = CliRunner().invoke(
+        main, [str(tmp_path), str(tmp_path / "out"), "--crops", "4", "--sclerosed", "4"]
+    )
     assert done.exit_code == 0, done.output
     samples = read_samples([tmp_path / "out" / "pas-as-silver" / "samples.csv"])
     bags = load_bags(samples, MPP, PAPERS)
@@ -90,5 +98,30 @@ def test_the_table_has_every_glomerulus_twice_with_boxes_on_its_spikes(tmp_path:
     assert not any(len(bag.boxes_px) or len(bag.stretches_px) for bag in bags if not bag.spiked)
     truth = json.loads(samples[1].image.with_suffix(".json").read_text())
     assert truth["glomeruli"][0]["spiked"] is True
-    (whole,) = read_samples([tmp_path / "out" / "silver-field" / "samples.csv"])
-    assert (whole.label, whole.split) == ("normal", "train")
+    sclerosed = read_samples([tmp_path / "out" / "sclerosed-as-silver" / "samples.csv"])
+    assert {sample.label for sample in sclerosed} == {"normal"}
+    fields = read_samples([tmp_path / "out" / "silver-field" / "samples.csv"])
+    assert {(sample.label, sample.split) for sample in fields} == {("normal", "train")}
+
+
+def test_boxes_lie_on_spikes_whatever_the_cameras_scale(tmp_path: Path) -> None:
+    write_public(tmp_path)
+    assert CliRunner().invoke(main, [str(tmp_path), str(tmp_path / "out"), "--seed", "3"]).exit_code == 0
+    samples = read_samples([tmp_path / "out" / "pas-as-silver" / "samples.csv"])
+    scales = {sample.mpp for sample in samples}
+    assert min(scales) >= MPP * 0.99
+    assert max(scales) > 1.1 * MPP
+    for bag in load_bags([sample for sample in samples if sample.label == "spiked"], MPP, PAPERS):
+        spikes_px = np.concatenate(bag.stretches_px)
+        apart_px = np.hypot(*(bag.boxes_px[:, None] - spikes_px).transpose(2, 0, 1)).min(axis=1)
+        assert apart_px.max() * MPP < 4
+
+
+def test_a_camera_keeps_the_tissue_in_place_and_its_dark_dark() -> None:
+    silver = np.repeat(silver_rings()[..., None], 3, axis=2)
+    for seed in range(6):
+        taken = photographed(np.exp(-2.0 * silver), MPP, np.random.default_rng(seed))
+        assert taken.pixels.shape[0] * taken.mpp == pytest.approx(SIDE * MPP, rel=0.01)
+        ring = cv2.resize(silver_rings(), taken.pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
+        grey = taken.pixels.mean(axis=2)
+        assert grey[ring > 0.9].mean() < 0.6 * grey[ring == 0].mean()
