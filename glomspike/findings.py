@@ -32,12 +32,16 @@ class Mpp:
 
 @dataclass(frozen=True)
 class Circle:
-    """A detected glomerulus: centre in level-0 pixels, radius in micrometres, score in [0, 1]."""
+    """A detected glomerulus: centre in level-0 pixels, radius in micrometres, score in [0, 1].
+
+    `lesion` is what a detector of several classes takes it for.
+    """
 
     x0: float
     y0: float
     radius_um: float
     score: float
+    lesion: "Lesion | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +127,7 @@ class Lesion:
 class Glomerulus:
     """Everything found about one glomerulus.
 
-    `spikes` is None where the slide cannot be scored, `lesion` where there are no weights for lesions.
+    `spikes` is None where the slide cannot be scored, `lesion` where no weights tell lesions.
     """
 
     id: int

@@ -49,7 +49,7 @@ def load_cards(
 ) -> dict[Kind, Card]:
     """The cards of what `load_models` loads, the tensors verified. Raises WeightsError as it does."""
     paths: dict[Kind, Path | None] = {"detector": detector, "segmenter": segmenter, "classifier": classifier}
-    if _are_there(lesions):
+    if _tell_lesions(lesions, load_card("detector", detector)[0]):
         paths["lesions"] = lesions
     cards = {}
     for kind, path in paths.items():
@@ -67,26 +67,28 @@ def load_models(
 ) -> Models:
     """The models from these weights, None being those that came with glomspike, made quick on a device.
 
-    Lesions are not told where no weights for them came. Raises WeightsError where a set is missing, damaged,
-    or not of the kind and architecture it is meant for.
+    Lesions are not told where no weights for them came, and by the detector where it has several classes.
+    Raises WeightsError where a set is missing, damaged, or not of the kind and architecture it is meant for.
     """
 
     def quick(kind: Kind, path: Path | None) -> Model:
         model = load_model(kind, path, torch.device("cpu"))
         return Model(quickened(model.network, device), model.card, device)
 
+    finds = quick("detector", detector)
     return Models(
-        quick("detector", detector),
+        finds,
         quick("segmenter", segmenter),
         quick("classifier", classifier),
-        quick("lesions", lesions) if _are_there(lesions) else None,
+        quick("lesions", lesions) if _tell_lesions(lesions, finds.card) else None,
         device,
     )
 
 
-def _are_there(lesions: Path | None) -> bool:
-    """Whether there are weights for lesions: given ones, or such as came with glomspike."""
-    return lesions is not None or any(card.kind == "lesions" for card, _ in installed())
+def _tell_lesions(lesions: Path | None, detector: Card) -> bool:
+    """Whether weights for lesions are asked: given ones, or installed ones if the detector tells none."""
+    are_installed = any(card.kind == "lesions" for card, _ in installed())
+    return lesions is not None or (are_installed and len(detector.classes) == 1)
 
 
 def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -308,13 +308,12 @@ class _Job:
     def _with_lesions(self, judged: list[Judged], group: "_Group") -> list[Judged]:
         """The same with their lesions, where there are weights to tell them."""
         if self.models.lesions is None:
-            return judged
+            return [one.with_lesion(circle.lesion) for one, circle in zip(judged, group.circles, strict=True)]
         with self.stage("read"):
             crops = [future.result() for future in group.lesion_crops]
         with self.stage("lesions"):
             told = tell_lesions(crops, self.models.lesions)
-            pairs = zip(judged, told, strict=True)
-            return [replace(one, glomerulus=replace(one.glomerulus, lesion=own)) for one, own in pairs]
+            return [one.with_lesion(own) for one, own in zip(judged, told, strict=True)]
 
     def _warn_of_lesions(self, detected: Sequence[Glomerulus]) -> None:
         if detected and self.models.lesions is not None and (limits := self.models.lesions.card.limits):

@@ -29,13 +29,14 @@ LEAST_REGION_PX = 16
 
 @dataclass(frozen=True, eq=False)
 class TrueGlomerulus:
-    """One annotated glomerulus: its enclosing circle; its outline (n, 2) and its label where it has them."""
+    """One annotated glomerulus: its enclosing circle; outline (n, 2), label and lesion where it has them."""
 
     x_px: float
     y_px: float
     radius_px: float
     outline_px: Points | None
     label: Label | None = None
+    lesion: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +120,8 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
 
     Raises SamplesError for a mask, AnnotationError for annotations that cannot be used.
 
-    The label of the row, where it has one, is that of all its glomeruli; else each has that of the layer
-    that it is drawn in.
+    Label and lesion of the row, where it has them, are those of all its glomeruli; else each has those of the
+    layers that it is drawn in.
     """
     glomeruli = [] if sample.mask is None else _from_mask(sample, slide)
     boxes = np.zeros((0, 4))
@@ -134,6 +135,8 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
         glomeruli = [_labelled(one, drawn) for one in glomeruli] + _not_among(drawn, glomeruli)
     if sample.label is not None:
         glomeruli = [replace(glomerulus, label=sample.label) for glomerulus in glomeruli]
+    if sample.lesion is not None:
+        glomeruli = [replace(glomerulus, lesion=sample.lesion) for glomerulus in glomeruli]
     return Truth(tuple(glomeruli), boxes)
 
 
@@ -185,14 +188,16 @@ def outlined(polygon_px: Points) -> TrueGlomerulus:
 
 
 def _annotated(shape: Shape) -> TrueGlomerulus:
-    return TrueGlomerulus(*shape.circle0, shape.outline0, shape.label)
+    return TrueGlomerulus(*shape.circle0, shape.outline0, shape.label, shape.lesion)
 
 
 def _labelled(outline: TrueGlomerulus, drawn: list[TrueGlomerulus]) -> TrueGlomerulus:
-    """The glomerulus of a mask with the label of what is drawn on it."""
+    """The glomerulus of a mask with the label and lesion of what is drawn on it."""
     polygon = shapely.Polygon(outline.outline_px)
-    labels = [d.label for d in drawn if d.label and shapely.contains_xy(polygon, d.x_px, d.y_px)]
-    return replace(outline, label=labels[0]) if labels else outline
+    inside = [one for one in drawn if shapely.contains_xy(polygon, one.x_px, one.y_px)]
+    label = next((one.label for one in inside if one.label), None)
+    lesion = next((one.lesion for one in inside if one.lesion), None)
+    return replace(outline, label=label, lesion=lesion)
 
 
 def _not_among(candidates: list[TrueGlomerulus], known: list[TrueGlomerulus]) -> list[TrueGlomerulus]:

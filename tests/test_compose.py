@@ -7,6 +7,7 @@ import pytest
 from discs import disc_mask, disc_picture
 
 from glomspike.detect.compose import LARGEST_DIAMETER_UM, LEAST_DIAMETER_UM, composed
+from glomspike.detect.cut import Known
 from glomspike.samples import Sample
 from glomspike.truth import Picture, Truth, outlined
 
@@ -32,19 +33,19 @@ def tissue(seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(6))
 def test_outlines_are_true_of_what_was_set_in(seed: int) -> None:
     ground, rng = tissue(seed), np.random.default_rng(seed)
-    pixels, outlines = composed(ground, [], [crop()], tissue(9), MPP, rng)
-    for outline in outlines:
-        circle = outlined(outline)
+    pixels, glomeruli = composed(ground, [], [crop()], tissue(9), MPP, rng)
+    for known in glomeruli:
+        circle = outlined(known.outline_px)
         assert LEAST_DIAMETER_UM - 1 <= 2 * circle.radius_px * MPP <= LARGEST_DIAMETER_UM + 1
         inside = disc_mask(SIDE_PX, SIDE_PX, [(circle.x_px, circle.y_px, 0.6 * circle.radius_px)])
         assert pixels[inside].std() < 0.6 * ground[inside].std()
 
 
 def test_glomeruli_keep_clear_of_one_another() -> None:
-    known = 64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1)
+    known = Known(64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1))
     for seed in range(10):
-        _, outlines = composed(tissue(seed), [known], [crop()], tissue(9), MPP, np.random.default_rng(seed))
-        circles = [outlined(outline) for outline in outlines]
+        _, glomeruli = composed(tissue(seed), [known], [crop()], tissue(9), MPP, np.random.default_rng(seed))
+        circles = [outlined(one.outline_px) for one in glomeruli]
         for number, one in enumerate(circles):
             for other in circles[:number]:
                 apart = np.hypot(one.x_px - other.x_px, one.y_px - other.y_px)
@@ -55,8 +56,8 @@ def test_some_of_what_is_set_in_is_no_glomerulus() -> None:
     changed_without_outline = 0
     for seed in range(20):
         ground = tissue(seed)
-        pixels, outlines = composed(ground, [], [crop()], 255 - tissue(9), MPP, np.random.default_rng(seed))
-        if not outlines and not np.array_equal(pixels, ground):
+        pixels, glomeruli = composed(ground, [], [crop()], 255 - tissue(9), MPP, np.random.default_rng(seed))
+        if not glomeruli and not np.array_equal(pixels, ground):
             changed_without_outline += 1
     assert changed_without_outline > 0
 
@@ -64,4 +65,4 @@ def test_some_of_what_is_set_in_is_no_glomerulus() -> None:
 def test_composing_is_repeatable() -> None:
     one, other = (composed(tissue(1), [], [crop()], tissue(2), MPP, np.random.default_rng(5)) for _ in "ab")
     assert np.array_equal(one[0], other[0])
-    assert all(np.array_equal(a, b) for a, b in zip(one[1], other[1], strict=True))
+    assert all(np.array_equal(a.outline_px, b.outline_px) for a, b in zip(one[1], other[1], strict=True))

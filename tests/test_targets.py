@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from glomspike.detect.decode import decode
 from glomspike.detect.model import STRIDE, Maps
-from glomspike.detect.targets import Targets, circle_loss, gaussian_radius, targets_of
+from glomspike.detect.targets import UNCERTAIN, Targets, circle_loss, gaussian_radius, targets_of
 
 SIDE_PX = 128
-CERTAIN = np.array([False])
+CERTAIN = np.array([0])
 
 
 def perfect_answer(targets: Targets) -> Maps:
     """Maps that say just what the targets do."""
     logits = torch.logit(torch.from_numpy(targets.centre).clamp(1e-6, 1 - 1e-6))
     return Maps(
-        logits[None, None],
+        logits[None],
         torch.from_numpy(targets.radius)[None, None],
         torch.from_numpy(targets.offset)[None],
     )
@@ -37,7 +37,7 @@ def test_decoding_perfect_answers_gives_the_circle_back(x: float, y: float, radi
 
 def test_two_circles_are_two_peaks_best_first() -> None:
     circles = np.array([[20, 20, 12], [100, 90, 20]], dtype=float)
-    targets = targets_of(circles, np.array([False, False]), SIDE_PX, SIDE_PX)
+    targets = targets_of(circles, np.array([0, 0]), SIDE_PX, SIDE_PX)
     maps = perfect_answer(targets)
     maps.centre[0, 0, 5, 5] -= 8
     found = decode(maps)[0].numpy()
@@ -48,8 +48,8 @@ def test_two_circles_are_two_peaks_best_first() -> None:
 
 def test_bumps_meet_by_their_maximum_and_widen_with_the_radius() -> None:
     near = np.array([[60, 64, 24], [68, 64, 24]], dtype=float)
-    centre = targets_of(near, np.array([False, False]), SIDE_PX, SIDE_PX).centre
-    assert centre[16, 15] == centre[16, 17] == 1
+    centre = targets_of(near, np.array([0, 0]), SIDE_PX, SIDE_PX).centre
+    assert centre[0, 16, 15] == centre[0, 16, 17] == 1
     assert centre.max() == 1
     wide = targets_of(np.array([[64, 64, 50]]), CERTAIN, SIDE_PX, SIDE_PX).centre
     narrow = targets_of(np.array([[64, 64, 10]]), CERTAIN, SIDE_PX, SIDE_PX).centre
@@ -64,7 +64,7 @@ def test_a_centre_beyond_the_picture_asks_for_nothing() -> None:
 
 def test_an_uncertain_circle_is_neither_asked_for_nor_forbidden() -> None:
     circles = np.array([[30, 30, 16], [90, 90, 16]], dtype=float)
-    targets = targets_of(circles, np.array([True, False]), SIDE_PX, SIDE_PX)
+    targets = targets_of(circles, np.array([UNCERTAIN, 0]), SIDE_PX, SIDE_PX)
     assert targets.counts[7, 7] == 0
     assert targets.is_centre.sum() == 1
     quiet, loud = perfect_answer(targets), perfect_answer(targets)
@@ -99,7 +99,7 @@ def test_the_loss_falls_as_the_answer_nears_the_truth() -> None:
 
 
 def test_a_picture_without_circles_has_a_finite_loss_that_rewards_silence() -> None:
-    targets = targets_of(np.zeros((0, 3)), np.zeros(0, dtype=bool), SIDE_PX, SIDE_PX)
+    targets = targets_of(np.zeros((0, 3)), np.zeros(0, dtype=int), SIDE_PX, SIDE_PX)
     side = SIDE_PX // STRIDE
     zeros = torch.zeros(1, 1, side, side)
     silent, loud = (Maps(zeros + level, zeros, zeros.repeat(1, 2, 1, 1)) for level in (-8.0, 2.0))

@@ -42,10 +42,11 @@ class Mark:
 def styles_of(result: SlideResult) -> tuple[Style, ...]:
     """The layers of a slide in the order that viewers list them: `STYLES`, then one for each lesion."""
     lesions = {one.lesion.name for one in result.glomeruli if one.lesion is not None}
-    return STYLES + tuple(_lesion_style(name) for name in sorted(lesions))
+    return STYLES + tuple(lesion_style(name) for name in sorted(lesions))
 
 
-def _lesion_style(lesion: str) -> Style:
+def lesion_style(lesion: str) -> Style:
+    """The layer of a lesion."""
     return Style(f"{LESION_PREFIX}{lesion}", LESION_COLOUR)
 
 
@@ -63,7 +64,7 @@ def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterato
     if lesion is not None:
         probability = lesion.probabilities[lesion.name]
         region = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}: {lesion.name} {probability:.2f}")
-        yield Mark(_lesion_style(lesion.name), region, {"Lesion probability": probability})
+        yield Mark(lesion_style(lesion.name), region, {"Lesion probability": probability})
     if spikes is not None and spikes.spiked:
         for tile in spikes.top_tiles:
             yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)

@@ -61,7 +61,7 @@ def meaning(layers: Iterable[Layer], slide: SlideFacts, viewer: Viewer) -> Meani
     boxes0 = np.array(shapes.boxes0).reshape(-1, 4)
     middles0 = boxes0[:, :2] + boxes0[:, 2:] / 2
     glomeruli = tuple(
-        _told_by_boxes(_without_holes(one, shapes.holes0), middles0, shapes.notes)
+        _told_by_boxes(_without_holes(_with_lesion(one, shapes), shapes.holes0), middles0, shapes.notes)
         for one in found
         if corrected is None or shapely.contains_xy(corrected, *one.circle0[:2])
     )
@@ -130,6 +130,19 @@ def _partner(outline: Shape, ellipses: Sequence[Shape]) -> Shape | None:
     candidates = [ellipse for ellipse in ellipses if ellipse.number in (outline.number, None)]
     fitting = [ellipse for ellipse in candidates if outline.iou(ellipse) >= AGREEING_IOU]
     return max(fitting, key=outline.iou, default=None)
+
+
+def _with_lesion(glomerulus: Shape, shapes: Shapes) -> Shape:
+    """The glomerulus with the lesion in whose layer its middle lies; one drawn by hand counts more."""
+    x0, y0, _ = glomerulus.circle0
+    drawn = [one for one in shapes.lesions if shapely.contains_xy(one.polygon, x0, y0)]
+    names = {one.name for one in drawn if one.by_hand} or {one.name for one in drawn}
+    if len(names) > 1:
+        lesions = " and ".join(sorted(names))
+        shapes.notes.append(
+            f"{_place(glomerulus)} stands in the layers of {lesions}: its lesion is left open"
+        )
+    return replace(glomerulus, lesion=names.pop() if len(names) == 1 else None)
 
 
 def _without_holes(glomerulus: Shape, holes0: Sequence[shapely.Polygon]) -> Shape:

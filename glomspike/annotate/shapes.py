@@ -50,6 +50,7 @@ class Shape:
     label: Label | None
     number: int | None
     runs_outline: bool = False
+    lesion: str | None = None
 
     def iou(self, other: "Shape") -> float:
         """Intersection over union of both circles."""
@@ -64,6 +65,15 @@ class Shape:
         return bool(shapely.contains_xy(shapely.Polygon(self.outline0), x0, y0))
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnLesion:
+    """A shape in a layer of a lesion; glomspike's own have a number."""
+
+    name: str
+    polygon: shapely.Polygon
+    by_hand: bool
+
+
 @dataclass(eq=False)
 class Shapes:
     """All regions of a slide by what they are for, in level-0 pixels; see `meaning.Meaning`."""
@@ -73,6 +83,7 @@ class Shapes:
     boxes0: list[Box] = field(default_factory=list)
     runs_boxes: int = 0
     holes0: list[shapely.Polygon] = field(default_factory=list)
+    lesions: list[DrawnLesion] = field(default_factory=list)
     areas0: list[shapely.Polygon] = field(default_factory=list)
     unclear0: list[shapely.Polygon] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -88,9 +99,13 @@ def sorted_shapes(layers: Iterable[Layer], slide: SlideFacts, viewer: Viewer) ->
     roles = [(layer, _ROLES.get(layer.name.strip().casefold())) for layer in layers]
     ours = any(role is not None for _, role in roles)
     for layer, role in roles:
-        if layer.name.startswith(LESION_PREFIX):
-            continue  # a second outline of what has one already
         areal = list(_areal(layer.regions, slide, viewer))
+        if layer.name.startswith(LESION_PREFIX):  # a second outline of what has one already
+            name = layer.name.removeprefix(LESION_PREFIX).strip()
+            shapes.lesions += [
+                DrawnLesion(name, one, _number(region) is None) for region, one in areal if name
+            ]
+            continue
         if ours and role is None:
             _set_aside(shapes, layer.name, [polygon for _, polygon in areal])
             continue

@@ -1,7 +1,7 @@
 """Glomeruli scored for spikes: cut into tiles, and judged by the method that the classifier's card names."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glomspike.classify.attention import AttentionMil, HighestTile
 from glomspike.classify.heatmap import Heat, spike_heat
@@ -11,7 +11,7 @@ from glomspike.classify.msa_mil import MsaMil
 from glomspike.classify.pooling import BY_HIGHEST, POOLED
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import Tiling, cut_tiles
-from glomspike.findings import Circle, Glomerulus, Outline, TileScores
+from glomspike.findings import Circle, Glomerulus, Lesion, Outline, TileScores
 from glomspike.models import Model
 from glomspike.slide.field import Field
 
@@ -30,6 +30,10 @@ class Judged:
     glomerulus: Glomerulus
     field: Field
     scores: TileScores | None
+
+    def with_lesion(self, lesion: Lesion | None) -> "Judged":
+        """The same, told what ails the glomerulus."""
+        return replace(self, glomerulus=replace(self.glomerulus, lesion=lesion))
 
     def heat(self) -> Heat | None:
         """The spike heatmap over the field, or None where nothing was scored."""

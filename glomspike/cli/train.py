@@ -1,5 +1,6 @@
 """`glomspike train`: new weights from annotated tissue."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ SYNTHETIC_SHARE = 0.25
 OF_ONE_MODEL = {
     "mpp": "detector", "architecture": "segmenter", "encoder": "lesions", "linear_probe": "lesions",
 }  # fmt: skip
+BY_LESION = "by_lesion"
 MSA_MIL, POOLINGS = "msa-mil", ("attention", "gated-attention", "max", "single")
 ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
 
@@ -111,6 +113,7 @@ ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
     help=f"At most this share of a round's spiked tiles is synthetic  [default: {SYNTHETIC_SHARE}]",
 )
 @click.option("--no-auxiliary", is_flag=True, help="For attention and max: tiles do not learn on their own.")
+@click.option("--by-lesion", is_flag=True, help="For the detector: a class for each lesion instead of one.")
 @click.option("--linear-probe", is_flag=True, help="For lesions: the encoder stays as it is given.")
 def command(
     model: "Kind",
@@ -129,6 +132,7 @@ def command(
     architecture: "Architecture | None",
     encoder: str | None,
     linear_probe: bool,
+    by_lesion: bool,
     schedule: "Schedule",
     method: str,
     no_auxiliary: bool,
@@ -146,7 +150,7 @@ def command(
     anew = (model == "lesions" or pooled) and weights is None
     fresh = from_scratch or encoder_weights is not None or anew
     own = {"mpp": mpp, "architecture": architecture, "encoder": encoder, **mil}
-    own |= {"linear_probe": linear_probe or None}
+    own |= {"linear_probe": linear_probe or None, BY_LESION: by_lesion or None}
     own |= {"synthetic": str(synthetic) if synthetic else None, "synthetic_share": synthetic_share}
     own |= {"method": method if pooled else None, "no_auxiliary": no_auxiliary or None, "batch": batch}
     _check(model, method, fresh, [name for name, value in own.items() if value is not None])
@@ -176,7 +180,7 @@ def command(
         share = synthetic_share or SYNTHETIC_SHARE
         task = _classifier_task(samples, state, begin, seed, synthetic, share, mil)
     else:
-        task = _task(model, samples, begin, encoder_weights, mpp or 4.0, architecture or "Unet")
+        task = _task(model, samples, begin, encoder_weights, mpp or 4.0, by_lesion, architecture or "Unet")
     rate = learning_rate or (1e-3 if fresh else 2e-4)
     settings = Settings(
         epochs=epochs or EPOCHS[model],
@@ -199,7 +203,7 @@ def _check(model: "Kind", method: str, fresh: bool, given: list[str]) -> None:
         raise UsageError("--synthetic-share", "is of synthetic tiles", "give --synthetic, too")
     for name in given:
         option = f"--{name.replace('_', '-')}"
-        for_model = OF_ONE_MODEL.get(name, "classifier")
+        for_model = "detector" if name == BY_LESION else OF_ONE_MODEL.get(name, "classifier")
         if name != "batch" and model != for_model:
             raise UsageError(option, f"is for {for_model}", f"use it with `train {for_model}`")
         if name in OF_ONE_MODEL and not fresh:
@@ -216,15 +220,21 @@ def _task(
     begin: "Model | None",
     encoder_weights: str | None,
     mpp: float,
+    by_lesion: bool,
     architecture: "Architecture",
 ) -> "Task":
-    """The training of a model; weights to begin with decide what it is and at which scale it sees."""
+    """The training of a model; weights to begin with decide what it is and at which scale it sees.
+
+    A detector of several classes keeps them; one of one class can go on learning `by_lesion`.
+    """
     state = _beginning(begin, encoder_weights)
     photographs = encoder_weights if encoder_weights == PHOTOGRAPHS else None
     if model == "detector":
-        from glomspike.detect.train import DetectorOptions, DetectorTask
+        from glomspike.detect.train import ONE_CLASS, DetectorOptions, DetectorTask
 
         seen = DetectorOptions.at(mpp) if begin is None else DetectorOptions.of(begin.card)
+        if by_lesion and seen.classes == ONE_CLASS:
+            seen = replace(seen, classes=None)
         return DetectorTask(tables, seen, state, photographs)
     from glomspike.segment.train import SegmenterOptions, SegmenterTask
 

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.augment import Rng, tissue_share
+from glomspike.detect.cut import Known
 from glomspike.findings import RGB, Points
-from glomspike.truth import Picture, outlined
+from glomspike.truth import Picture, TrueGlomerulus
 
 Plane = NDArray[np.float32]
 
@@ -25,38 +26,38 @@ FEATHER = 0.12
 
 
 def composed(
-    tissue: RGB, outlines_px: Sequence[Points], crops: Sequence[Picture], other: RGB, mpp: float, rng: Rng
-) -> tuple[RGB, list[Points]]:
-    """The tissue with up to three of the crops' glomeruli set into it, and the outlines of all now in it.
+    tissue: RGB, glomeruli: Sequence[Known], crops: Sequence[Picture], other: RGB, mpp: float, rng: Rng
+) -> tuple[RGB, list[Known]]:
+    """The tissue with up to three of the crops' glomeruli set into it, and all glomeruli now in it.
 
-    They keep clear of each other and of the glomeruli that were there (`outlines_px`). Some of what is set
-    in is tissue of `other`, a picture without glomeruli of at least the tissue's size.
+    They keep clear of each other and of the `glomeruli` that were there. Some of what is set in is tissue of
+    `other`, a picture without glomeruli of at least the tissue's size.
     """
-    pixels, outlines = tissue.copy(), list(outlines_px)
+    pixels, known = tissue.copy(), list(glomeruli)
     for _ in range(rng.integers(1, MOST_SET_IN + 1)):
         radius_px = rng.uniform(LEAST_DIAMETER_UM, LARGEST_DIAMETER_UM) / 2 / mpp
         centre = rng.uniform(0, tissue.shape[0], 2)
-        if any(_near(outline, centre, 1.15 * radius_px) for outline in outlines):
+        if any(_near(one, centre, 1.15 * radius_px) for one in known):
             continue
         if rng.random() < IN_TISSUE and not _is_in_tissue(tissue, centre, radius_px):
             continue
         crop = crops[int(rng.integers(len(crops)))]
         linear, shift = _placed(crop, centre, radius_px, rng)
-        outline_px = _largest(crop) @ linear.T + shift
+        largest = _largest(crop)
+        outline_px = _outline(largest) @ linear.T + shift
         is_decoy = rng.random() < DECOY_SHARE
         if is_decoy:
-            patch, known = other, np.ones(tissue.shape[:2], np.uint8)
+            patch, there = other, np.ones(tissue.shape[:2], np.uint8)
         else:
-            patch, known = _warped(crop, linear, shift, tissue.shape)
-            outlines.append(outline_px)
-        _blend(pixels, patch, _opacity(outline_px, known, max(1.0, FEATHER * radius_px)), rng)
-    return pixels, outlines
+            patch, there = _warped(crop, linear, shift, tissue.shape)
+            known.append(Known(outline_px, largest.lesion))
+        _blend(pixels, patch, _opacity(outline_px, there, max(1.0, FEATHER * radius_px)), rng)
+    return pixels, known
 
 
-def _near(outline_px: Points, centre_px: np.ndarray, reach_px: float) -> bool:
-    circle = outlined(outline_px)
-    apart = np.hypot(circle.x_px - centre_px[0], circle.y_px - centre_px[1])
-    return bool(apart < circle.radius_px + reach_px)
+def _near(glomerulus: Known, centre_px: np.ndarray, reach_px: float) -> bool:
+    x_px, y_px, radius_px = glomerulus.circle_px
+    return bool(np.hypot(x_px - centre_px[0], y_px - centre_px[1]) < radius_px + reach_px)
 
 
 def _is_in_tissue(tissue: RGB, centre_px: np.ndarray, radius_px: float) -> bool:
@@ -65,16 +66,19 @@ def _is_in_tissue(tissue: RGB, centre_px: np.ndarray, radius_px: float) -> bool:
     return tissue_share(tissue[top:bottom, left:right]) > LEAST_TISSUE
 
 
-def _largest(crop: Picture) -> Points:
-    """The outline of a crop's largest glomerulus."""
-    outline_px = max(crop.truth.glomeruli, key=lambda g: g.radius_px).outline_px
-    assert outline_px is not None
-    return outline_px
+def _largest(crop: Picture) -> TrueGlomerulus:
+    """The largest glomerulus of a crop, which has outlines."""
+    return max(crop.truth.glomeruli, key=lambda g: g.radius_px)
+
+
+def _outline(glomerulus: TrueGlomerulus) -> Points:
+    assert glomerulus.outline_px is not None
+    return glomerulus.outline_px
 
 
 def _placed(crop: Picture, centre_px: np.ndarray, radius_px: float, rng: Rng) -> tuple[Points, Points]:
     """A matrix (2, 2) and a shift that bring a crop's glomerulus to a place and size, turned and mirrored."""
-    glomerulus = outlined(_largest(crop))
+    glomerulus = _largest(crop)
     scale = radius_px / glomerulus.radius_px
     angle, mirror = rng.uniform(0, 2 * np.pi), rng.choice([-1.0, 1.0])
     cos, sin = np.cos(angle) * scale, np.sin(angle) * scale

@@ -1,7 +1,7 @@
 """How good a detector is: its circles against the true ones of annotated pictures."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,10 @@ STATISTICS = ("ap", "ap50", "ap75", "recall50")
 
 @dataclass(frozen=True, eq=False)
 class Scanned:
-    """A picture with the scored circles (n, 4) found on it, in its pixels, and the score that they need."""
+    """A picture with the scored circles found on it, in its pixels, and the score that they need.
+
+    The circles' columns are those of `decode`.
+    """
 
     picture: Picture
     found_px: NDArray[np.float64]
@@ -68,9 +71,14 @@ class Scanned:
 def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Progress) -> Evaluation:
     """Circle AP over all annotated pictures of known µm/px, and what is right at the detector's threshold.
 
+    Glomeruli count as found whatever class they are taken for; a detector of several has AP of each besides.
     Raises SamplesError where there is no such picture.
     """
-    return summed_up(scanned_samples(samples, detector, progress))
+    scanned = scanned_samples(samples, detector, progress)
+    found = summed_up(scanned)
+    by_class = measured_by_class(scanned, detector.card.classes)
+    classes: JsonValue = {name: asdict(ap) for name, ap in by_class.items()}
+    return replace(found, numbers={**found.numbers, "classes": classes}) if by_class else found
 
 
 def scanned_samples(samples: Sequence[Sample], detector: Model, progress: Progress) -> list[Scanned]:
@@ -127,6 +135,23 @@ def measured(scanned: Sequence[Scanned]) -> CircleAp:
 def measured_by_table(scanned: Sequence[Scanned]) -> dict[Path, CircleAp]:
     """Average precision over the pictures of each table."""
     return {table: measured(own) for table, own in _by_table(scanned).items()}
+
+
+def measured_by_class(scanned: Sequence[Scanned], classes: Sequence[str]) -> dict[str, CircleAp]:
+    """Average precision of each of several classes, over the pictures that tell the class of all glomeruli.
+
+    A circle counts for the class that has the largest share of it. Empty where there is one class only.
+    """
+    if len(classes) == 1:
+        return {}
+    told = [one for one in scanned if all(g.lesion in classes for g in one.picture.truth.glomeruli)]
+    measured_: dict[str, CircleAp] = {}
+    for kind, name in enumerate(classes):
+        found = [one.found_px[one.found_px[:, 4:].argmax(axis=1) == kind] for one in told]
+        of_class = [[g.lesion == name for g in one.picture.truth.glomeruli] for one in told]
+        truth = [one.picture.circles_px[np.array(own, bool)] for one, own in zip(told, of_class, strict=True)]
+        measured_[name] = circle_ap(found, truth)
+    return measured_
 
 
 def _by_table(scanned: Sequence[Scanned]) -> dict[Path, list[Scanned]]:

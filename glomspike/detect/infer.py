@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from glomspike.detect.scan import BATCH, scan_windows
 from glomspike.detect.windows import SLACK_UM, Window, merged, windows_over
 from glomspike.errors import SlideError
-from glomspike.findings import Circle, SlideFacts
+from glomspike.findings import Circle, Lesion, SlideFacts
 from glomspike.models import Model
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.frames import FieldFrame
@@ -44,7 +44,9 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
     windows = _on_tissue(slide, tissue, frame, detector.card.input_px, mpp)
-    owned, unreadable, lost_px, done = [np.zeros((0, 4))], 0, 0, 0
+    classes = detector.card.classes
+    owned = [np.zeros((0, 4 + len(classes) * (len(classes) > 1)))]
+    unreadable, lost_px, done = 0, 0, 0
     progress(done, len(windows))
     with ThreadPoolExecutor(READERS) as pool:
         for some, fields in _batches(pool, slide, windows, frame, mpp):
@@ -61,7 +63,7 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
         cause = "not one region of it can be decoded"
         raise SlideError(slide.path, cause, "check that it was copied whole, and copy it again")
     found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, mpp)
-    return Detections(_circles(found_px, frame, mpp), unreadable)
+    return Detections(_circles(found_px, frame, mpp, classes), unreadable)
 
 
 def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> list[Window]:
@@ -118,11 +120,18 @@ def _on_slide(
     return np.asarray(moved_px[slip_px <= SLACK_UM / mpp])
 
 
-def _circles(found_px: NDArray[np.float64], frame: FieldFrame, mpp: float) -> tuple[Circle, ...]:
-    """Circles on the slide in reading order, of scored circles (n, 4) in the scan's pixels."""
+def _circles(
+    found_px: NDArray[np.float64], frame: FieldFrame, mpp: float, classes: Sequence[str]
+) -> tuple[Circle, ...]:
+    """Circles on the slide in reading order, of scored circles (columns of `decode`) in the scan's pixels."""
     centres0 = frame.to_level0(found_px[:, :2])
     circles = [
-        Circle(float(x0), float(y0), float(radius_px) * mpp, float(score))
-        for (x0, y0), (_, _, radius_px, score) in zip(centres0, found_px, strict=True)
+        Circle(float(x0), float(y0), radius_px * mpp, score, _lesion(classes, shares))
+        for (x0, y0), (_, _, radius_px, score, *shares) in zip(centres0, found_px.tolist(), strict=True)
     ]
     return tuple(sorted(circles, key=lambda circle: (circle.y0, circle.x0)))
+
+
+def _lesion(classes: Sequence[str], shares: Sequence[float]) -> Lesion | None:
+    """What a detector of several classes says of a glomerulus; None where it knows glomeruli only."""
+    return Lesion.likeliest(dict(zip(classes, shares, strict=True))) if shares else None

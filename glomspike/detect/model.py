@@ -4,6 +4,7 @@ Yang et al., "CircleNet: anchor-free glomerulus detection with circle representa
 residual encoder with a feature pyramid to stride 4.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import segmentation_models_pytorch as smp
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 STRIDE = 4
 # Before training every place is a centre with a probability of 0.1: sigmoid(-2.19).
 CENTRE_BIAS = -2.19
+LAST_OF_CENTRE = "centre.2."
 
 
 class Maps(NamedTuple):
-    """The three outputs (n, channels, h / 4, w / 4): centre logits, radius, offset x and y.
+    """The three outputs (n, channels, h / 4, w / 4): centre logits of each class, radius, offset x and y.
 
     Radius and offset are in output pixels.
     """
@@ -30,7 +32,12 @@ class CircleNet(nn.Module):
     """Images (n, 3, h, w), normalised, to `Maps`; h and w are multiples of 32."""
 
     def __init__(
-        self, encoder: str, pyramid_channels: int, head_channels: int, encoder_weights: str | None = None
+        self,
+        encoder: str,
+        pyramid_channels: int,
+        head_channels: int,
+        classes: int = 1,
+        encoder_weights: str | None = None,
     ) -> None:
         super().__init__()
         self.encoder = smp.encoders.get_encoder(encoder, weights=encoder_weights)
@@ -41,13 +48,20 @@ class CircleNet(nn.Module):
             segmentation_channels=head_channels,
             dropout=0.0,
         )
-        self.centre = _head(head_channels, 1, CENTRE_BIAS)
+        self.centre = _head(head_channels, classes, CENTRE_BIAS)
         self.radius = _head(head_channels, 1)
         self.offset = _head(head_channels, 2)
 
     def forward(self, images: Tensor) -> Maps:
         features = self.decoder(self.encoder(images))
         return Maps(self.centre(features), self.radius(features), self.offset(features))
+
+
+def for_classes(state: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
+    """The weights of a detector of one class as those of one of several, which all begin as that one was."""
+    last = {name: tensor for name, tensor in state.items() if name.startswith(LAST_OF_CENTRE)}
+    alike = {name: tensor.repeat(classes, *[1] * (tensor.ndim - 1)) for name, tensor in last.items()}
+    return {**state, **{name: alike[name] for name in alike if len(last[name]) == 1}}
 
 
 def _head(channels: int, outputs: int, bias: float = 0.0) -> nn.Sequential:

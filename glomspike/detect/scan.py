@@ -19,7 +19,7 @@ LEAST_SCORE = 0.02
 def scan_picture(
     network: nn.Module, pixels: RGB, mpp: float, side_px: int, normalisation: Normalisation
 ) -> NDArray[np.float64]:
-    """Scored circles (n, 4) of a picture at the detector's µm/px, in its pixels, best first.
+    """Scored circles of a picture at the detector's µm/px, in its pixels, best first; columns as of `decode`.
 
     Windows have the side of the crops that the detector learnt from: its decoder normalises over the whole
     window (GroupNorm), so that radii come out too large in windows that are mostly something else.
@@ -28,7 +28,7 @@ def scan_picture(
     windows = windows_over(width_px, height_px, side_px, mpp)
     padded = np.full((height_px + side_px, width_px + side_px, 3), GLASS, np.uint8)
     padded[:height_px, :width_px] = pixels
-    owned = [np.zeros((0, 4))]
+    owned = []
     for first in range(0, len(windows), BATCH):
         some = windows[first : first + BATCH]
         cut = [padded[w.y_px : w.y_px + side_px, w.x_px : w.x_px + side_px] for w in some]
@@ -41,7 +41,7 @@ def scan_picture(
 def scan_windows(
     network: nn.Module, windows: list[RGB], normalisation: Normalisation
 ) -> list[NDArray[np.float64]]:
-    """Scored circles (n, 4) of each of some windows of one size, in the window's pixels.
+    """Scored circles of each of some windows of one size, in the window's pixels; columns as of `decode`.
 
     Computed where the network is. Only those of some likelihood: the rest are the centre map's noise.
     """

@@ -16,6 +16,7 @@ from glomspike.detect.model import STRIDE, Maps
 
 LEAST_OVERLAP = 0.7
 RADIUS_WEIGHT = 0.1
+UNCERTAIN = -1
 Map = NDArray[np.float32]
 
 
@@ -23,8 +24,9 @@ Map = NDArray[np.float32]
 class Targets:
     """Targets of one picture, at a quarter of its size.
 
-    `centre` (h, w) is 1 at centres and falls off around them; `radius` (h, w) and `offset` (2, h, w), in
-    output pixels, hold where `is_centre` (h, w) is 1; places where `counts` (h, w) is 0 are not judged.
+    `centre` (classes, h, w) is 1 at centres of each class and falls off around them; `radius` (h, w) and
+    `offset` (2, h, w), in output pixels, hold where `is_centre` (classes, h, w) is 1 for any; places where
+    `counts` (h, w) is 0 are not judged.
     """
 
     centre: Map
@@ -34,14 +36,20 @@ class Targets:
     counts: Map
 
 
-def targets_of(circles_px: Circles, uncertain: NDArray[np.bool_], height_px: int, width_px: int) -> Targets:
-    """Targets for circles (n, 3) in input pixels; circles marked uncertain are neither right nor wrong."""
+def targets_of(
+    circles_px: Circles, kinds: NDArray[np.intp], height_px: int, width_px: int, classes: int = 1
+) -> Targets:
+    """Targets for circles (n, 3) in input pixels, of so many classes; `kinds` (n,) are the circles' own.
+
+    Those of the class `UNCERTAIN` are neither right nor wrong.
+    """
     height, width = height_px // STRIDE, width_px // STRIDE
-    centre, radius, is_centre = (np.zeros((height, width), np.float32) for _ in range(3))
-    offset, counts = np.zeros((2, height, width), np.float32), np.ones((height, width), np.float32)
+    centre, is_centre = (np.zeros((classes, height, width), np.float32) for _ in range(2))
+    radius, counts = np.zeros((height, width), np.float32), np.ones((height, width), np.float32)
+    offset = np.zeros((2, height, width), np.float32)
     rows, columns = np.mgrid[:height, :width]
-    for (x, y, r), unsure in zip(circles_px / STRIDE, uncertain, strict=True):
-        if unsure:
+    for (x, y, r), kind in zip(circles_px / STRIDE, kinds, strict=True):
+        if kind == UNCERTAIN:
             counts[np.hypot(columns + 0.5 - x, rows + 0.5 - y) <= r] = 0
             continue
         column, row = int(np.floor(x)), int(np.floor(y))
@@ -49,10 +57,10 @@ def targets_of(circles_px: Circles, uncertain: NDArray[np.bool_], height_px: int
             continue
         sigma = (2 * gaussian_radius(r) + 1) / 6
         bump = np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * sigma**2))
-        np.maximum(centre, bump.astype(np.float32), out=centre)
-        radius[row, column], is_centre[row, column] = r, 1
+        np.maximum(centre[kind], bump.astype(np.float32), out=centre[kind])
+        radius[row, column], is_centre[kind, row, column] = r, 1
         offset[:, row, column] = x - column, y - row
-    return Targets(centre, radius, offset, is_centre, np.maximum(counts, is_centre))
+    return Targets(centre, radius, offset, is_centre, np.maximum(counts, is_centre.max(axis=0)))
 
 
 def gaussian_radius(radius: float) -> float:
@@ -71,14 +79,18 @@ def _root(a: float, b: float, c: float) -> float:
 
 
 def circle_loss(maps: Maps, batch: dict[str, Tensor]) -> Tensor:
-    """Penalty-reduced focal loss of the centres (α 2, β 4) + 0.1 L1 of the radius + L1 of the offset."""
+    """Penalty-reduced focal loss of the centres (α 2, β 4) + 0.1 L1 of the radius + L1 of the offset.
+
+    All classes have one radius and one offset.
+    """
     is_centre, objects = batch["is_centre"], batch["is_centre"].sum().clamp(min=1)
-    logits = maps.centre[:, 0].float()
+    logits = maps.centre.float()
     probability = torch.sigmoid(logits)
     right = functional.logsigmoid(logits) * (1 - probability) ** 2 * is_centre
     near = (1 - batch["centre"]) ** 4
     wrong = functional.logsigmoid(-logits) * probability**2 * near * (1 - is_centre)
-    focal = -((right + wrong) * batch["counts"]).sum() / objects
-    radius = ((maps.radius[:, 0].float() - batch["radius"]).abs() * is_centre).sum() / objects
-    offset = ((maps.offset.float() - batch["offset"]).abs() * is_centre[:, None]).sum() / objects
+    focal = -((right + wrong) * batch["counts"][:, None]).sum() / objects
+    of_any = is_centre.amax(dim=1)
+    radius = ((maps.radius[:, 0].float() - batch["radius"]).abs() * of_any).sum() / objects
+    offset = ((maps.offset.float() - batch["offset"]).abs() * of_any[:, None]).sum() / objects
     return focal + RADIUS_WEIGHT * radius + offset

@@ -12,9 +12,17 @@ from torch import Tensor, nn
 from glomspike.augment import Rng, appearance, glass, mapped, tissue_share, turned, warped
 from glomspike.detect.border import bordered, is_small_piece, left_of
 from glomspike.detect.compose import composed
-from glomspike.detect.evaluate import Scanned, measured, measured_by_table, scaled_pictures, scan
-from glomspike.detect.model import CircleNet
-from glomspike.detect.targets import circle_loss, targets_of
+from glomspike.detect.cut import Cut, Known
+from glomspike.detect.evaluate import (
+    Scanned,
+    measured,
+    measured_by_class,
+    measured_by_table,
+    scaled_pictures,
+    scan,
+)
+from glomspike.detect.model import CircleNet, for_classes
+from glomspike.detect.targets import UNCERTAIN, circle_loss, targets_of
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Points
 from glomspike.metrics.circle_ap import best_threshold
@@ -30,11 +38,12 @@ from glomspike.training import (
     training_data,
     validation_metrics,
 )
-from glomspike.truth import Picture, TrueGlomerulus, load_pictures, outlined
+from glomspike.truth import Picture, TrueGlomerulus, load_pictures
 from glomspike.weights import Card, CardDraft
 
 EXAMPLES = 12
 NETWORK_OPTIONS = ("encoder", "pyramid_channels", "head_channels")
+ONE_CLASS = ("glomerulus",)
 # Few validation pictures may put the best threshold anywhere. It stays low: a glomerulus missed costs a
 # pathologist more than a false circle, which is seen and deleted.
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.15, 0.3
@@ -52,18 +61,12 @@ _TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 UNIT_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Cut:
-    """A square cut from a picture: pixels, outlines in them, and which are too small a piece to judge."""
-
-    pixels: RGB
-    outlines_px: list[Points]
-    is_small: list[bool]
-
-
 @dataclass(frozen=True)
 class DetectorOptions:
-    """What the detector sees in training. `composed_share` applies where there are crops without a scale."""
+    """What the detector sees in training. `composed_share` applies where there are crops without a scale.
+
+    `classes` are the lesions that it tells apart, or the one of all glomeruli; None: those of the samples.
+    """
 
     mpp: float = 4.0
     crop_px: int = 160
@@ -72,6 +75,7 @@ class DetectorOptions:
     encoder: str = "resnet18"
     pyramid_channels: int = 128
     head_channels: int = 64
+    classes: tuple[str, ...] | None = ONE_CLASS
 
     @classmethod
     def at(cls, mpp: float) -> Self:
@@ -81,14 +85,12 @@ class DetectorOptions:
     @classmethod
     def of(cls, card: Card) -> Self:
         """Those of a trained detector that is to go on learning."""
-        arguments: dict[str, Any] = dict(card.arguments)
-        return cls(mpp=card.mpp, crop_px=card.input_px, **arguments)
+        arguments: dict[str, Any] = {name: card.arguments[name] for name in NETWORK_OPTIONS}
+        return cls(mpp=card.mpp, crop_px=card.input_px, classes=card.classes, **arguments)
 
 
 class DetectorTask:
     """Brings CircleNet to the training loop."""
-
-    quality = "ap_of_tables"
 
     def __init__(
         self,
@@ -101,6 +103,7 @@ class DetectorTask:
         self.tables, self.options, self.begin, self.encoder_weights = tables, options, begin, encoder_weights
         samples = [s for s in read_samples(tables) if s.mask is not None or s.xml is not None]
         training = load_pictures([s for s in samples if s.split == "train"], options.mpp)
+        self.classes = options.classes or _lesions(training, tables)
         outlines = [p for p in training if any(g.outline_px is not None for g in p.truth.glomeruli)]
         crops = _by_table([p for p in outlines if p.mpp is None])
         self.crops = [list(chain.from_iterable(patients)) for patients in crops]
@@ -117,14 +120,18 @@ class DetectorTask:
                 )
 
     @property
+    def quality(self) -> str:
+        return "ap_of_tables" if len(self.classes) == 1 else "ap_of_classes"
+
+    @property
     def signature(self) -> str:
         return task_signature(self.tables, self.options, self.begin, self.encoder_weights)
 
     def network(self) -> nn.Module:
-        o = self.options
-        network = CircleNet(o.encoder, o.pyramid_channels, o.head_channels, self.encoder_weights)
+        o, classes = self.options, len(self.classes)
+        network = CircleNet(o.encoder, o.pyramid_channels, o.head_channels, classes, self.encoder_weights)
         if self.begin is not None:
-            begin_with(network, self.begin)
+            begin_with(network, for_classes(self.begin, classes))
         return network
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
@@ -139,21 +146,26 @@ class DetectorTask:
         pixels = appearance(cut.pixels, rng)
         if rng.random() < BORDER_SHARE:
             pixels, cut = _bordered(pixels, cut, options.mpp, rng)
-        circles = np.array([_circle(outline) for outline in cut.outlines_px]).reshape(-1, 3)
-        small = np.array(cut.is_small, dtype=np.bool_)
-        targets = targets_of(circles, small, options.crop_px, options.crop_px)
+        circles = np.array([one.circle_px for one in cut.glomeruli]).reshape(-1, 3)
+        kinds = np.array([self._kind(one) for one in cut.glomeruli], dtype=np.intp)
+        targets = targets_of(circles, kinds, options.crop_px, options.crop_px, len(self.classes))
         return {"image": pixels, **vars(targets)}
+
+    def _kind(self, glomerulus: Known) -> int:
+        """The number of its class; uncertain where it is a small piece, or of a lesion that is not learnt."""
+        if len(self.classes) == 1:
+            return UNCERTAIN if glomerulus.is_small else 0
+        is_known = not glomerulus.is_small and glomerulus.lesion in self.classes
+        return self.classes.index(str(glomerulus.lesion)) if is_known else UNCERTAIN
 
     def _composed(self, rng: Rng) -> Cut:
         """Tissue with glomeruli out of crops, each table's crops as often as any other's."""
         ground, other = (self._cut(rng, 0.0, BACKGROUND_TISSUE) for _ in range(2))
-        while other.outlines_px:
+        while other.glomeruli:
             other = self._cut(rng, 0.0, LEAST_TISSUE)
         crops = self.crops[rng.integers(len(self.crops))]
         mpp = self.options.mpp
-        pixels, outlines = composed(ground.pixels, ground.outlines_px, crops, other.pixels, mpp, rng)
-        added = len(outlines) - len(ground.outlines_px)
-        return Cut(pixels, outlines, ground.is_small + [False] * added)
+        return Cut(*composed(ground.pixels, ground.glomeruli, crops, other.pixels, mpp, rng))
 
     def _picture(self, rng: Rng) -> Picture:
         """A picture at random, every patient as often as any other of the same table."""
@@ -186,10 +198,14 @@ class DetectorTask:
             if near_one or tissue_share(pixels) > least_tissue:
                 break
         near = np.hypot(*(circles[:, :2] - (x, y)).T) < side_px / scale + circles[:, 2]
-        outlines = [_outline(g) for g, is_near in zip(picture.truth.glomeruli, near, strict=True) if is_near]
+        true = [g for g, is_near in zip(picture.truth.glomeruli, near, strict=True) if is_near]
         box = (0.0, 0.0, float(size_px[0]), float(size_px[1]))
-        small = [is_small_piece(outline, box, self.options.mpp) for outline in outlines]
-        return Cut(pixels, [mapped(outline, matrix) for outline in outlines], small)
+        glomeruli = []
+        for one in true:
+            outline = _outline(one)
+            is_small = is_small_piece(outline, box, self.options.mpp)
+            glomeruli.append(Known(mapped(outline, matrix), one.lesion, is_small))
+        return Cut(pixels, glomeruli)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         return circle_loss(network(NORMALISATION.apply(batch["image"])), batch)
@@ -198,7 +214,9 @@ class DetectorTask:
         scanned = self._scanned(network, self.validation)
         all_, each = measured(scanned), measured_by_table(scanned)
         found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
+        by_class = measured_by_class(scanned, self.classes)
         return {
+            **({"ap_of_classes": float(np.mean([own.ap for own in by_class.values()]))} if by_class else {}),
             "ap_of_tables": float(np.mean([table.ap for table in each.values()])),
             "ap": all_.ap,
             "ap50": all_.ap50,
@@ -222,17 +240,27 @@ class DetectorTask:
             name="glomspike detector",
             version="1",
             architecture="CircleNet",
-            arguments={name: asdict(self.options)[name] for name in NETWORK_OPTIONS},
+            arguments={n: asdict(self.options)[n] for n in NETWORK_OPTIONS} | {"classes": len(self.classes)},
             mpp=self.options.mpp,
             input_px=self.options.crop_px,
             normalisation=NORMALISATION,
-            classes=("glomerulus",),
+            classes=self.classes,
             thresholds={"score": measured["threshold"]},
             training_data=training_data(self.tables),
             metrics=validation_metrics(measured, truth, "threshold"),
             intended_use="research: finding glomeruli in bright-field slides of kidney tissue",
             licence=LICENCE,
         )
+
+
+def _lesions(pictures: Sequence[Picture], tables: Sequence[Path]) -> tuple[str, ...]:
+    """The lesions of the glomeruli on pictures. Raises SamplesError where there are not at least two."""
+    names = sorted({g.lesion for p in pictures for g in p.truth.glomeruli if g.lesion is not None})
+    if len(names) < 2:
+        cause = f"name {len(names)} lesion{'s' * (len(names) != 1)} of glomeruli for training"
+        cure = "fill the column `lesion`, or draw layers `Lesion: ...` (docs/lesions.md)"
+        raise SamplesError(", ".join(map(str, tables)), cause, cure)
+    return tuple(names)
 
 
 def _by_table(pictures: list[Picture]) -> list[list[list[Picture]]]:
@@ -256,17 +284,12 @@ def _outline(glomerulus: TrueGlomerulus) -> Points:
     return UNIT_CIRCLE * glomerulus.radius_px + (glomerulus.x_px, glomerulus.y_px)
 
 
-def _circle(outline_px: Points) -> tuple[float, float, float]:
-    circle = outlined(outline_px)
-    return circle.x_px, circle.y_px, circle.radius_px
-
-
 def _bordered(pixels: RGB, cut: Cut, mpp: float, rng: Rng) -> tuple[RGB, Cut]:
     """A picture and what was cut for it, ending at a new border."""
-    ended, box = bordered(pixels, cut.outlines_px, rng)
+    ended, box = bordered(pixels, [one.outline_px for one in cut.glomeruli], rng)
     left = [
-        (piece, small or is_small_piece(piece, box, mpp))
-        for outline, small in zip(cut.outlines_px, cut.is_small, strict=True)
-        if (piece := left_of(outline, box)) is not None
+        Known(piece, one.lesion, one.is_small or is_small_piece(piece, box, mpp))
+        for one in cut.glomeruli
+        if (piece := left_of(one.outline_px, box)) is not None
     ]
-    return ended, Cut(ended, [piece for piece, _ in left], [small for _, small in left])
+    return ended, Cut(ended, left)

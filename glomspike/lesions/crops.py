@@ -27,14 +27,15 @@ class LesionPatch:
 
 
 def load_lesions(samples: Sequence[Sample], input_px: int) -> list[LesionPatch]:
-    """The glomeruli of all rows that name a lesion, each row's the same.
+    """The glomeruli whose lesion is named: by their row, for all of it, or by a layer of its XML.
 
     A row without mask and XML is one crop of a glomerulus, which may as well not be one.
     """
-    named = [sample for sample in samples if sample.lesion is not None]
+    named = [sample for sample in samples if sample.lesion is not None or sample.xml is not None]
     outlined = load_patches(named, input_px)
     whole = [_whole(sample, input_px) for sample in named if sample.mask is None and sample.xml is None]
-    return [LesionPatch(patch, str(patch.sample.lesion)) for patch in outlined + whole]
+    told = ((patch, patch.glomerulus.lesion) for patch in outlined + whole)
+    return [LesionPatch(patch, lesion) for patch, lesion in told if lesion is not None]
 
 
 def _whole(sample: Sample, input_px: int) -> Patch:
@@ -46,7 +47,7 @@ def _whole(sample: Sample, input_px: int) -> Patch:
     angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
     middle_px = np.array([width_px, height_px]) / 2
     outline_px = middle_px + radius_px * np.column_stack([np.cos(angles), np.sin(angles)])
-    glomerulus = TrueGlomerulus(width_px / 2, height_px / 2, radius_px, outline_px)
+    glomerulus = TrueGlomerulus(width_px / 2, height_px / 2, radius_px, outline_px, lesion=sample.lesion)
     return Patch(sample, pixels, glomerulus, outline_px, is_crop=True)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,8 @@ def _cut_out(picture: Picture, glomerulus: TrueGlomerulus, outline_px: Points, i
 
 def _moved(glomerulus: TrueGlomerulus, left_px: int, top_px: int, factor: float) -> TrueGlomerulus:
     x_px, y_px = (glomerulus.x_px - left_px) * factor, (glomerulus.y_px - top_px) * factor
-    return TrueGlomerulus(x_px, y_px, glomerulus.radius_px * factor, None)
+    radius_px = glomerulus.radius_px * factor
+    return replace(glomerulus, x_px=x_px, y_px=y_px, radius_px=radius_px, outline_px=None)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
-from glomspike.annotate.marks import OTHER, SPIKE_TILES, SPIKED, UNDETERMINED, Style
+from glomspike.annotate.marks import OTHER, SPIKE_TILES, SPIKED, UNDETERMINED, Style, lesion_style
 from glomspike.annotate.meaning import Meaning, read_meaning
 from glomspike.annotate.shapes import Shape
 from glomspike.errors import SamplesError
@@ -156,7 +156,7 @@ def _inside(polygon0: Points, field: Field) -> Mask:
 
 
 def _layers(plan: FieldPlan, meant: Meaning, field: Field) -> list[Layer]:
-    """Circles by label, and boxes on spikes, in the field's pixels.
+    """Circles by label, boxes on spikes, and lesions, in the field's pixels.
 
     Of other glomeruli, whose field is another one, nothing but that they are there.
     """
@@ -174,7 +174,18 @@ def _layers(plan: FieldPlan, meant: Meaning, field: Field) -> list[Layer]:
             steps = np.array([[0, 0], [width0, 0], [width0, height0], [0, height0]])
             corners = field.frame.from_level0(np.array([x0, y0]) + steps)
             regions[SPIKE_TILES].append(Region(RegionType.RECTANGLE, corners, "spikes"))
+    for one in plan.own:
+        if one.lesion is not None:
+            regions.setdefault(lesion_style(one.lesion), []).append(_outlined(one, field))
     return [Layer(style.name, style.colour, tuple(drawn)) for style, drawn in regions.items()]
+
+
+def _outlined(glomerulus: Shape, field: Field) -> Region:
+    """A glomerulus's outline, or the square around its circle, in the field's pixels."""
+    x0, y0, radius0 = glomerulus.circle0
+    square0 = np.array([x0, y0]) + radius0 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    outline0 = square0 if glomerulus.outline0 is None else glomerulus.outline0
+    return Region(RegionType.POLYGON, field.frame.from_level0(outline0), f"{glomerulus.lesion}")
 
 
 def _has(box0: shapely.Polygon, x0: float, y0: float) -> bool:

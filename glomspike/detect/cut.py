@@ -1,0 +1,32 @@
+"""What the detector is shown in training: a square of tissue, and the glomeruli that are known on it."""
+
+from dataclasses import dataclass
+
+from glomspike.findings import RGB, Points
+from glomspike.truth import outlined
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A glomerulus by its outline (n, 2) in the square's pixels, and its lesion where one is known.
+
+    `is_small` where too little of it is left for anyone to say what it is.
+    """
+
+    outline_px: Points
+    lesion: str | None = None
+    is_small: bool = False
+
+    @property
+    def circle_px(self) -> tuple[float, float, float]:
+        """The least circle around it: x, y, radius."""
+        circle = outlined(self.outline_px)
+        return circle.x_px, circle.y_px, circle.radius_px
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A square cut from a picture."""
+
+    pixels: RGB
+    glomeruli: list[Known]
