@@ -133,12 +133,12 @@ def train(task: Task, settings: Settings, fabric: Fabric, out: Path, console: Co
 
 def fabric_on(device: torch.device, gpus: int) -> Fabric:
     """Lightning Fabric on a device, in bfloat16 where that is fast; from a GPU on, over several GPUs."""
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if has_fast_bfloat16(device) else "32-true"
     if device.type == "cpu":
-        precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if has_fast_bfloat16(device) else "32-true"
         fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     else:
         first = device.index or 0
-        fabric = Fabric(accelerator="cuda", devices=list(range(first, first + gpus)), precision="bf16-mixed")
+        fabric = Fabric(accelerator="cuda", devices=list(range(first, first + gpus)), precision=precision)
     fabric.launch()
     return fabric
 
