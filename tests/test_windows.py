@@ -56,3 +56,15 @@ def test_windows_that_disagree_on_a_centre_own_it_both() -> None:
 def test_a_glomerulus_seen_twice_is_merged_and_neighbours_are_not() -> None:
     seen = np.array([[100, 100, 30, 0.7], [103, 99, 31, 0.9], [162, 100, 30, 0.8]], dtype=float)
     assert merged(seen).tolist() == [[103, 99, 31, 0.9], [162, 100, 30, 0.8]]
+
+
+@settings(max_examples=30, deadline=None)
+@given(width=st.integers(1, 600), height=st.integers(1, 600), side=st.sampled_from([32, 64, 96]))
+def test_windows_no_wider_than_a_glomerulus_still_cover_the_picture(
+    width: int, height: int, side: int
+) -> None:
+    windows = windows_over(width, height, side, 4.0)
+    assert max(window.x_px for window in windows) + side >= width
+    assert max(window.y_px for window in windows) + side >= height
+    for x in (0.5, width / 3, width - 0.5):
+        assert sum(window.owns(np.array([[x, height / 2, 9.0]]), 0.0)[0] for window in windows) == 1
