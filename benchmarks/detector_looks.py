@@ -26,9 +26,7 @@ THRESHOLDS = (0.35, 0.3, 0.25, 0.2, 0.15)
 
 @click.command()
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--split", "splits", multiple=True, type=click.Choice(["train", "val", "test"]), default=["val"]
-)
+@click.option("--split", "splits", multiple=True, type=click.Choice(SPLITS), default=["val"])
 @click.option("--weights", type=click.Path(path_type=Path), help="A detector, not the shipped one.")
 def main(tables: tuple[Path, ...], splits: tuple[Split, ...], weights: Path | None) -> None:
     """Compare one look with three."""

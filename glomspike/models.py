@@ -48,14 +48,21 @@ def load_cards(
     detector: Path | None, segmenter: Path | None, classifier: Path | None, lesions: Path | None
 ) -> dict[Kind, Card]:
     """The cards of what `load_models` loads, the tensors verified. Raises WeightsError as it does."""
-    paths: dict[Kind, Path | None] = {"detector": detector, "segmenter": segmenter, "classifier": classifier}
-    if _tell_lesions(lesions, load_card("detector", detector)[0]):
-        paths["lesions"] = lesions
-    cards = {}
-    for kind, path in paths.items():
-        cards[kind], tensors_path = load_card(kind, path)
-        load_state(cards[kind], tensors_path)
+    cards: dict[Kind, Card] = {
+        "detector": _verified("detector", detector),
+        "segmenter": _verified("segmenter", segmenter),
+        "classifier": _verified("classifier", classifier),
+    }
+    if _tell_lesions(lesions, cards["detector"]):
+        cards["lesions"] = _verified("lesions", lesions)
     return cards
+
+
+def _verified(kind: Kind, path: Path | None) -> Card:
+    """The card of weights whose tensors are whole."""
+    card, tensors_path = load_card(kind, path)
+    load_state(card, tensors_path)
+    return card
 
 
 def load_models(

@@ -35,9 +35,10 @@ OF_MSA_MIL = ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "batch", "syn
 SYNTHETIC_SHARE = 0.25
 # Options that shape a network; those of the classifier's tiles and method are others.
 OF_ONE_MODEL = {
-    "mpp": "detector", "architecture": "segmenter", "encoder": "lesions", "linear_probe": "lesions",
+    "mpp": "detector", "by_lesion": "detector", "architecture": "segmenter", "encoder": "lesions",
+    "linear_probe": "lesions",
 }  # fmt: skip
-BY_LESION = "by_lesion"
+OF_NEW_NETWORKS = OF_ONE_MODEL.keys() - {"by_lesion"}
 MSA_MIL, POOLINGS = "msa-mil", ("attention", "gated-attention", "max", "single")
 ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
 
@@ -150,7 +151,7 @@ def command(
     anew = (model == "lesions" or pooled) and weights is None
     fresh = from_scratch or encoder_weights is not None or anew
     own = {"mpp": mpp, "architecture": architecture, "encoder": encoder, **mil}
-    own |= {"linear_probe": linear_probe or None, BY_LESION: by_lesion or None}
+    own |= {"linear_probe": linear_probe or None, "by_lesion": by_lesion or None}
     own |= {"synthetic": str(synthetic) if synthetic else None, "synthetic_share": synthetic_share}
     own |= {"method": method if pooled else None, "no_auxiliary": no_auxiliary or None, "batch": batch}
     _check(model, method, fresh, [name for name, value in own.items() if value is not None])
@@ -203,10 +204,10 @@ def _check(model: "Kind", method: str, fresh: bool, given: list[str]) -> None:
         raise UsageError("--synthetic-share", "is of synthetic tiles", "give --synthetic, too")
     for name in given:
         option = f"--{name.replace('_', '-')}"
-        for_model = "detector" if name == BY_LESION else OF_ONE_MODEL.get(name, "classifier")
+        for_model = OF_ONE_MODEL.get(name, "classifier")
         if name != "batch" and model != for_model:
             raise UsageError(option, f"is for {for_model}", f"use it with `train {for_model}`")
-        if name in OF_ONE_MODEL and not fresh:
+        if name in OF_NEW_NETWORKS and not fresh:
             cure = "use it without --weights, and with --from-scratch or --encoder-weights"
             raise UsageError(option, "is for a training that begins without other weights", cure)
         if method != MSA_MIL and name in OF_MSA_MIL:
