@@ -127,6 +127,7 @@ def options_of(variant: Variant, scale: Scale) -> MilOptions:
     """MSA-MIL as the variant has it; tiles overlap by half, as the paper's do."""
     assert variant.ratio is not None
     return MilOptions(
+        architecture="dense-resnet18",
         tiling=Tiling(tile_px=variant.tile_px, stride_px=variant.tile_px // 2),
         k_pos=scale.tiles,
         k_neg=variant.ratio * scale.tiles,

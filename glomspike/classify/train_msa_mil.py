@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import Tensor, nn
@@ -39,15 +40,17 @@ class MilOptions:
 
     `k_pos` and `k_neg` tiles come from each positive and each negative bag, the highest of `tiles_per_bag`
     drawn at random, so that they are not always the same. A round scores `bags_per_round` bags, drawn
-    anew too. Of either, all are taken where there are not more.
+    anew too. Of either, all are taken where there are not more. Each tile is shown by itself, or in a view of
+    `view_px` with all tiles around it.
     """
 
-    architecture: str = "dense-resnet18"
+    architecture: str = "wide-resnet18"
     tiling: Tiling = PAPERS
     k_pos: int = 1
     k_neg: int = 5
     bags_per_round: int = 10_000
     tiles_per_bag: int = 10_000
+    view_px: int | None = None
 
     @classmethod
     def of(cls, card: Card) -> Self:
@@ -59,7 +62,7 @@ class MilOptions:
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
         own = {
             name: given.pop(name)
-            for name in ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag")
+            for name in ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "view_px")
             if name in given
         }
         return replace(self, tiling=replace(self.tiling, **given), **own)
@@ -122,12 +125,16 @@ class MilTask(BagTask):
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         rng = np.random.default_rng([self.seed, epoch])
         bags = [self.bags[i] for i in rng.permutation(len(self.bags))[: self.options.bags_per_round]]
-        pool: list[Instance | SyntheticTile] = [*self.certain]
+        pool: list[Instance | SyntheticTile] = [*self.certain_in(bags)]
         pool += [tile for bag in bags for tile in self._most_suspicious(network, bag, rng)]
         if self.synthetic is not None:
             pool += self.synthetic.of_a_round(sum(tile.spiked for tile in pool), rng)
         self.chosen = [pool[i] for i in rng.permutation(len(pool))]
         return len(self.chosen)
+
+    def certain_in(self, bags: Sequence[Bag]) -> Sequence[Instance]:  # noqa: ARG002
+        """S, of a round that scores these bags: all of it in every round."""
+        return self.certain
 
     def _most_suspicious(self, network: nn.Module, bag: Bag, rng: Rng) -> list[Instance]:
         """The tiles of a bag that look most like spikes."""
@@ -145,9 +152,7 @@ class MilTask(BagTask):
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy (equations 1 and 2, with the sign and the mean that they lack)."""
         boxes = batch["box"]
-        numbers = functional.pad(boxes, (1, 0))
-        numbers[:, 0] = boxes.new_tensor(range(len(boxes)))
-        odds = network(NORMALISATION.apply(batch["image"]), numbers)
+        odds = network(NORMALISATION.apply(batch["image"]), numbered(boxes[:, None]))
         return functional.binary_cross_entropy_with_logits(odds, batch["spiked"])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
@@ -156,3 +161,9 @@ class MilTask(BagTask):
             return draft
         learnt = (*draft.training_data, self.synthetic.training_data)
         return draft.model_copy(update={"training_data": learnt})
+
+
+def numbered(boxes: Tensor) -> Tensor:
+    """Boxes (n, k, 4) of n pictures as tile networks take them: (n * k, 5), each after its picture's number."""
+    pictures = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
+    return torch.column_stack([pictures, boxes.flatten(0, 1)])

@@ -1,12 +1,14 @@
 """How a tile is shown in training: within its surroundings, turned, resized, as another laboratory has it."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.augment import Rng, compressed, lit, mapped, restained, turned, warped
+from glomspike.augment import Float, Rng, compressed, lit, mapped, restained, turned, warped
 from glomspike.classify.tiles import TileGrid
-from glomspike.findings import RGB, Points
+from glomspike.findings import RGB, Mask, Points
 
 # A tile lies anywhere in its view, as it lies anywhere in a glomerulus when that is seen as a whole.
 CONTEXT_PX = 23
@@ -14,18 +16,36 @@ STRIDE_PX = 16
 LEAST_SCALE, MOST_SCALE = 0.75, 1.35  # of the µm/px that a slide claims
 
 
+@dataclass(frozen=True, eq=False)
+class View:
+    """A square picture of a part of a glomerulus, blank outside the outline.
+
+    `matrix` (2, 3) maps pixels of the grid's field to pixels of the view.
+    """
+
+    pixels: RGB
+    inside: Mask
+    matrix: Float
+
+
 def view_of(grid: TileGrid, middle_px: Points, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
     """A square picture with the tile around a point (2,) of a grid's field, and the tile's box in it (4,)."""
     side_px = view_side_px(grid.tile_px)
+    room_px = (side_px - grid.tile_px) / 2
+    view = view_with(grid, middle_px, side_px / 2 + rng.uniform(-room_px, room_px, 2), side_px, rng)
+    middle = mapped(middle_px[None], view.matrix)[0]
+    box = np.concatenate([middle - grid.tile_px / 2, middle + grid.tile_px / 2]).astype(np.float32)
+    return view.pixels, box
+
+
+def view_with(grid: TileGrid, middle_px: Points, at_px: Points, side_px: int, rng: Rng) -> View:
+    """A view of `side_px` with a point (2,) of a grid's field at a point (2,) of it."""
     scale = float(np.exp(rng.uniform(np.log(LEAST_SCALE), np.log(MOST_SCALE))))
     matrix = turned(rng, side_px, (float(middle_px[0]), float(middle_px[1])), scale)
-    room_px = (side_px - grid.tile_px) / 2
-    matrix[:, 2] += rng.uniform(-room_px, room_px, 2)
+    matrix[:, 2] += at_px - side_px / 2
     pixels = warped(grid.pixels, matrix, side_px, (0, 0, 0))
     inside = warped(grid.inside.view(np.uint8) * np.uint8(255), matrix, side_px, (0, 0, 0)) == 255
-    middle = mapped(middle_px[None], matrix)[0]
-    box = np.concatenate([middle - grid.tile_px / 2, middle + grid.tile_px / 2]).astype(np.float32)
-    return np.where(inside[..., None], varied(pixels, rng), np.uint8(0)), box
+    return View(np.where(inside[..., None], varied(pixels, rng), np.uint8(0)), inside, matrix)
 
 
 def view_side_px(tile_px: int) -> int:

@@ -31,7 +31,9 @@ training goes on where it was when the same command is typed again."""
 PHOTOGRAPHS = "imagenet"
 EPOCHS = {"detector": 40, "segmenter": 40, "classifier": 30, "lesions": 40}
 BATCH = {"detector": 8, "segmenter": 8, "classifier": 8, "lesions": 16}
-OF_MSA_MIL = ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "batch", "synthetic", "synthetic_share")
+OF_MSA_MIL = (
+    "k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "view_px", "batch", "synthetic", "synthetic_share"
+)  # fmt: skip
 SYNTHETIC_SHARE = 0.25
 # Options that shape a network; those of the classifier's tiles and method are others.
 OF_ONE_MODEL = {
@@ -98,6 +100,9 @@ ENCODERS = ("resnet50", "resnet34", "resnet18", "resnet18-short")
     "--bags-per-round", type=click.IntRange(1), help="Glomeruli scored in each round  [default: all]"
 )
 @click.option("--tiles-per-bag", type=click.IntRange(1), help="Tiles to choose from in each  [default: all]")
+@click.option(
+    "--view-px", type=click.IntRange(1), help="Learn from all tiles of views so wide around those chosen."
+)
 @click.option(
     "--method",
     type=click.Choice([MSA_MIL, *POOLINGS]),
@@ -202,6 +207,8 @@ def _check(model: "Kind", method: str, fresh: bool, given: list[str]) -> None:
     """Raises UsageError for a given option that this training has no use for."""
     if "synthetic_share" in given and "synthetic" not in given:
         raise UsageError("--synthetic-share", "is of synthetic tiles", "give --synthetic, too")
+    if "view_px" in given and "synthetic" in given:
+        raise UsageError("--view-px", "shows real tissue, synthetic tiles have none around", "leave one out")
     for name in given:
         option = f"--{name.replace('_', '-')}"
         for_model = OF_ONE_MODEL.get(name, "classifier")
@@ -258,6 +265,10 @@ def _classifier_task(
     if begin is not None and begin.card.architecture in POOLINGS:
         raise _other_method(begin.card.architecture)
     options = (MilOptions() if begin is None else MilOptions.of(begin.card)).changed(chosen)
+    if options.view_px is not None:
+        from glomspike.classify.train_views import ViewTask
+
+        return ViewTask(tables, options, state, seed)
     if synthetic is None:
         return MilTask(tables, options, state, seed)
     from glomspike.classify.synthetic import load_synthetic

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.detect.scan import BATCH, scan_windows
-from glomspike.detect.windows import SLACK_UM, Window, merged, windows_over
+from glomspike.detect.windows import SLACK_UM, Window, merged, windows_on
 from glomspike.errors import SlideError
 from glomspike.findings import Circle, Lesion, SlideFacts
 from glomspike.models import Model
@@ -66,18 +66,12 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
     return Detections(_circles(found_px, frame, mpp, classes), unreadable)
 
 
-def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> list[Window]:
-    """Windows over the slide's bounds with tissue where the centre of a glomerulus of theirs would be."""
+def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> Sequence[Window]:
+    """Windows over the tissue within the slide's bounds."""
     facts = slide.facts
     width_px = max(1, round(facts.bounds_width0 / frame.scale_x0))
     height_px = max(1, round(facts.bounds_height0 / frame.scale_y0))
-    windows = []
-    for window in windows_over(width_px, height_px, side_px, mpp):
-        left, top, right, bottom = window.owned_px(width_px, height_px, SLACK_UM / mpp)
-        ((x0, y0),) = frame.to_level0(np.array([[left, top]]))
-        if tissue.fraction(x0, y0, (right - left) * frame.scale_x0, (bottom - top) * frame.scale_y0) > 0:
-            windows.append(window)
-    return windows
+    return windows_on(tissue.mask, width_px, height_px, side_px, mpp)
 
 
 def _on_slide_px(windows: Sequence[Window], slide: SlideFacts, frame: FieldFrame) -> float:

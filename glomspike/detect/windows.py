@@ -1,15 +1,20 @@
 """Overlapping windows over a picture, so that every glomerulus lies whole in the window that owns it.
 
 A window owns the circles whose centres lie in its core, which ends half an overlap before its border, and
-a little beyond it: what both neighbours then own is merged by circle IoU.
+a little beyond it: what several windows then own is merged by circle IoU.
 """
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.detect.circles import Circles, suppress
+from glomspike.findings import Mask
 
 # Wider than the largest glomerulus; of a window that is hardly wider, three quarters.
 OVERLAP_UM = 320.0
@@ -38,37 +43,120 @@ class Window:
         down = (y >= self.core_top_px - slack_px) & (y < self.core_bottom_px + slack_px)
         return np.asarray(across & down)
 
-    def owned_px(self, width_px: int, height_px: int, slack_px: float) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of where those centres are, on a picture of that size."""
-        return (
-            max(self.core_left_px - slack_px, 0.0),
-            max(self.core_top_px - slack_px, 0.0),
-            min(self.core_right_px + slack_px, float(width_px)),
-            min(self.core_bottom_px + slack_px, float(height_px)),
+
+class _Span(NamedTuple):
+    """Where a window begins along an axis, and where its core begins and ends, in the picture's pixels."""
+
+    start: int
+    core_start: float
+    core_end: float
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How windows of one side lie along an axis."""
+
+    side_px: int
+    overlap_px: int
+
+    @classmethod
+    def of(cls, side_px: int, mpp: float) -> Self:
+        return cls(side_px, min(round(OVERLAP_UM / mpp), 3 * side_px // 4))
+
+    @property
+    def step_px(self) -> int:
+        return self.side_px - self.overlap_px
+
+    def spans(self, first_px: float, last_px: float, length_px: int) -> list[_Span]:
+        """As few windows as cover a stretch of an axis that is `length_px` long, evenly about it.
+
+        Windows lie on the picture unless it is narrower; cores at its border reach beyond it.
+        """
+        margin_px = self.overlap_px / 2
+        # What lies as near to the picture's border as a core to its window's is owned from there.
+        begin_px, end_px = max(first_px, margin_px), min(last_px, length_px - margin_px)
+        wanted_px = max(end_px - begin_px, 0.0)
+        count = max(1, math.ceil(wanted_px / self.step_px))
+        first_start = round(begin_px - margin_px - (count * self.step_px - wanted_px) / 2)
+        return [
+            self._span(first_start + number * self.step_px, length_px, margin_px) for number in range(count)
+        ]
+
+    def _span(self, start_px: int, length_px: int, margin_px: float) -> _Span:
+        core_start, core_end = start_px + margin_px, start_px + margin_px + self.step_px
+        return _Span(
+            max(0, min(start_px, length_px - self.side_px)),
+            -math.inf if core_start <= margin_px else core_start,
+            math.inf if core_end >= length_px - margin_px else core_end,
         )
+
+    def window(self, column: _Span, row: _Span) -> Window:
+        cores = column.core_start, row.core_start, column.core_end, row.core_end
+        return Window(column.start, row.start, self.side_px, *cores)
 
 
 def windows_over(width_px: int, height_px: int, side_px: int, mpp: float) -> tuple[Window, ...]:
-    """Windows of one side that cover a picture of `mpp` µm/px; the cores at its border reach beyond it."""
-    return tuple(
-        Window(x, y, side_px, left, top, right, bottom)
-        for y, top, bottom in _spans(height_px, side_px, mpp)
-        for x, left, right in _spans(width_px, side_px, mpp)
-    )
+    """Windows of one side that cover a picture of `mpp` µm/px."""
+    layout = _Layout.of(side_px, mpp)
+    columns, rows = layout.spans(0, width_px, width_px), layout.spans(0, height_px, height_px)
+    return tuple(layout.window(column, row) for row in rows for column in columns)
 
 
-def _spans(length_px: int, side_px: int, mpp: float) -> list[tuple[int, float, float]]:
-    """Start of each window along an axis, and where its core begins and ends."""
-    overlap_px = min(round(OVERLAP_UM / mpp), 3 * side_px // 4)
-    starts = range(0, max(length_px - overlap_px, 1), side_px - overlap_px)
-    spans = []
-    for start in starts:
-        core_start = -np.inf if start == 0 else start + overlap_px / 2
-        core_end = np.inf if start == starts[-1] else start + side_px - overlap_px / 2
-        spans.append((start, float(core_start), float(core_end)))
-    return spans
+def windows_on(tissue: Mask, width_px: int, height_px: int, side_px: int, mpp: float) -> tuple[Window, ...]:
+    """Windows of one side that cover the tissue of a picture of `mpp` µm/px, and little of its glass.
+
+    The mask is one of the whole picture, in coarser pixels. Each piece of tissue has rows of windows that
+    begin where it begins, and each row as many windows as it is wide there.
+    """
+    layout = _Layout.of(side_px, mpp)
+    # Pixels of the picture in one of the mask.
+    across, down = width_px / tissue.shape[1], height_px / tissue.shape[0]
+    wanted = _grown(tissue, math.ceil(SLACK_UM / mpp / min(across, down)))
+    windows: list[Window] = []
+    for piece, top, bottom in _pieces(wanted):
+        for row in layout.spans(top * down, bottom * down, height_px):
+            band = (piece & wanted)[_touched(row, down)].any(axis=0)
+            for left, right in _runs(band, layout.step_px / across):
+                for column in layout.spans(left * across, right * across, width_px):
+                    windows.append(layout.window(column, row))
+                    wanted[_filled(row, down), _filled(column, across)] = False
+    return tuple(windows)
 
 
 def merged(circles_px: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scored circles (n, 4), best first, one for each glomerulus."""
     return circles_px[suppress(circles_px[:, :3], circles_px[:, 3], SAME_IOU)]
+
+
+def _grown(mask: Mask, by_px: int) -> Mask:
+    """What lies that near to a mask, too."""
+    side = 2 * by_px + 1
+    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)).astype(np.bool_)
+
+
+def _pieces(mask: Mask) -> Iterator[tuple[Mask, int, int]]:
+    """Each connected piece of a mask, largest first, with its first row and the one after its last."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    for number in 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable"):
+        top, height = int(stats[number, cv2.CC_STAT_TOP]), int(stats[number, cv2.CC_STAT_HEIGHT])
+        yield labels == number, top, top + height
+
+
+def _runs(line: NDArray[np.bool_], gap: float) -> Iterator[tuple[int, int]]:
+    """First and one after the last of what is set in a line (n,), in one run unless `gap` or more lie between."""
+    places = np.flatnonzero(line)
+    if len(places):
+        for run in np.split(places, np.flatnonzero(np.diff(places) > gap) + 1):
+            yield int(run[0]), int(run[-1]) + 1
+
+
+def _touched(span: _Span, scale: float) -> slice:
+    """The rows or columns of a mask that a core reaches into; `scale` pixels are one of the mask."""
+    first = max(0.0, span.core_start / scale)
+    return slice(math.floor(first), None if span.core_end == math.inf else math.ceil(span.core_end / scale))
+
+
+def _filled(span: _Span, scale: float) -> slice:
+    """The rows or columns of a mask that lie in a core."""
+    first = max(0.0, span.core_start / scale)
+    return slice(math.ceil(first), None if span.core_end == math.inf else math.floor(span.core_end / scale))

@@ -1,0 +1,107 @@
+"""MSA-MIL from views: a round's tiles are shown with all tiles around them, and all are learnt from.
+
+A tile that is shown by itself costs the network four times its own pixels for one label. But most tiles around
+it have certain labels too: in a normal glomerulus none shows spikes, and where it is known along which membranes
+spikes stand (as of phantoms), each tile holds some or none.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import JsonValue
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glomspike.augment import Rng, mapped
+from glomspike.classify.bags import Bag
+from glomspike.classify.model import NORMALISATION
+from glomspike.classify.tiles import Corners, Tiling, pixels_set
+from glomspike.classify.train_msa_mil import BOX_JITTER_PX, Instance, MilTask, numbered
+from glomspike.classify.views import CONTEXT_PX, View, view_with
+from glomspike.metrics.localisation import LEAST_PX, stretch_within
+from glomspike.training import Batch, Example
+
+UNKNOWN = -1.0
+HARDEST = 0.2  # the share of tiles without spikes that is learnt from, those that look most like some
+
+
+class ViewTask(MilTask):
+    """Brings MSA-MIL from views to the training loop."""
+
+    @property
+    def arguments(self) -> dict[str, JsonValue]:
+        return {**super().arguments, "view_px": self.options.view_px}
+
+    def certain_in(self, bags: Sequence[Bag]) -> Sequence[Instance]:
+        """S of the bags that the round scores: with all that is around, they are enough for a round."""
+        scored = set(map(id, bags))
+        return [tile for tile in self.certain if id(tile.bag) in scored]
+
+    def sample(self, index: int, rng: Rng) -> Example:
+        """A view with a chosen tile in it, the boxes (k, 4) of all its tiles, and what is known of each (k,)."""
+        tile, side_px, tiling = self.chosen[index], self.options.view_px, self.options.tiling
+        assert isinstance(tile, Instance)
+        assert side_px is not None
+        corners = corners_in(side_px, tiling, rng)
+        own = int(rng.integers(len(corners)))
+        jitter_px = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if tile.certain else np.zeros(2)
+        at_px = corners[own] + tiling.tile_px / 2 + jitter_px
+        view = view_with(tile.bag.grid, tile.middle_px, at_px, side_px, rng)
+        known = known_of(tile.bag, corners, view, tiling)
+        if known[own] == UNKNOWN and not tile.bag.stretches_px:
+            known[own] = tile.spiked
+        boxes = np.concatenate([corners, corners + tiling.tile_px], axis=1).astype(np.float32)
+        return {"image": view.pixels, "box": boxes, "spiked": known}
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy of tiles, and of each view by its highest tile, as glomeruli are judged.
+
+        Of tiles half the mean of those with spikes, and half that of the hardest without.
+        """
+        boxes, spiked = batch["box"], batch["spiked"]
+        odds = network(NORMALISATION.apply(batch["image"]), numbered(boxes)).view_as(spiked)
+        known = spiked != UNKNOWN
+        each = functional.binary_cross_entropy_with_logits(odds, spiked.clamp(min=0), reduction="none")
+        without = each[known & (spiked == 0)]
+        hardest = without.topk(min(len(without), 1 + int(HARDEST * len(without)))).values
+        highest = odds.masked_fill(~known, -torch.inf).amax(dim=1)
+        shown = known.any(dim=1)
+        judged = functional.binary_cross_entropy_with_logits(
+            highest[shown], spiked.amax(dim=1)[shown], reduction="sum"
+        )
+        tiles = (_mean(each[spiked == 1]) + _mean(hardest)) / 2
+        return tiles + judged / max(1, int(shown.sum()))
+
+
+def corners_in(side_px: int, tiling: Tiling, rng: Rng) -> Corners:
+    """The corners (k, 2) of the tiles of a view: a square of them, anywhere in it where all have context."""
+    room_px = side_px - 2 * CONTEXT_PX - tiling.tile_px
+    along = np.arange(0, room_px + 1, tiling.stride_px)
+    x, y = np.meshgrid(along, along)
+    first = CONTEXT_PX + rng.integers(0, room_px - along[-1] + 1, 2)
+    return np.stack([x.ravel(), y.ravel()], axis=1) + first
+
+
+def known_of(bag: Bag, corners: Corners, view: View, tiling: Tiling) -> NDArray[np.float32]:
+    """Which tiles (k,) of a view are known to show spikes (1), or to show none (0); else UNKNOWN.
+
+    As in a bag, tiles count that the outline holds enough of; one with a little of a spiked stretch is in doubt.
+    """
+    known, side_px = np.full(len(corners), UNKNOWN, np.float32), len(view.pixels)
+    counts = pixels_set(view.inside, corners, tiling.tile_px) >= tiling.coverage * tiling.tile_px**2
+    if not bag.spiked:
+        known[counts] = 0
+    elif bag.stretches_px:
+        lines = [mapped(line, view.matrix) for line in bag.stretches_px]
+        shown = [line for line in lines if line.max(axis=0).min() > 0 and line.min(axis=0).max() < side_px]
+        length_px = stretch_within(corners.astype(np.float64), tiling.tile_px, shown)
+        known[counts & (length_px == 0)] = 0
+        known[counts & (length_px >= LEAST_PX)] = 1
+    return known
+
+
+def _mean(values: Tensor) -> Tensor:
+    """The mean, 0 of none."""
+    return values.sum() / max(1, len(values))
