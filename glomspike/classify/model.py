@@ -68,8 +68,8 @@ def edges_of(encoder: nn.Sequential, pictures: Tensor) -> Tensor:
 class WideTiles(DenseTiles):
     """`DenseTiles` that also looks around: which side of a membrane is outside, shows some way off.
 
-    Two more residual blocks with gaps in their kernels let a feature vector see 227 px. They change nothing at
-    first, so that the encoder of `DenseTiles` is one to begin with.
+    Two more residual blocks with gaps in their kernels let a feature vector see 227 px. They change nothing
+    at first, so that the encoder of `DenseTiles` is one to begin with.
     """
 
     def __init__(self) -> None:

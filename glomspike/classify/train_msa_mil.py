@@ -132,7 +132,7 @@ class MilTask(BagTask):
         self.chosen = [pool[i] for i in rng.permutation(len(pool))]
         return len(self.chosen)
 
-    def certain_in(self, bags: Sequence[Bag]) -> Sequence[Instance]:  # noqa: ARG002
+    def certain_in(self, bags: Sequence[Bag]) -> Sequence[Instance]:
         """S, of a round that scores these bags: all of it in every round."""
         return self.certain
 
@@ -164,6 +164,6 @@ class MilTask(BagTask):
 
 
 def numbered(boxes: Tensor) -> Tensor:
-    """Boxes (n, k, 4) of n pictures as tile networks take them: (n * k, 5), each after its picture's number."""
+    """Boxes (n, k, 4) of n pictures as tile networks take them: (n * k, 5), picture numbers first."""
     pictures = torch.arange(len(boxes), device=boxes.device).repeat_interleave(boxes.shape[1])
     return torch.column_stack([pictures, boxes.flatten(0, 1)])

@@ -1,8 +1,8 @@
 """MSA-MIL from views: a round's tiles are shown with all tiles around them, and all are learnt from.
 
-A tile that is shown by itself costs the network four times its own pixels for one label. But most tiles around
-it have certain labels too: in a normal glomerulus none shows spikes, and where it is known along which membranes
-spikes stand (as of phantoms), each tile holds some or none.
+A tile that is shown by itself costs the network four times its own pixels for one label. But most tiles
+around it have certain labels too: in a normal glomerulus none shows spikes, and where it is known along which
+membranes spikes stand (as of phantoms), each tile holds some or none.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class ViewTask(MilTask):
         return [tile for tile in self.certain if id(tile.bag) in scored]
 
     def sample(self, index: int, rng: Rng) -> Example:
-        """A view with a chosen tile in it, the boxes (k, 4) of all its tiles, and what is known of each (k,)."""
+        """A view with a chosen tile in it: boxes (k, 4) of all its tiles, and what is known of each (k,)."""
         tile, side_px, tiling = self.chosen[index], self.options.view_px, self.options.tiling
         assert isinstance(tile, Instance)
         assert side_px is not None
@@ -87,7 +87,7 @@ def corners_in(side_px: int, tiling: Tiling, rng: Rng) -> Corners:
 def known_of(bag: Bag, corners: Corners, view: View, tiling: Tiling) -> NDArray[np.float32]:
     """Which tiles (k,) of a view are known to show spikes (1), or to show none (0); else UNKNOWN.
 
-    As in a bag, tiles count that the outline holds enough of; one with a little of a spiked stretch is in doubt.
+    As in a bag, tiles count of which the outline holds enough. One with a little of a stretch is in doubt.
     """
     known, side_px = np.full(len(corners), UNKNOWN, np.float32), len(view.pixels)
     counts = pixels_set(view.inside, corners, tiling.tile_px) >= tiling.coverage * tiling.tile_px**2

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from glomspike.detect.circles import Circles, suppress
 from glomspike.findings import Mask
 
-# Wider than the largest glomerulus; of a window that is hardly wider, three quarters.
-OVERLAP_UM = 320.0
+# Wider than all but the largest glomeruli; of a window that is hardly wider, three quarters.
+OVERLAP_UM = 280.0
 # How far two windows may disagree on one glomerulus's centre.
 SLACK_UM = 16.0
 # Two circles that overlap more are one glomerulus seen twice.
@@ -68,27 +68,23 @@ class _Layout:
         return self.side_px - self.overlap_px
 
     def spans(self, first_px: float, last_px: float, length_px: int) -> list[_Span]:
-        """As few windows as cover a stretch of an axis that is `length_px` long, evenly about it.
+        """As few windows as cover a stretch of an axis that is `length_px` long.
 
-        Windows lie on the picture unless it is narrower; cores at its border reach beyond it.
+        None begins before the picture, the last may look beyond it; cores at its border reach beyond it.
         """
         margin_px = self.overlap_px / 2
         # What lies as near to the picture's border as a core to its window's is owned from there.
         begin_px, end_px = max(first_px, margin_px), min(last_px, length_px - margin_px)
-        wanted_px = max(end_px - begin_px, 0.0)
-        count = max(1, math.ceil(wanted_px / self.step_px))
-        first_start = round(begin_px - margin_px - (count * self.step_px - wanted_px) / 2)
-        return [
-            self._span(first_start + number * self.step_px, length_px, margin_px) for number in range(count)
-        ]
-
-    def _span(self, start_px: int, length_px: int, margin_px: float) -> _Span:
-        core_start, core_end = start_px + margin_px, start_px + margin_px + self.step_px
-        return _Span(
-            max(0, min(start_px, length_px - self.side_px)),
-            -math.inf if core_start <= margin_px else core_start,
-            math.inf if core_end >= length_px - margin_px else core_end,
-        )
+        count = max(1, math.ceil((end_px - begin_px) / self.step_px))
+        first_start = math.floor(begin_px - margin_px)
+        spans = []
+        for start in range(first_start, first_start + count * self.step_px, self.step_px):
+            core_start, core_end = start + margin_px, start + margin_px + self.step_px
+            at_first, at_last = core_start <= margin_px, core_end >= length_px - margin_px
+            spans.append(
+                _Span(start, -math.inf if at_first else core_start, math.inf if at_last else core_end)
+            )
+        return spans
 
     def window(self, column: _Span, row: _Span) -> Window:
         cores = column.core_start, row.core_start, column.core_end, row.core_end
@@ -115,8 +111,8 @@ def windows_on(tissue: Mask, width_px: int, height_px: int, side_px: int, mpp: f
     windows: list[Window] = []
     for piece, top, bottom in _pieces(wanted):
         for row in layout.spans(top * down, bottom * down, height_px):
-            band = (piece & wanted)[_touched(row, down)].any(axis=0)
-            for left, right in _runs(band, layout.step_px / across):
+            band = (piece & wanted)[_touched(row, down)]
+            for left, right in _runs(np.asarray(band.any(axis=0)), layout.step_px / across):
                 for column in layout.spans(left * across, right * across, width_px):
                     windows.append(layout.window(column, row))
                     wanted[_filled(row, down), _filled(column, across)] = False
@@ -142,8 +138,8 @@ def _pieces(mask: Mask) -> Iterator[tuple[Mask, int, int]]:
         yield labels == number, top, top + height
 
 
-def _runs(line: NDArray[np.bool_], gap: float) -> Iterator[tuple[int, int]]:
-    """First and one after the last of what is set in a line (n,), in one run unless `gap` or more lie between."""
+def _runs(line: Mask, gap: float) -> Iterator[tuple[int, int]]:
+    """First and one after the last of what is set in a line (n,); wider gaps than `gap` part it."""
     places = np.flatnonzero(line)
     if len(places):
         for run in np.split(places, np.flatnonzero(np.diff(places) > gap) + 1):

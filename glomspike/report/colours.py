@@ -19,7 +19,7 @@ _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 def jet(probabilities: NDArray[np.floating]) -> RGB:
     """Colours (..., 3), dark blue for 0 over green to dark red for 1."""
     steps = np.round(np.asarray(probabilities) * 255).astype(np.uint8)
-    return palette("jet")[steps]
+    return np.take(palette("jet"), steps, axis=0)
 
 
 @lru_cache

@@ -19,7 +19,7 @@ def draw_heatmap(field: Field, outline: Outline, heat: Heat) -> RGB:
     hot = ~np.isnan(heat)
     colours = jet(np.where(hot, heat, 0.0))
     blended = cv2.addWeighted(field.pixels, 1 - _OPACITY, colours, _OPACITY, 0)
-    picture = np.where(hot[..., None], blended, field.pixels)
+    picture = cv2.copyTo(blended, hot.view(np.uint8), field.pixels.copy())
     height_px = picture.shape[0]
     edge_px = np.round((field.frame.from_level0(outline.polygon0) - 0.5) * 16).astype(np.int32)
     cv2.polylines(picture, [edge_px], True, (255, 255, 255), max(height_px // 400, 1), cv2.LINE_AA, shift=4)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from glomspike.classify.heatmap import Heat
@@ -18,11 +19,11 @@ def write_glomerulus_pictures(folder: Path, glomerulus: Glomerulus, field: Field
     All show the same field. There is no heatmap where `heat` is None, as nothing was scored.
     """
     inside = inside_outline(glomerulus.outline, field.frame, (field.pixels.shape[0], field.pixels.shape[1]))
-    write_rgb(
-        _place(folder, "patches", glomerulus.id), np.where(inside[..., None], field.pixels, np.uint8(0))
-    )
+    mask = inside.view(np.uint8) * np.uint8(255)
+    patch = np.asarray(cv2.bitwise_and(field.pixels, field.pixels, mask=mask), dtype=np.uint8)
+    write_rgb(_place(folder, "patches", glomerulus.id), patch)
     write_rgb(_place(folder, "images", glomerulus.id), field.pixels)
-    write_grey(_place(folder, "masks", glomerulus.id), np.where(inside, np.uint8(255), np.uint8(0)))
+    write_grey(_place(folder, "masks", glomerulus.id), mask)
     if heat is not None:
         picture = draw_heatmap(field, glomerulus.outline, heat)
         write_rgb(_place(folder, "heatmaps", glomerulus.id), picture)
