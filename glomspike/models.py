@@ -106,7 +106,7 @@ def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:
     card, tensors_path = load_card(kind, path)
     network = _network(card, tensors_path)
     try:
-        network.load_state_dict(load_state(card, tensors_path))
+        network.load_state_dict(load_state(card, tensors_path), assign=True)
     except RuntimeError as error:
         cause = f"does not hold the tensors of a {card.architecture} as its card describes it"
         raise WeightsError(tensors_path, cause, "use weights that glomspike wrote") from error
@@ -114,7 +114,7 @@ def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:
 
 
 def _network(card: Card, tensors_path: Path) -> nn.Module:
-    """The network that a card describes, with random weights."""
+    """The network that a card describes, its weights still without memory: drawing random ones takes time."""
     build: dict[Kind, Callable[..., nn.Module]] = {
         "detector": CircleNet,
         "segmenter": partial(segmentation_network, card.architecture),
@@ -123,7 +123,8 @@ def _network(card: Card, tensors_path: Path) -> nn.Module:
         "lesions": LesionNetwork,
     }
     try:
-        return build[card.kind](**card.arguments)
+        with torch.device("meta"):
+            return build[card.kind](**card.arguments)
     except (TypeError, ValueError, KeyError) as error:
         cause = f"its card describes a {card.architecture} that this version does not know"
         raise WeightsError(tensors_path, cause, "use weights of this version of glomspike") from error

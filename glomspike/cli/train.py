@@ -267,7 +267,11 @@ def _classifier_task(
     options = (MilOptions() if begin is None else MilOptions.of(begin.card)).changed(chosen)
     if options.view_px is not None:
         from glomspike.classify.train_views import ViewTask
+        from glomspike.classify.views import view_side_px
 
+        if options.view_px < (least_px := view_side_px(options.tiling.tile_px)):
+            cause = f"is too narrow for a tile of {options.tiling.tile_px} px with what is around it"
+            raise UsageError(f"--view-px {options.view_px}", cause, f"give {least_px} or more")
         return ViewTask(tables, options, state, seed)
     if synthetic is None:
         return MilTask(tables, options, state, seed)
