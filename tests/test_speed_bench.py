@@ -22,6 +22,7 @@ from glomspike.slide.reader import open_slide
 
 CPU = torch.device("cpu")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "phantom.svs"
+SIDE_PX = 520
 TINY = Layout(6144, 5120, (1024,), 2048, 2)
 
 
@@ -34,17 +35,17 @@ def classifier() -> Model:
 def grid() -> TileGrid:
     """The tiles of a square of tissue."""
     with open_slide(EXAMPLE) as slide:
-        pixels = slide.read(2000, 2000, 400, 400, slide.facts.mpp.mean)
+        pixels = slide.read(2000, 2000, SIDE_PX, SIDE_PX, slide.facts.mpp.mean)
     whole = np.ones(pixels.shape[:2], dtype=bool)
     return grid_of(pixels, whole, whole, PAPERS)
 
 
 def test_tiles_from_one_map_score_as_tiles_by_themselves(classifier: Model, grid: TileGrid) -> None:
     """Each with all around it that the network sees, on the same raster of map points."""
-    sees_px, step_px = 56, 8
+    sees_px, step_px = 120, 8
     side_px = TILE_PX + 2 * (sees_px + step_px)
     far = (grid.corners_px >= sees_px + step_px).all(axis=1)
-    far &= (grid.corners_px + TILE_PX + sees_px + step_px <= 400).all(axis=1)
+    far &= (grid.corners_px + TILE_PX + sees_px + step_px <= SIDE_PX).all(axis=1)
     corners = (grid.corners_px[far] - sees_px) // step_px * step_px
     views = np.stack([grid.pixels[y : y + side_px, x : x + side_px] for x, y in corners])
     boxes = boxes_of(grid)[torch.from_numpy(far)]
