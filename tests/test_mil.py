@@ -145,7 +145,9 @@ def test_the_card_keeps_tiles_calibration_and_thresholds(task: MilTask) -> None:
     assert draft.arguments == {"tile_px": 50, "stride_px": 25, "coverage": 0.5, "k_pos": 2, "k_neg": 5}
     assert draft.calibration is not None
     assert draft.calibration.data == "validation patients"
-    assert {metric.name for metric in draft.metrics} == {"precision", "recall", "f1", "accuracy", "auc"}
+    assert {metric.name for metric in draft.metrics} == {
+        "precision", "recall", "f1", "accuracy", "auc", "log_likelihood"
+    }  # fmt: skip
     sensitivities = [draft.thresholds[f"sensitivity_{share}_on_validation"] for share in (90, 95, 99)]
     assert sensitivities == sorted(sensitivities, reverse=True)
     assert draft.thresholds["spiked"] == 0.5
