@@ -121,11 +121,9 @@ def test_nothing_known_teaches_nothing(task: ViewTask) -> None:
 def test_views_that_cannot_be_are_refused(
     tmp_path: Path, options: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    command = ["train", "classifier", str(table(tmp_path)), "--out", str(tmp_path / "out"), "--from-scratch"]
     with pytest.raises(SystemExit) as end:
-        cli.main(
-            ["train", "classifier", str(table(tmp_path)), "--out", str(tmp_path / "out"), "--from-scratch"]
-            + options
-        )
+        cli.main([*command, *options])
     assert end.value.code == 2
     assert told in " ".join(capsys.readouterr().err.split())
 

@@ -71,7 +71,7 @@ class BagTask(ABC):
         calibrated = _calibration(scale, offset).probability(odds)
         return {
             **statistics(calibrated, spiked, THRESHOLD),
-            # What an epoch is chosen by: a glomerulus whose few spikes nobody can see moves the AUC as it likes.
+            # What an epoch is chosen by: one glomerulus with hidden spikes moves the AUC as it likes.
             self.quality: -float(log_loss(spiked, calibrated)),
             SCALE: scale,
             OFFSET: offset,
