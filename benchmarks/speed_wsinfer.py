@@ -58,7 +58,7 @@ def wsinfer_model(folder: Path) -> LocalModelTorchScript:
         TransformConfigurationItem("ToTensor", None),
         TransformConfigurationItem("Normalize", normalise),
     ]
-    config = ModelConfiguration("dense-resnet18", 1, ["spiked"], side_px, MPP, transform)
+    config = ModelConfiguration(model.card.architecture, 1, ["spiked"], side_px, MPP, transform)
     return LocalModelTorchScript(config, str(folder / "model.pt"))
 
 
