@@ -1,4 +1,4 @@
-"""Windows over a slide: every glomerulus is whole in a window that owns it, and none is found twice."""
+"""Windows over a slide: glomeruli are whole in the window that owns them, and none is found twice."""
 
 import cv2
 import numpy as np

@@ -50,19 +50,14 @@ class DenseTiles(nn.Module):
 
 
 def feature_map(encoder: nn.Sequential, pictures: Tensor) -> Tensor:
-    """What the encoder of `DenseTiles` sees: (n, 128, h / 8, w / 8)."""
-    features: Tensor = encoder[1:](edges_of(encoder, pictures))
-    return features
-
-
-def edges_of(encoder: nn.Sequential, pictures: Tensor) -> Tensor:
-    """What its first convolution does: (n, 64, h / 2, w / 2).
+    """What the encoder of `DenseTiles` sees: (n, 128, h / 8, w / 8).
 
     In bfloat16 the few grey levels that make a spike would be rounded away before they are seen.
     """
     with torch.autocast(pictures.device.type, enabled=False):
-        edges: Tensor = encoder[0](pictures.float())
-    return edges
+        edges = encoder[0](pictures.float())
+    features: Tensor = encoder[1:](edges)
+    return features
 
 
 class WideTiles(DenseTiles):

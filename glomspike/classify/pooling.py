@@ -12,7 +12,7 @@ from glomspike.classify.model import DenseTiles, feature_map
 Pooling = Literal["attention", "gated-attention", "max", "single"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 BY_HIGHEST = ("max", "single")
-FEATURES, HIDDEN = 128, 64
+HIDDEN = 64
 
 
 class Evidence(NamedTuple):
@@ -39,13 +39,13 @@ class PooledTiles(nn.Module):
         super().__init__()
         self.pooling = pooling
         self.encoder = DenseTiles().encoder
-        self.tile = nn.Linear(FEATURES, 1)
+        self.tile = nn.Linear(DenseTiles.FEATURES, 1)
         if pooling in {"attention", "gated-attention"}:
-            self.seen = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.Tanh())
+            self.seen = nn.Sequential(nn.Linear(DenseTiles.FEATURES, HIDDEN), nn.Tanh())
             self.weight = nn.Linear(HIDDEN, 1, bias=False)
-            self.bag = nn.Linear(FEATURES, 1)
+            self.bag = nn.Linear(DenseTiles.FEATURES, 1)
         if pooling == "gated-attention":
-            self.gate = nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.Sigmoid())
+            self.gate = nn.Sequential(nn.Linear(DenseTiles.FEATURES, HIDDEN), nn.Sigmoid())
 
     def forward(self, picture: Tensor, boxes: Tensor) -> Evidence:
         shifted = boxes + boxes.new_tensor([0, *[DenseTiles.OFF_PX] * 4])

@@ -80,13 +80,18 @@ def grid_of(pixels: RGB, inside: Mask, readable: Mask, tiling: Tiling) -> TileGr
         np.arange(0, height - side + 1, stride), np.arange(0, width - side + 1, stride), indexing="ij"
     )
     corners = np.stack([x.ravel(), y.ravel()], axis=1)
-    covered = pixels_set(inside, corners, side) >= tiling.coverage * side**2
-    spoilt = pixels_set(~readable, corners, side) > 0
-    return TileGrid(blanked, inside, corners[covered & ~spoilt], side, int((covered & spoilt).sum()))
+    counted = covered(inside, corners, tiling)
+    spoilt = _sums(~readable, corners, side) > 0
+    return TileGrid(blanked, inside, corners[counted & ~spoilt], side, int((counted & spoilt).sum()))
 
 
-def pixels_set(mask: Mask, corners_px: Corners, side_px: int) -> NDArray[np.float64]:
-    """How many pixels of each tile (n,) are set in a mask, by an integral image."""
+def covered(inside: Mask, corners_px: Corners, tiling: Tiling) -> NDArray[np.bool_]:
+    """Which tiles (n,) hold enough of a glomerulus to count."""
+    return np.asarray(_sums(inside, corners_px, tiling.tile_px) >= tiling.coverage * tiling.tile_px**2)
+
+
+def _sums(mask: Mask, corners_px: Corners, side_px: int) -> NDArray[np.float64]:
+    """How many pixels of each tile are set, by an integral image."""
     table = cv2.integral(mask.astype(np.uint8))
     x, y = corners_px.T
     end_x, end_y = x + side_px, y + side_px

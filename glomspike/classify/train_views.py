@@ -17,7 +17,7 @@ from torch.nn import functional
 from glomspike.augment import Rng, mapped
 from glomspike.classify.bags import Bag
 from glomspike.classify.model import NORMALISATION
-from glomspike.classify.tiles import Corners, Tiling, pixels_set
+from glomspike.classify.tiles import Corners, Tiling, covered
 from glomspike.classify.train_msa_mil import BOX_JITTER_PX, Instance, MilTask, numbered
 from glomspike.classify.views import CONTEXT_PX, View, view_with
 from glomspike.metrics.localisation import LEAST_PX, stretch_within
@@ -50,7 +50,7 @@ class ViewTask(MilTask):
         at_px = corners[own] + tiling.tile_px / 2 + jitter_px
         view = view_with(tile.bag.grid, tile.middle_px, at_px, side_px, rng)
         known = known_of(tile.bag, corners, view, tiling)
-        if known[own] == UNKNOWN and not tile.bag.stretches_px:
+        if not tile.bag.stretches_px:
             known[own] = tile.spiked
         boxes = np.concatenate([corners, corners + tiling.tile_px], axis=1).astype(np.float32)
         return {"image": view.pixels, "box": boxes, "spiked": known}
@@ -90,7 +90,7 @@ def known_of(bag: Bag, corners: Corners, view: View, tiling: Tiling) -> NDArray[
     As in a bag, tiles count of which the outline holds enough. One with a little of a stretch is in doubt.
     """
     known, side_px = np.full(len(corners), UNKNOWN, np.float32), len(view.pixels)
-    counts = pixels_set(view.inside, corners, tiling.tile_px) >= tiling.coverage * tiling.tile_px**2
+    counts = covered(view.inside, corners, tiling)
     if not bag.spiked:
         known[counts] = 0
     elif bag.stretches_px:

@@ -1,4 +1,4 @@
-"""Overlapping windows over a picture, so that every glomerulus lies whole in the window that owns it.
+"""Overlapping windows over a picture: all but the largest glomeruli lie whole in the one that owns them.
 
 A window owns the circles whose centres lie in its core, which ends half an overlap before its border, and
 a little beyond it: what several windows then own is merged by circle IoU.
@@ -109,13 +109,16 @@ def windows_on(tissue: Mask, width_px: int, height_px: int, side_px: int, mpp: f
     across, down = width_px / tissue.shape[1], height_px / tissue.shape[0]
     wanted = _grown(tissue, math.ceil(SLACK_UM / mpp / min(across, down)))
     windows: list[Window] = []
-    for piece, top, bottom in _pieces(wanted):
-        for row in layout.spans(top * down, bottom * down, height_px):
-            band = (piece & wanted)[_touched(row, down)]
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(wanted.astype(np.uint8), connectivity=8)
+    for number in 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable"):  # largest first; 0 is glass
+        top, height = stats[number, [cv2.CC_STAT_TOP, cv2.CC_STAT_HEIGHT]]
+        for row in layout.spans(top * down, (top + height) * down, height_px):
+            rows = _in_core(row, down, whole=False)
+            band = (pieces[rows] == number) & wanted[rows]
             for left, right in _runs(np.asarray(band.any(axis=0)), layout.step_px / across):
                 for column in layout.spans(left * across, right * across, width_px):
                     windows.append(layout.window(column, row))
-                    wanted[_filled(row, down), _filled(column, across)] = False
+                    wanted[_in_core(row, down, whole=True), _in_core(column, across, whole=True)] = False
     return tuple(windows)
 
 
@@ -130,15 +133,7 @@ def _grown(mask: Mask, by_px: int) -> Mask:
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)).astype(np.bool_)
 
 
-def _pieces(mask: Mask) -> Iterator[tuple[Mask, int, int]]:
-    """Each connected piece of a mask, largest first, with its first row and the one after its last."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    for number in 1 + np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable"):
-        top, height = int(stats[number, cv2.CC_STAT_TOP]), int(stats[number, cv2.CC_STAT_HEIGHT])
-        yield labels == number, top, top + height
-
-
-def _runs(line: Mask, gap: float) -> Iterator[tuple[int, int]]:
+def _runs(line: NDArray[np.bool_], gap: float) -> Iterator[tuple[int, int]]:
     """First and one after the last of what is set in a line (n,); wider gaps than `gap` part it."""
     places = np.flatnonzero(line)
     if len(places):
@@ -146,13 +141,8 @@ def _runs(line: Mask, gap: float) -> Iterator[tuple[int, int]]:
             yield int(run[0]), int(run[-1]) + 1
 
 
-def _touched(span: _Span, scale: float) -> slice:
-    """The rows or columns of a mask that a core reaches into; `scale` pixels are one of the mask."""
-    first = max(0.0, span.core_start / scale)
-    return slice(math.floor(first), None if span.core_end == math.inf else math.ceil(span.core_end / scale))
-
-
-def _filled(span: _Span, scale: float) -> slice:
-    """The rows or columns of a mask that lie in a core."""
-    first = max(0.0, span.core_start / scale)
-    return slice(math.ceil(first), None if span.core_end == math.inf else math.floor(span.core_end / scale))
+def _in_core(span: _Span, scale: float, *, whole: bool) -> slice:
+    """The rows or columns of a mask, `scale` pixels each, that lie in a core, as a whole or at all."""
+    first, last = max(0.0, span.core_start / scale), span.core_end / scale
+    begin, end = (math.ceil, math.floor) if whole else (math.floor, math.ceil)
+    return slice(begin(first), None if last == math.inf else end(last))
