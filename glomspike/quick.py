@@ -9,12 +9,21 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from glomspike.device import has_fast_bfloat16
 
 
+LARGE = 2**16  # numbers in a kernel from which it takes time to round them for every batch
+
+
 class ReducedPrecision(nn.Module):
-    """A network that computes in bfloat16 what can be: convolutions and products, with sums in float32."""
+    """A network that computes in bfloat16 what can be: convolutions and products, with sums in float32.
+
+    Large kernels are rounded once; autocast would round them each time.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        for part in network.modules():
+            if isinstance(part, nn.Conv2d) and part.weight.numel() >= LARGE:
+                part.to(torch.bfloat16)
 
     def forward(self, pictures: torch.Tensor, *others: torch.Tensor) -> Any:
         with torch.autocast(pictures.device.type, torch.bfloat16):

@@ -40,7 +40,7 @@ class Normalisation(_Strict):
         """Network input (n, 3, h, w), channels last in memory, of uint8 pictures (n, h, w, 3)."""
         mean = torch.tensor(self.mean, device=pixels.device)
         std = torch.tensor(self.std, device=pixels.device)
-        return ((pixels.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+        return pixels.float().div_(255).sub_(mean).div_(std).permute(0, 3, 1, 2)
 
 
 class Calibration(_Strict):

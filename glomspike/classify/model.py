@@ -52,10 +52,14 @@ class DenseTiles(nn.Module):
 def feature_map(encoder: nn.Sequential, pictures: Tensor) -> Tensor:
     """What the encoder of `DenseTiles` sees: (n, 128, h / 8, w / 8).
 
-    In bfloat16 the few grey levels that make a spike would be rounded away before they are seen.
+    In bfloat16 the few grey levels that make a spike would be rounded away before they are seen; edges may be
+    rounded.
     """
-    with torch.autocast(pictures.device.type, enabled=False):
+    kind = pictures.device.type
+    with torch.autocast(kind, enabled=False):
         edges = encoder[0](pictures.float())
+    if torch.is_autocast_enabled(kind):
+        edges = edges.to(torch.get_autocast_dtype(kind))
     features: Tensor = encoder[1:](edges)
     return features
 

@@ -73,7 +73,7 @@ def cut_tiles(field: Field, outline: Outline, tiling: Tiling) -> TileGrid:
 
 def grid_of(pixels: RGB, inside: Mask, readable: Mask, tiling: Tiling) -> TileGrid:
     """The tiles of a picture (height, width, 3) with a mask of the glomerulus and one of readable pixels."""
-    blanked = np.where(inside[..., None], pixels, np.uint8(0))
+    blanked = np.asarray(cv2.bitwise_and(pixels, pixels, mask=inside.view(np.uint8)), dtype=np.uint8)
     height, width = inside.shape
     side, stride = tiling.tile_px, tiling.stride_px
     y, x = np.meshgrid(

@@ -4,10 +4,12 @@ Yang et al., "CircleNet: anchor-free glomerulus detection with circle representa
 residual encoder with a feature pyramid to stride 4.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import NamedTuple
 
 import segmentation_models_pytorch as smp
+import torch
 from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from torch import Tensor, nn
 
@@ -48,6 +50,7 @@ class CircleNet(nn.Module):
             segmentation_channels=head_channels,
             dropout=0.0,
         )
+        self.decoder.merge = _Sum()
         self.centre = _head(head_channels, classes, CENTRE_BIAS)
         self.radius = _head(head_channels, 1)
         self.offset = _head(head_channels, 2)
@@ -55,6 +58,13 @@ class CircleNet(nn.Module):
     def forward(self, images: Tensor) -> Maps:
         features = self.decoder(self.encoder(images))
         return Maps(self.centre(features), self.radius(features), self.offset(features))
+
+
+class _Sum(nn.Module):
+    """The pyramid's levels added up; the decoder's own way copies them into one array first."""
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        return reduce(torch.add, levels)
 
 
 def for_classes(state: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
