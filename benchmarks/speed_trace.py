@@ -33,6 +33,7 @@ from torch import Tensor, nn
 from glomspike import pipeline
 from glomspike.device import choose_device
 from glomspike.findings import SlideResult
+from glomspike.leaving import leaving_quickly
 from glomspike.models import Model, Models, load_models
 from glomspike.pipeline import THREADS, Options, run_slide
 from glomspike.slide.scan import TILE_CACHE_BYTES, Scan
@@ -266,4 +267,5 @@ def ready(device: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with leaving_quickly():
+        main()

@@ -8,7 +8,7 @@ import os
 
 __version__ = "0.1.0"
 
-# Importing PyTorch makes some million objects that stay: looking through them for garbage took a second.
+# PyTorch brings some million objects that stay; looking through them for garbage as they come takes a second.
 gc.set_threshold(50_000)
 # PyTorch asks the system for large arrays in large pages, where Linux has them; read before its first array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")

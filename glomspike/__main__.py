@@ -1,6 +1,14 @@
-"""`python -m glomspike` is the command."""
+"""`glomspike` and `python -m glomspike` are the command."""
 
 from glomspike.cli import main
+from glomspike.leaving import leaving_quickly
+
+
+def command() -> None:
+    """Runs the command that was typed, and ends the process."""
+    with leaving_quickly():
+        main()
+
 
 if __name__ == "__main__":
-    main()
+    command()
