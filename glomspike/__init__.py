@@ -12,5 +12,5 @@ __version__ = "0.1.0"
 gc.set_threshold(50_000)
 # PyTorch asks the system for large arrays in large pages, where Linux has them; read before its first array.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-# On the CPU its threads wait busily for one another, less long so that those that read and write get on meanwhile.
+# On the CPU its threads wait for one another busily: less long, so that those that read and write get on.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def leaving_quickly() -> Iterator[None]:
-    """Around all that a process does: it then ends without being taken apart, which takes Python over a second.
+    """Around all that a process does: it then ends without being taken apart, which takes over a second.
 
     Its exit status is the one it would have, and what was registered to be done at the end is done.
     """

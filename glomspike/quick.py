@@ -8,14 +8,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from glomspike.device import has_fast_bfloat16
 
-
-LARGE = 2**16  # numbers in a kernel from which it takes time to round them for every batch
+# Numbers in a kernel from which rounding it for every batch takes time.
+LARGE = 2**16
 
 
 class ReducedPrecision(nn.Module):
     """A network that computes in bfloat16 what can be: convolutions and products, with sums in float32.
 
-    Large kernels are rounded once; autocast would round them each time.
+    Large kernels are rounded once, in place; autocast would round them each time.
     """
 
     def __init__(self, network: nn.Module) -> None:
