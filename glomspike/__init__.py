@@ -1,6 +1,6 @@
 """Finds glomeruli in silver-stained kidney slides and scores them for membranous spikes.
 
-Importing it readies the process for what comes with PyTorch, whichever command or worker it is.
+Importing it readies the process for PyTorch and OpenCV, whichever command or worker it is.
 """
 
 import gc
@@ -14,3 +14,5 @@ gc.set_threshold(50_000)
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 # On the CPU its threads wait for one another busily: less long, so that those that read and write get on.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+# What OpenCV does here is done for several pictures at a time: threads of its own get in the others' way.
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")

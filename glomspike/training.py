@@ -163,8 +163,6 @@ class Run:
         )
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.best_state: dict[str, Tensor] = {}
-        # The pool's threads do what OpenCV's own would; both together get in each other's way.
-        cv2.setNumThreads(1)
         self.pool = ThreadPoolExecutor(max(1, min(8, (os.cpu_count() or 2) - 1)))
         if (kept := opened(out, self.signature)) is not None:
             self._resume(kept)

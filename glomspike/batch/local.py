@@ -11,7 +11,6 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import cv2
 import torch
 from pebble import ProcessExpired, ProcessPool
 
@@ -105,7 +104,6 @@ def _process(threads: int) -> ProcessPool:
 def _begin(threads: int) -> None:
     """Readies a process: the cores are shared, and it ends with the run that started it."""
     torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -7,7 +7,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from glomspike.phantom.paint import Painter
@@ -65,7 +64,6 @@ def plan_slide(order: Order) -> tuple[TissuePlan, Stain, Scanner, np.random.Gene
 
 
 def _write(order: Order, folder: Path) -> None:
-    cv2.setNumThreads(1)  # the processes share the cores
     plan, stain, scanner, rng = plan_slide(order)
     painter = Painter(plan, stain, scanner, int(rng.integers(2**31)))
     write_truth(folder / f"{order.name}.xml", plan.glomeruli, scanner.mpp, order.boxed_share, rng)
