@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 import shapely
 import torch
@@ -185,5 +184,4 @@ def _interval(cases: list[Case]) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    cv2.setNumThreads(1)
     main()

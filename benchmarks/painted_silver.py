@@ -288,5 +288,4 @@ def _write(path: Path, pixels: RGB) -> None:
 
 
 if __name__ == "__main__":
-    cv2.setNumThreads(1)
     main()

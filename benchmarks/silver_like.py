@@ -247,5 +247,4 @@ def _write_table(folder: Path, rows: list[list[object]]) -> None:
 
 
 if __name__ == "__main__":
-    cv2.setNumThreads(1)
     main()

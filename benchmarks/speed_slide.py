@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
-import cv2
 import numpy as np
 import tifffile
 
@@ -155,7 +154,6 @@ def _compressed(page: tifffile.TiffPage) -> Iterator[bytes]:
 @click.argument("names", type=click.Choice([*LAYOUTS, *ON_GLASS]), nargs=-1)
 def main(work: Path, names: tuple[str, ...]) -> None:
     """Make the biopsies of these names."""
-    cv2.setNumThreads(1)
     write_biopsies(work, names)
 
 

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from glomspike.findings import RGB, Mask, Outline
 from glomspike.slide.field import Field
-from glomspike.slide.raster import inside_outline
+from glomspike.slide.raster import blanked, inside_outline
 
 Corners = NDArray[np.intp]  # (n, 2), x before y, in pixels of the field
 
@@ -73,7 +73,6 @@ def cut_tiles(field: Field, outline: Outline, tiling: Tiling) -> TileGrid:
 
 def grid_of(pixels: RGB, inside: Mask, readable: Mask, tiling: Tiling) -> TileGrid:
     """The tiles of a picture (height, width, 3) with a mask of the glomerulus and one of readable pixels."""
-    blanked = np.asarray(cv2.bitwise_and(pixels, pixels, mask=inside.view(np.uint8)), dtype=np.uint8)
     height, width = inside.shape
     side, stride = tiling.tile_px, tiling.stride_px
     y, x = np.meshgrid(
@@ -82,7 +81,9 @@ def grid_of(pixels: RGB, inside: Mask, readable: Mask, tiling: Tiling) -> TileGr
     corners = np.stack([x.ravel(), y.ravel()], axis=1)
     counted = covered(inside, corners, tiling)
     spoilt = _sums(~readable, corners, side) > 0
-    return TileGrid(blanked, inside, corners[counted & ~spoilt], side, int((counted & spoilt).sum()))
+    return TileGrid(
+        blanked(pixels, inside), inside, corners[counted & ~spoilt], side, int((counted & spoilt).sum())
+    )
 
 
 def covered(inside: Mask, corners_px: Corners, tiling: Tiling) -> NDArray[np.bool_]:

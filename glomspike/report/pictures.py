@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from glomspike.classify.heatmap import Heat
@@ -10,7 +9,7 @@ from glomspike.findings import Glomerulus
 from glomspike.report.heatmap_picture import draw_heatmap
 from glomspike.report.png import write_grey, write_rgb
 from glomspike.slide.field import Field
-from glomspike.slide.raster import inside_outline
+from glomspike.slide.raster import blanked, inside_outline
 
 
 def write_glomerulus_pictures(folder: Path, glomerulus: Glomerulus, field: Field, heat: Heat | None) -> None:
@@ -19,11 +18,9 @@ def write_glomerulus_pictures(folder: Path, glomerulus: Glomerulus, field: Field
     All show the same field. There is no heatmap where `heat` is None, as nothing was scored.
     """
     inside = inside_outline(glomerulus.outline, field.frame, (field.pixels.shape[0], field.pixels.shape[1]))
-    mask = inside.view(np.uint8) * np.uint8(255)
-    patch = np.asarray(cv2.bitwise_and(field.pixels, field.pixels, mask=mask), dtype=np.uint8)
-    write_rgb(_place(folder, "patches", glomerulus.id), patch)
+    write_rgb(_place(folder, "patches", glomerulus.id), blanked(field.pixels, inside))
     write_rgb(_place(folder, "images", glomerulus.id), field.pixels)
-    write_grey(_place(folder, "masks", glomerulus.id), mask)
+    write_grey(_place(folder, "masks", glomerulus.id), inside.view(np.uint8) * np.uint8(255))
     if heat is not None:
         picture = draw_heatmap(field, glomerulus.outline, heat)
         write_rgb(_place(folder, "heatmaps", glomerulus.id), picture)

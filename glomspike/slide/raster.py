@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from glomspike.findings import Mask, Outline, Points
+from glomspike.findings import RGB, Mask, Outline, Points
 from glomspike.slide.frames import FieldFrame
 
 _FRACTION_BITS = 4  # OpenCV takes vertices in sixteenths of a pixel
@@ -21,6 +21,11 @@ def inside_outline(outline: Outline, frame: FieldFrame, shape: tuple[int, int]) 
     mask = np.zeros(shape, np.uint8)
     cv2.fillPoly(mask, [fixed], (1,), lineType=cv2.LINE_8, shift=_FRACTION_BITS)
     return mask.astype(np.bool_)
+
+
+def blanked(picture: RGB, inside: Mask) -> RGB:
+    """The picture (height, width, 3), black where not inside."""
+    return np.asarray(cv2.bitwise_and(picture, picture, mask=inside.view(np.uint8)), dtype=np.uint8)
 
 
 def filled(polygon_px: Points, side_px: int) -> Mask:
