@@ -1,7 +1,7 @@
 """`glomspike` and `python -m glomspike` are the command."""
 
 from glomspike.cli import main
-from glomspike.leaving import leaving_quickly
+from glomspike.cli.leaving import leaving_quickly
 
 
 def command() -> None:

@@ -47,7 +47,7 @@ def _gpu() -> Finding:
     try:
         import torch
 
-        from glomspike.device import cuda_trouble
+        from glomspike.networks.device import cuda_trouble
     except (ImportError, OSError) as failure:
         return Finding("PyTorch", "broken", f"does not load: {failure}")
     build = f"PyTorch {torch.__version__}, CUDA build {torch.version.cuda or 'none'}, driver {_driver()}"
@@ -91,7 +91,7 @@ def _openslide() -> Finding:
 
 
 def _weights() -> Iterator[Finding]:
-    from glomspike.weights import KINDS, load_card, matches
+    from glomspike.networks.weights import KINDS, load_card, matches
 
     for kind in KINDS:
         try:

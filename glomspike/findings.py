@@ -15,6 +15,7 @@ RGB = NDArray[np.uint8]  # (height, width, 3)
 Mask = NDArray[np.bool_]  # (height, width)
 Points = NDArray[np.float64]  # (n, 2), x before y
 Scores = NDArray[np.float64]
+Label = Literal["spiked", "normal", "undetermined"]  # of an annotated glomerulus
 
 
 @dataclass(frozen=True)

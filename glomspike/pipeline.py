@@ -24,25 +24,25 @@ from glomspike.classify.infer import Judged, judge_glomeruli
 from glomspike.detect.infer import detect
 from glomspike.errors import OutputError
 from glomspike.findings import RGB, Circle, Glomerulus, Outline, SlideResult
+from glomspike.geometry.frames import FieldFrame
 from glomspike.lesions.infer import tell_lesions
-from glomspike.models import Model, Models
-from glomspike.report.folder import ResultFolder, is_done
+from glomspike.networks.models import Model, Models
+from glomspike.networks.weights import Card, Kind
 from glomspike.report.overview import write_overview
 from glomspike.report.page import Judging, write_report
 from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.report.portrait import Portrait, portray
-from glomspike.report.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes
-from glomspike.report.table import write_table
+from glomspike.results.folder import ResultFolder, is_done
+from glomspike.results.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes
+from glomspike.results.table import write_table
 from glomspike.segment.crop import circle_of_outline, crop_of, whole_circle
 from glomspike.segment.infer import outline_glomeruli
 from glomspike.segment.mirrored import mirrored
 from glomspike.segment.outline import outline_of_circle
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.fingerprint import fingerprint
-from glomspike.slide.frames import FieldFrame
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.tissue import find_tissue
-from glomspike.weights import Card, Kind
 
 BATCH = 8  # glomeruli worked on at once
 THREADS = 4  # that read from the slide, and that write pictures

@@ -2,7 +2,7 @@
 
 import torch
 
-from glomspike.weights import CardDraft, Metric, Normalisation, TrainingData
+from glomspike.networks.weights import CardDraft, Metric, Normalisation, TrainingData
 
 DRAFT = CardDraft(
     kind="segmenter",

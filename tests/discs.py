@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from glomspike.classify.model import cut
 from glomspike.detect.model import STRIDE, Maps
-from glomspike.models import Model
-from glomspike.weights import Card, Normalisation
+from glomspike.networks.models import Model
+from glomspike.networks.weights import Card, Normalisation
 
 BRIGHT, DARK = 200, 60
 PLAIN = Normalisation(mean=(0, 0, 0), std=(1, 1, 1))

@@ -10,12 +10,12 @@ from cards import DRAFT
 from results import MPP, round_outline, slide_facts
 
 from glomspike.findings import Circle, Glomerulus, SlideResult, SpikeScore, TopTile
+from glomspike.networks.weights import Card
 from glomspike.report.page import Judging, write_report
 from glomspike.report.portrait import portray
-from glomspike.report.record import Counts
+from glomspike.results.record import Counts
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import open_slide
-from glomspike.weights import Card
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "phantom.svs"
 CENTRES0 = ((3678, 740), (1180, 884), (2515, 938), (2402, 1889), (3724, 1930), (713, 2089))

@@ -6,17 +6,17 @@ import json
 import cv2
 import numpy as np
 import pytest
-from ablation import SCALES, VARIANTS, options_of, table
-from ablation_crops import CROP_PX, TABLES, write_crops
 from discs import disc_mask
 
+from benchmarks.quality.ablation import SCALES, VARIANTS, options_of, table
+from benchmarks.quality.ablation_crops import CROP_PX, TABLES, write_crops
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import SPIKE_TILES
 from glomspike.findings import Mpp
+from glomspike.learn.samples import read_samples
+from glomspike.learn.truth import load_picture
 from glomspike.metrics.roc import STATISTICS
-from glomspike.samples import read_samples
-from glomspike.truth import load_picture
 
 CIRCLE = (300, 260, 120)  # x, y, radius in pixels of a slide of 0.5 µm/px
 BOX = (330, 250)

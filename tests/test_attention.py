@@ -15,11 +15,11 @@ from glomspike.classify.model import NORMALISATION
 from glomspike.classify.pooling import POOLINGS, Evidence, PooledTiles
 from glomspike.classify.tiles import TileGrid
 from glomspike.classify.train_attention import AttentionOptions, AttentionTask, mirrored
+from glomspike.learn.samples import read_samples
 from glomspike.metrics import bootstrap
-from glomspike.models import load_model
+from glomspike.networks.models import load_model
+from glomspike.networks.weights import Card
 from glomspike.report.evidence import rule_told
-from glomspike.samples import read_samples
-from glomspike.weights import Card
 
 CPU = torch.device("cpu")
 CORNERS = np.array([[0, 0], [20, 0], [40, 0], [0, 20], [20, 20], [40, 20]])

@@ -14,22 +14,22 @@ from rich.console import Console
 from glomspike import cli
 from glomspike.classify import synthetic as classify_synthetic
 from glomspike.classify.model import NETWORKS, NORMALISATION
+from glomspike.classify.synthesis import make as synthesis_make
+from glomspike.classify.synthesis import train as synthesis_train
+from glomspike.classify.synthesis.features import FeatureNetwork
+from glomspike.classify.synthesis.folder import Manifest, read_manifest, write_manifest
+from glomspike.classify.synthesis.harvest import Harvest, harvested
+from glomspike.classify.synthesis.train import CHECKPOINT, GanRun, GanSettings, sampled
 from glomspike.classify.synthetic import Synthetic, SyntheticTile, load_synthetic, picture_side_px
 from glomspike.classify.tiles import PAPERS, Tiling
 from glomspike.classify.train import MPP
 from glomspike.classify.train_msa_mil import MilOptions, MilTask
 from glomspike.classify.views import view_side_px
 from glomspike.errors import OutputError, SamplesError
+from glomspike.learn.samples import read_samples
+from glomspike.learn.training import fabric_on, task_signature
 from glomspike.metrics.likeness import Likeness
-from glomspike.samples import read_samples
-from glomspike.synthesis import make as synthesis_make
-from glomspike.synthesis import train as synthesis_train
-from glomspike.synthesis.features import FeatureNetwork
-from glomspike.synthesis.folder import Manifest, read_manifest, write_manifest
-from glomspike.synthesis.harvest import Harvest, harvested
-from glomspike.synthesis.train import CHECKPOINT, GanRun, GanSettings, sampled
-from glomspike.training import fabric_on, task_signature
-from glomspike.weights import Calibration, CardDraft, TrainingData, read_card, save_weights
+from glomspike.networks.weights import Calibration, CardDraft, TrainingData, read_card, save_weights
 
 SIDE_PX = 300
 DARK_PX = 225  # from the left, in pictures of spiked glomeruli

@@ -16,7 +16,7 @@ from glomspike.classify.bags import SLACK_UM, Bag, load_bags
 from glomspike.classify.tiles import PAPERS
 from glomspike.errors import SamplesError
 from glomspike.findings import Mpp
-from glomspike.samples import Sample
+from glomspike.learn.samples import Sample
 
 DISCS = [(200.0, 150.0, 90.0), (500.0, 250.0, 110.0)]
 

@@ -16,17 +16,17 @@ import pytest
 from pyramids import write_aperio
 
 from glomspike import cli
-from glomspike.batch.find import FoundSlide, find_slides
 from glomspike.batch.local import LocalWorkers
 from glomspike.batch.near import Near, brought_near
 from glomspike.batch.run import run_batch
 from glomspike.batch.task import Batch, WeightPaths, do_slide, failed_row, standing_row
 from glomspike.errors import GlomspikeError, OutputError, SlideError
 from glomspike.findings import SlideRow
-from glomspike.models import load_cards
+from glomspike.networks.models import load_cards
 from glomspike.pipeline import Options
-from glomspike.report.claim import claimed
-from glomspike.report.record import read_record
+from glomspike.results.claim import claimed
+from glomspike.results.record import read_record
+from glomspike.slide.find import FoundSlide, find_slides
 
 ROOT = Path(__file__).parents[1]
 
@@ -222,7 +222,7 @@ def test_options_of_a_folder_are_refused_for_one_slide(
     assert "are for a folder" in capsys.readouterr().err
 
 
-# Faults, slow because each starts processes of its own; more in benchmarks/faults.py
+# Faults, slow because each starts processes of its own; more in benchmarks/reliability/faults.py
 
 
 @pytest.fixture

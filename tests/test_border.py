@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glomspike.detect.border import bordered, is_small_piece, left_of
-from glomspike.truth import outlined
+from glomspike.learn.truth import outlined
 
 SIDE_PX = 128
 TURN = np.linspace(0, 2 * np.pi, 90, endpoint=False)

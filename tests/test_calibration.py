@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from glomspike.metrics.calibration import calibration_error, log_odds, platt, reliability
-from glomspike.weights import Calibration
+from glomspike.networks.weights import Calibration
 
 
 @settings(max_examples=15, deadline=None)

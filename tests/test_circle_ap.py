@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glomspike.detect.circles import circle_iou
+from glomspike.geometry.circles import circle_iou
 from glomspike.metrics.circle_ap import ap_of_images, best_threshold, circle_ap, matched
 
 TRUTH = np.array([[50, 50, 20], [150, 60, 25]], dtype=float)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glomspike.detect.circles import circle_iou, suppress
+from glomspike.geometry.circles import circle_iou, suppress
 
 circles = st.tuples(st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 40))
 

@@ -127,7 +127,7 @@ def test_failures_within_a_command_become_one_line(
 
 def test_being_told_to_stop_ends_with_130() -> None:
     code = (
-        "import time; import glomspike.weights as w; from glomspike.cli import main\n"
+        "import time; import glomspike.networks.weights as w; from glomspike.cli import main\n"
         "w.installed = lambda: print('ready', flush=True) or time.sleep(60)\n"
         "main(['weights'])"
     )

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from pyramids import write_aperio
 
-from glomspike.batch.find import find_slides
 from glomspike.batch.task import Batch, WeightPaths
 from glomspike.errors import UsageError
-from glomspike.models import load_cards
+from glomspike.networks.models import load_cards
 from glomspike.pipeline import Options
-from glomspike.report.record import read_record
+from glomspike.results.record import read_record
+from glomspike.slide.find import find_slides
 
 pytest.importorskip("ray", reason="Ray is not installed")
 

@@ -8,8 +8,8 @@ from discs import disc_mask, disc_picture
 
 from glomspike.detect.compose import LARGEST_DIAMETER_UM, LEAST_DIAMETER_UM, composed
 from glomspike.detect.cut import Known
-from glomspike.samples import Sample
-from glomspike.truth import Picture, Truth, outlined
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import Picture, Truth, outlined
 
 MPP = 4.0
 SIDE_PX = 128

@@ -11,7 +11,7 @@ from PIL import Image
 
 from glomspike import cli
 from glomspike.errors import SlideError
-from glomspike.models import Models
+from glomspike.networks.models import Models
 from glomspike.slide.reader import open_slide
 
 
@@ -31,7 +31,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         None,
         model("classifier", DarkTiles(), 0.25, 50, {"spiked": 0.5}).device,
     )
-    monkeypatch.setattr("glomspike.models.load_models", lambda *_: seen)
+    monkeypatch.setattr("glomspike.networks.models.load_models", lambda *_: seen)
 
 
 def run(*arguments: object) -> int:
@@ -98,7 +98,7 @@ def test_other_files_than_pictures_are_told(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_pictures_of_a_folder_are_found_and_slides_are_not(tmp_path: Path) -> None:
-    from glomspike.batch.find import find_pictures, find_slides
+    from glomspike.slide.find import find_pictures, find_slides
 
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for name in ("b.png", "a.JPG", "deep/c.tiff", "notes.txt"):

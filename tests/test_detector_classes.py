@@ -25,14 +25,14 @@ from glomspike.detect.targets import UNCERTAIN, circle_loss, targets_of
 from glomspike.detect.train import DetectorOptions, DetectorTask
 from glomspike.errors import SamplesError
 from glomspike.findings import Mpp
+from glomspike.learn.samples import read_samples
+from glomspike.learn.truth import load_picture
 from glomspike.lesions.crops import load_lesions
-from glomspike.models import load_model
+from glomspike.networks.models import load_model
+from glomspike.networks.weights import CardDraft, save_weights
 from glomspike.phantom.slides import write_phantoms
-from glomspike.samples import read_samples
 from glomspike.slide.reader import open_slide
 from glomspike.slide.tissue import find_tissue
-from glomspike.truth import load_picture
-from glomspike.weights import CardDraft, save_weights
 
 CPU = torch.device("cpu")
 CLASSES = ("bright", "dark")

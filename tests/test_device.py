@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from glomspike.device import choose_device
 from glomspike.errors import DeviceError, UsageError
+from glomspike.networks.device import choose_device
 
 NO_DRIVER = "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU"
 OLD_DRIVER = "The NVIDIA driver on your system is too old (found version 11040)."

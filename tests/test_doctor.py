@@ -38,7 +38,7 @@ def test_missing_weights_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_machine_without_a_gpu_can_still_do_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glomspike.device.cuda_trouble", lambda _: "it is absent")
+    monkeypatch.setattr("glomspike.networks.device.cuda_trouble", lambda _: "it is absent")
     finding = about("GPU", tmp_path)
     assert finding.verdict == "note"
     assert "it is absent" in finding.text

@@ -23,9 +23,9 @@ from glomspike import cli, models
 from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.detect.evaluate import evaluate_detector
 from glomspike.errors import SamplesError
+from glomspike.learn.samples import read_samples
 from glomspike.metrics import bootstrap
-from glomspike.models import Model
-from glomspike.samples import read_samples
+from glomspike.networks.models import Model
 from glomspike.segment.evaluate import evaluate_segmenter
 
 

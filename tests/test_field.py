@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from pyramids import TILE_PX, break_tiles, waves, write_aperio
 
+from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import SMALLEST_SPLIT_PX, read_field
-from glomspike.slide.frames import FieldFrame
 from glomspike.slide.reader import open_slide
 
 SIDE0 = 640

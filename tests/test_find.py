@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pyramids import write_aperio
 
-from glomspike.batch.find import find_slides
 from glomspike.errors import SlideError
+from glomspike.slide.find import find_slides
 
 
 @pytest.fixture

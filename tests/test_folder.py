@@ -16,9 +16,9 @@ import pytest
 from test_record import record
 
 from glomspike.errors import OutputError
-from glomspike.report.claim import BusyError, hidden_beside
-from glomspike.report.folder import ResultFolder, check_writable, clear_unfinished, is_done
-from glomspike.report.record import RECORD_NAME, read_record
+from glomspike.results.claim import BusyError, hidden_beside
+from glomspike.results.folder import ResultFolder, check_writable, clear_unfinished, is_done
+from glomspike.results.record import RECORD_NAME, read_record
 
 OTHER = record(options={"mpp": 0.5, "threshold": 0.5})
 
@@ -104,7 +104,7 @@ def test_a_run_that_does_not_publish_leaves_nothing(tmp_path):
 
 def test_a_killed_run_leaves_no_folder_that_looks_done(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from glomspike.report.folder import ResultFolder\n"
+        "import sys, time; from pathlib import Path; from glomspike.results.folder import ResultFolder\n"
         "with ResultFolder(Path(sys.argv[1])) as folder:\n"
         "    (folder.path / 'glomeruli.csv').write_text('half')\n"
         "    print('writing', flush=True); time.sleep(60)\n"

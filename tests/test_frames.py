@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from glomspike.findings import Mpp, SlideFacts
-from glomspike.slide.frames import FieldFrame, from_viewer, to_viewer
+from glomspike.geometry.frames import FieldFrame, from_viewer, to_viewer
 
 coordinates = st.floats(-1e6, 1e6)
 points = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(2)), elements=coordinates)

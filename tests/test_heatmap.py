@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from glomspike.classify.heatmap import spike_heat
 from glomspike.findings import Mpp, Outline, TileScores
+from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import Field
-from glomspike.slide.frames import FieldFrame
 
 MPP = Mpp(0.25, 0.25)
 

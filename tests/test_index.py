@@ -9,7 +9,7 @@ from lxml import html
 from glomspike.errors import OutputError
 from glomspike.findings import SlideRow
 from glomspike.report.index import write_index
-from glomspike.report.png import write_rgb
+from glomspike.results.png import write_rgb
 
 
 def done(slide, folder, status="done", glomeruli=10, spiked=4, **others):

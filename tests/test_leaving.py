@@ -9,7 +9,7 @@ import pytest
 def ended(ending: str) -> subprocess.CompletedProcess[str]:
     code = f"""
 import atexit, sys
-from glomspike.leaving import leaving_quickly
+from glomspike.cli.leaving import leaving_quickly
 class Slow:
     def __del__(self): print("taken apart")
 with leaving_quickly():

@@ -20,6 +20,7 @@ from glomspike.annotate.imagescope import write_imagescope
 from glomspike.annotate.meaning import read_meaning
 from glomspike.errors import SamplesError
 from glomspike.findings import NON_GLOMERULAR, Circle, Lesion
+from glomspike.learn.samples import read_samples
 from glomspike.lesions import train as lesions_train
 from glomspike.lesions.crops import load_lesions
 from glomspike.lesions.evaluate import evaluate_lesions
@@ -27,11 +28,10 @@ from glomspike.lesions.infer import tell_lesions
 from glomspike.lesions.model import LesionNetwork, focal_loss
 from glomspike.metrics import bootstrap
 from glomspike.metrics.classes import class_quality, class_statistics
-from glomspike.models import Model, load_model
-from glomspike.report.table import write_table
-from glomspike.samples import read_samples
+from glomspike.networks.models import Model, load_model
+from glomspike.networks.weights import Card, Normalisation
+from glomspike.results.table import write_table
 from glomspike.segment.crop import crop_of
-from glomspike.weights import Card, Normalisation
 
 CPU = torch.device("cpu")
 CLASSES = ("bright", "dark")

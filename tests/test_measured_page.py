@@ -1,6 +1,6 @@
 """Numbers in a page of the documentation."""
 
-from measured_page import write_measured
+from benchmarks.quality.measured_page import write_measured
 
 PAGE = """before
 <!-- measured: one -->

@@ -2,8 +2,7 @@
 
 import json
 
-from methods import METHODS, POOLED, SHOWN, table
-
+from benchmarks.quality.methods import METHODS, POOLED, SHOWN, table
 from glomspike.classify.infer import METHODS as KNOWN
 
 

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from results import slide_facts
 
 from glomspike.findings import Circle, Mpp
+from glomspike.geometry.frames import FieldFrame
 from glomspike.segment.outline import glomerulus_polygon, outline_of_circle, outline_on_slide
-from glomspike.slide.frames import FieldFrame
 
 SIDE_PX = 96
 MIDDLE = (SIDE_PX / 2, SIDE_PX / 2)

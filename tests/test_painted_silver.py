@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cards import DRAFT
-from measure_painted import DATA, Painted, write_to_card
-from painted_silver import SOURCES, Glomerulus, load, sampled_lesion, variants
 
-from glomspike.weights import Metric, load_card, save_weights
+from benchmarks.quality.measure_painted import DATA, Painted, write_to_card
+from datasets.painted_silver import SOURCES, Glomerulus, load, sampled_lesion, variants
+from glomspike.networks.weights import Metric, load_card, save_weights
 
 REAL = Path(__file__).parents[2] / "shared" / "data"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="the real silver pictures are not here")

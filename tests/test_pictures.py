@@ -7,11 +7,11 @@ from results import glomerulus, slide_facts, slide_result, spike_score
 
 from glomspike.annotate.layers import PIXELS
 from glomspike.findings import Mpp
+from glomspike.geometry.frames import FieldFrame
 from glomspike.report.colours import jet
 from glomspike.report.overview import draw_overview, write_overview
 from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.slide.field import Field
-from glomspike.slide.frames import FieldFrame
 
 SIDE_PX = 300
 

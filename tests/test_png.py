@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from glomspike.report.png import write_grey, write_rgb
+from glomspike.results.png import write_grey, write_rgb
 
 sides = st.integers(1, 70)
 

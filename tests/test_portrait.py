@@ -8,9 +8,9 @@ from PIL import Image
 from results import MPP, glomerulus, spike_score
 
 from glomspike.findings import Mpp
+from glomspike.geometry.frames import FieldFrame
 from glomspike.report.portrait import HEAT_SIDE_PX, SIDE_PX, TILE_MARGIN_PX, encode_jpeg, portray, shrunk
 from glomspike.slide.field import Field
-from glomspike.slide.frames import FieldFrame
 
 FIELD_PX = 1152  # twice the side of the report's image
 TILE_PX = 50

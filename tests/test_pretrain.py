@@ -12,12 +12,12 @@ from discs import disc_mask, disc_picture, write_disc_samples, write_samples
 from glomspike import cli
 from glomspike.detect.model import CircleNet
 from glomspike.errors import SamplesError, WeightsError
+from glomspike.learn.pretrain import train as pretrain_train
+from glomspike.learn.pretrain.encoder import begin_with, load_encoder
+from glomspike.learn.pretrain.simsiam import SimSiam, Views, retrieval, simsiam_loss, spread
+from glomspike.learn.pretrain.tissue import cut_all, find_source
 from glomspike.lesions.model import LesionNetwork
-from glomspike.pretrain import train as pretrain_train
-from glomspike.pretrain.encoder import begin_with, load_encoder
-from glomspike.pretrain.simsiam import SimSiam, Views, retrieval, simsiam_loss, spread
-from glomspike.pretrain.tissue import cut_all, find_source
-from glomspike.weights import save_weights
+from glomspike.networks.weights import save_weights
 
 
 def texture(side_px: int, seed: int) -> np.ndarray:

@@ -13,13 +13,13 @@ from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.pooling import PooledTiles
 from glomspike.detect.evaluate import scan
 from glomspike.detect.model import CircleNet
-from glomspike.models import Model, load_model, load_models
-from glomspike.quick import ReducedPrecision, quickened
-from glomspike.samples import Sample
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import load_pictures
+from glomspike.networks.models import Model, load_model, load_models
+from glomspike.networks.quick import ReducedPrecision, quickened
 from glomspike.segment.evaluate import compare
 from glomspike.segment.model import segmentation_network
 from glomspike.segment.patches import load_patches
-from glomspike.truth import load_pictures
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def trained(network: nn.Module) -> nn.Module:
 def test_folded_normalisation_changes_nothing_but_rounding(
     network: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glomspike.quick.has_fast_bfloat16", lambda _device: False)
+    monkeypatch.setattr("glomspike.networks.quick.has_fast_bfloat16", lambda _device: False)
     plain = trained(network)
     quick = quickened(copy.deepcopy(plain), CPU)
     before, left = (sum(isinstance(part, nn.BatchNorm2d) for part in net.modules()) for net in (plain, quick))
@@ -84,7 +84,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[dict[str, Model], dict[str, Mo
     """The shipped models plain and quick, and by how much probabilities may differ."""
     reduced = request.param == "bfloat16"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("glomspike.quick.has_fast_bfloat16", lambda _device: reduced)
+        patch.setattr("glomspike.networks.quick.has_fast_bfloat16", lambda _device: reduced)
         quick = vars(load_models(None, None, None, None, CPU))
     plain = {kind: load_model(kind, None, CPU) for kind in ("detector", "segmenter", "classifier")}
     return plain, quick, 1e-2 if reduced else 1e-3

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from glomspike.findings import Mpp, Outline
-from glomspike.slide.frames import FieldFrame
-from glomspike.slide.raster import filled, inside_outline, largest, traced, vertices
+from glomspike.geometry.frames import FieldFrame
+from glomspike.geometry.raster import filled, inside_outline, largest, traced, vertices
 
 SIDE_PX = 96
 

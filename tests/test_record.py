@@ -8,7 +8,7 @@ from results import glomerulus, slide_facts, slide_result, spike_score
 
 from glomspike import __version__
 from glomspike.errors import OutputError
-from glomspike.report.record import (
+from glomspike.results.record import (
     RECORD_NAME,
     Counts,
     RunRecord,

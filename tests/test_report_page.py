@@ -6,9 +6,9 @@ import pytest
 from lxml import html
 from reports import card, glomerulus, slide_of, write_example_report
 
+from glomspike.networks.weights import ReliabilityBin
 from glomspike.report.colours import palette
 from glomspike.report.plots import colour_table, grey, histogram
-from glomspike.weights import ReliabilityBin
 
 
 @pytest.fixture

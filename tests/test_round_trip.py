@@ -23,7 +23,7 @@ from glomspike.findings import (
     SpikeScore,
     TopTile,
 )
-from glomspike.slide.frames import Viewer, from_viewer
+from glomspike.geometry.frames import Viewer, from_viewer
 
 HALF_PX = 0.5
 

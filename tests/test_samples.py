@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glomspike.errors import SamplesError
-from glomspike.samples import in_split, read_samples
+from glomspike.learn.samples import in_split, read_samples
 
 
 def table(folder: Path, *rows: str, header: str = "image,patient,split", name: str = "samples.csv") -> Path:

@@ -7,8 +7,8 @@ from results import glomerulus, spike_score
 from glomspike.classify.scores import best_of_case, judge, placed
 from glomspike.classify.tiles import PAPERS, grid_of
 from glomspike.findings import SpikeScore, TileScores
+from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import Field
-from glomspike.slide.frames import FieldFrame
 
 WHOLE = np.ones((300, 300), dtype=bool)
 FIELD = Field(np.zeros((300, 300, 3), np.uint8), WHOLE, FieldFrame(1000.0, 2000.0, 2.0, 2.0), 0.25)

@@ -10,7 +10,7 @@ from discs import DarkPixels, disc_picture, model
 from pyramids import scanned_slide, write_aperio
 
 from glomspike.findings import Circle, Mpp, Outline
-from glomspike.models import Model
+from glomspike.networks.models import Model
 from glomspike.segment.crop import crop_of
 from glomspike.segment.infer import outline_glomeruli
 from glomspike.slide.reader import Slide, open_slide

@@ -2,8 +2,7 @@
 
 from types import SimpleNamespace
 
-from segmenter_networks import difference, heading
-
+from benchmarks.quality.segmenter_networks import difference, heading
 from glomspike.metrics.overlap import Overlap
 
 

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from contour_spikes import lined, spiked
-from silver_like import MPP, main, photographed, unmixed
 
+from datasets.contour_spikes import lined, spiked
+from datasets.silver_like import MPP, main, photographed, unmixed
 from glomspike.classify.bags import load_bags
 from glomspike.classify.tiles import PAPERS
-from glomspike.samples import read_samples
+from glomspike.learn.samples import read_samples
 
 SIDE = 320
 

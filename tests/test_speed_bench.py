@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from speed_papers_way import Middles, windows_one_by_one
-from speed_pictures import TILE_PX, seconds_of
-from speed_slide import Layout, write_biopsy, write_on_more_glass
-from speed_trace import Trace, decoding_seconds, network_seconds, run_recorded
 
+from benchmarks.speed.papers_way import Middles, windows_one_by_one
+from benchmarks.speed.pictures import TILE_PX, seconds_of
+from benchmarks.speed.slide import Layout, write_biopsy, write_on_more_glass
+from benchmarks.speed.trace import Trace, decoding_seconds, network_seconds, run_recorded
 from glomspike.classify.method import boxes_of
 from glomspike.classify.msa_mil import tile_log_odds
 from glomspike.classify.tiles import PAPERS, TileGrid, grid_of
 from glomspike.classify.views import view_side_px
-from glomspike.models import Model, load_model, load_models
+from glomspike.networks.models import Model, load_model, load_models
 from glomspike.pipeline import Options, run_slide
 from glomspike.slide.reader import open_slide
 

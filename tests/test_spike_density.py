@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from spike_density import Measured, by_case, table
+
+from benchmarks.quality.spike_density import Measured, by_case, table
 
 PATIENTS = np.array(["a", "a", "b", "b", "c", "c", "d", "d"])
 DENSITY = np.array([0.0, 10, 20, 30, 40, 50, 60, 70])

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from spike_painter import (
+
+from datasets.spike_painter import (
     Lesion,
     chosen_stretches,
     find_membranes,

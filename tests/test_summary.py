@@ -3,7 +3,7 @@
 import csv
 
 from glomspike.findings import CaseTile, SlideRow
-from glomspike.report.summary import write_summary
+from glomspike.results.summary import write_summary
 
 
 def test_a_slide_has_its_share_of_positive_tiles_and_its_best_ones_and_a_failed_one_has_its_cause(tmp_path):

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from glomspike.synthesis.adaptive import MOST, TARGET, adapted, augmented, moved, recoloured
-from glomspike.synthesis.discriminator import Discriminator
-from glomspike.synthesis.generator import Generator, ModulatedConv
-from glomspike.synthesis.layers import blurred, doubled
-from glomspike.synthesis.train import gradient_penalty
+from glomspike.classify.synthesis.adaptive import MOST, TARGET, adapted, augmented, moved, recoloured
+from glomspike.classify.synthesis.discriminator import Discriminator
+from glomspike.classify.synthesis.generator import Generator, ModulatedConv
+from glomspike.classify.synthesis.layers import blurred, doubled
+from glomspike.classify.synthesis.train import gradient_penalty
 
 
 def test_a_modulated_convolution_is_one_with_scaled_and_normalised_weights_for_each_picture() -> None:

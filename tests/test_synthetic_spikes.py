@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from measured_page import write_measured
-from synthetic_spikes import BOXED, SHOWN, WEAK, classifiers, tiles
 
+from benchmarks.quality.measured_page import write_measured
+from benchmarks.quality.synthetic_spikes import BOXED, SHOWN, WEAK, classifiers, tiles
+from glomspike.classify.synthesis.folder import Manifest, write_manifest
 from glomspike.metrics.likeness import Likeness
-from glomspike.synthesis.folder import Manifest, write_manifest
-from glomspike.weights import TrainingData
+from glomspike.networks.weights import TrainingData
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import csv
 
 from results import glomerulus, slide_result, spike_score
 
-from glomspike.report.table import write_table
+from glomspike.results.table import write_table
 
 
 def rows(tmp_path, result):

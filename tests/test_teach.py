@@ -18,10 +18,10 @@ from glomspike.classify.tiles import Tiling
 from glomspike.detect.train import DetectorOptions, DetectorTask
 from glomspike.errors import AnnotationError, SamplesError
 from glomspike.findings import Mpp
-from glomspike.samples import read_samples
+from glomspike.learn.corrections.write import Corrected, write_samples
+from glomspike.learn.samples import read_samples
+from glomspike.learn.truth import load_pictures
 from glomspike.segment.train import SegmenterOptions, SegmenterTask
-from glomspike.teach.write import Corrected, write_samples
-from glomspike.truth import load_pictures
 
 MPP = 0.5
 WIDTH, HEIGHT = 4_000, 1_400

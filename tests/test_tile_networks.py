@@ -8,7 +8,7 @@ from glomspike.classify.method import boxes_of
 from glomspike.classify.model import NETWORKS, NORMALISATION, cut
 from glomspike.classify.msa_mil import MsaMil, tile_log_odds
 from glomspike.classify.tiles import PAPERS, TileGrid, Tiling, grid_of
-from glomspike.weights import Calibration
+from glomspike.networks.weights import Calibration
 
 
 def grid(side_px: int, seed: int = 0, tiling: Tiling = PAPERS) -> TileGrid:

@@ -11,7 +11,7 @@ from PIL import Image
 from pyramids import break_tiles, scanned_slide, shared, waves, write_aperio
 
 from glomspike.findings import Mpp
-from glomspike.slide.frames import FieldFrame
+from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.reader import open_slide
 from glomspike.slide.source import Bounds
 from glomspike.slide.tissue import Tissue, find_tissue

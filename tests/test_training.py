@@ -23,9 +23,9 @@ from glomspike import cli
 from glomspike.classify import train_msa_mil
 from glomspike.detect import train as detect_train
 from glomspike.errors import OutputError
-from glomspike.models import load_model
+from glomspike.learn.training import Settings, fabric_on, learning_rate, train
+from glomspike.networks.models import load_model
 from glomspike.segment import train as segment_train
-from glomspike.training import Settings, fabric_on, learning_rate, train
 
 CPU = torch.device("cpu")
 HERE = Path(__file__).parent

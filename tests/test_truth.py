@@ -14,9 +14,9 @@ from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED
 from glomspike.errors import SamplesError, SlideError
-from glomspike.findings import Mpp
-from glomspike.samples import Label, Sample
-from glomspike.truth import load_picture, load_pictures, slide_truth
+from glomspike.findings import Label, Mpp
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import load_picture, load_pictures, slide_truth
 
 DISCS = [(60.0, 50.0, 30.0), (140.0, 100.0, 20.0)]
 

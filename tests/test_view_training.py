@@ -10,13 +10,13 @@ from discs import DarkTiles
 from test_mil import table
 
 from glomspike import cli
-from glomspike.augment import mapped
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.tiles import PAPERS
 from glomspike.classify.train_msa_mil import Instance, MilOptions, numbered
 from glomspike.classify.train_views import HARDEST, UNKNOWN, ViewTask, corners_in, known_of
 from glomspike.classify.views import CONTEXT_PX, view_with
-from glomspike.training import Batch
+from glomspike.learn.augmentation import mapped
+from glomspike.learn.training import Batch
 
 VIEW_PX = 160
 OPTIONS = MilOptions(k_pos=2, k_neg=3, view_px=VIEW_PX)

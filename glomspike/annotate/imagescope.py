@@ -17,7 +17,7 @@ from glomspike.annotate.layers import PIXELS, Layer, Region, RegionType, region_
 from glomspike.annotate.marks import slide_marks, styles_of
 from glomspike.errors import AnnotationError
 from glomspike.findings import Mpp, Points, SlideResult
-from glomspike.slide.frames import mpp_shown
+from glomspike.geometry.frames import mpp_shown
 
 _HEADERS = ((9999, "Region"), (9997, "Length"), (9996, "Area"), (9998, "Text"), (1, "Description"))
 _FEWEST_VERTICES = {

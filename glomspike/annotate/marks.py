@@ -7,7 +7,7 @@ import numpy as np
 
 from glomspike.annotate.layers import Colour, Region, RegionType
 from glomspike.findings import Glomerulus, Points, SlideFacts, SlideResult, TopTile
-from glomspike.slide.frames import Viewer, to_viewer
+from glomspike.geometry.frames import Viewer, to_viewer
 
 
 @dataclass(frozen=True)

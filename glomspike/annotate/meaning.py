@@ -17,10 +17,11 @@ from glomspike.annotate.geojson import read_geojson
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.annotate.layers import Layer
 from glomspike.annotate.marks import SPIKED
-from glomspike.annotate.shapes import Shape, Shapes, enclosing_circle, sorted_shapes
+from glomspike.annotate.shapes import Shape, Shapes, sorted_shapes
 from glomspike.findings import Points, SlideFacts
-from glomspike.slide.frames import Viewer
-from glomspike.slide.raster import largest, vertices
+from glomspike.geometry.circles import enclosing_circle
+from glomspike.geometry.frames import Viewer
+from glomspike.geometry.raster import largest, vertices
 
 QUPATH_SUFFIXES = (".geojson", ".json")
 SAME_IOU = 0.5  # two ellipses that overlap this much are of one glomerulus

@@ -5,16 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-import cv2
 import numpy as np
 import shapely
 
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import AREA, LESION_PREFIX, OTHER, OUTLINES, SPIKE_TILES, SPIKED, UNDETERMINED
-from glomspike.findings import Points, SlideFacts
-from glomspike.samples import Label
-from glomspike.slide.frames import Viewer, from_viewer
-from glomspike.slide.raster import largest, vertices
+from glomspike.findings import Label, Points, SlideFacts
+from glomspike.geometry.circles import enclosing_circle
+from glomspike.geometry.frames import Viewer, from_viewer
+from glomspike.geometry.raster import largest, vertices
 
 Role = Literal[Label, "outline", "box", "area"]  # what a layer is for; labels are those of its glomeruli
 Box = tuple[float, float, float, float]  # x, y, width, height in level-0 pixels
@@ -112,13 +111,6 @@ def sorted_shapes(layers: Iterable[Layer], slide: SlideFacts, viewer: Viewer) ->
         for region, polygon in areal:
             _sort(shapes, region, polygon, role, slide)
     return shapes
-
-
-def enclosing_circle(outline: Points) -> tuple[float, float, float]:
-    """The least circle around points (n, 2): x, y, radius."""
-    first = outline[0]  # single precision holds small numbers only
-    (x, y), radius = cv2.minEnclosingCircle((outline - first).astype(np.float32))
-    return float(x + first[0]), float(y + first[1]), float(radius)
 
 
 def _areal(

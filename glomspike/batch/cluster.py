@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from glomspike.batch.find import FoundSlide
 from glomspike.batch.near import brought_near
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
-from glomspike.device import choose_device
 from glomspike.errors import SlideError, UsageError
 from glomspike.findings import SlideRow
+from glomspike.networks.device import choose_device
+from glomspike.slide.find import FoundSlide
 
 try:
     import ray

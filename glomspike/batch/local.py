@@ -14,12 +14,12 @@ from typing import NamedTuple, Self
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from glomspike.batch.find import FoundSlide
 from glomspike.batch.near import Near, brought_near
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import SlideError
 from glomspike.findings import SlideRow
-from glomspike.report.folder import clear_unfinished
+from glomspike.results.folder import clear_unfinished
+from glomspike.slide.find import FoundSlide
 
 PROCESSES_PER_GPU = 2  # one reads while the other computes
 AHEAD = 1  # slides that are looked up and copied while all processes are busy

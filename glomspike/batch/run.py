@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from glomspike.batch.find import FoundSlide
 from glomspike.findings import SlideRow
 from glomspike.report.index import write_index
-from glomspike.report.summary import write_summary
+from glomspike.results.summary import write_summary
+from glomspike.slide.find import FoundSlide
 
 
 class Workers(Protocol):

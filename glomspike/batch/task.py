@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import torch
 
-from glomspike.batch.find import FoundSlide
 from glomspike.batch.near import Near
 from glomspike.errors import GlomspikeError
 from glomspike.findings import Mpp, SlideRow
-from glomspike.models import Models, load_models
+from glomspike.networks.models import Models, load_models
+from glomspike.networks.weights import Card, Kind
 from glomspike.pipeline import Options, fill_folder, run_settings, stands
-from glomspike.report.claim import BusyError
-from glomspike.report.record import read_record
-from glomspike.weights import Card, Kind
+from glomspike.results.claim import BusyError
+from glomspike.results.record import read_record
+from glomspike.slide.find import FoundSlide
 
 
 class WeightPaths(NamedTuple):

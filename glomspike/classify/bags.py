@@ -12,10 +12,10 @@ import shapely
 from glomspike.classify.tiles import TileGrid, Tiling, cut_tiles
 from glomspike.errors import SamplesError
 from glomspike.findings import Outline, Points
-from glomspike.samples import Sample
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import TrueGlomerulus, slide_truth
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide, open_slide
-from glomspike.truth import TrueGlomerulus, slide_truth
 
 # The segmenter's outlines are not exact: what lies just outside the capsule must be learnt as no spikes too.
 SLACK_UM = 10.0

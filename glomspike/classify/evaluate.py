@@ -10,15 +10,15 @@ from glomspike.classify.bags import Bag, load_bags
 from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.method import BagClassifier, Verdict
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB, Scores
+from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
+from glomspike.learn.samples import Sample, names_of_tables
+from glomspike.learn.sheets import FOUND_COLOUR, lined
 from glomspike.metrics.bootstrap import intervals
 from glomspike.metrics.calibration import calibration_error, reliability
 from glomspike.metrics.localisation import localisation_auc, stretch_within
 from glomspike.metrics.roc import STATISTICS, ClassifierQuality, Labels, classifier_quality
-from glomspike.models import Model
-from glomspike.samples import Sample, names_of_tables
-from glomspike.sheets import FOUND_COLOUR, lined
+from glomspike.networks.models import Model
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
 

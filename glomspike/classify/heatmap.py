@@ -5,8 +5,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.findings import Outline, TileScores
+from glomspike.geometry.raster import inside_outline
 from glomspike.slide.field import Field
-from glomspike.slide.raster import inside_outline
 
 Heat = NDArray[np.float32]  # (height, width), in [0, 1] or NaN
 

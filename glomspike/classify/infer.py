@@ -12,7 +12,7 @@ from glomspike.classify.pooling import BY_HIGHEST, POOLED
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import Tiling, cut_tiles
 from glomspike.findings import Circle, Glomerulus, Lesion, Outline, TileScores
-from glomspike.models import Model
+from glomspike.networks.models import Model
 from glomspike.slide.field import Field
 
 # By the architecture on a card; a method's networks are its own.

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
-from glomspike.models import Model
-from glomspike.weights import Calibration, Normalisation
+from glomspike.networks.models import Model
+from glomspike.networks.weights import Calibration, Normalisation
 
 UNCALIBRATED = Calibration(method="platt", scale=1, offset=0, data="none")
 

@@ -14,7 +14,7 @@ from torchvision.models import resnet18
 from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.ops import roi_align
 
-from glomspike.weights import Normalisation
+from glomspike.networks.weights import Normalisation
 
 NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))
 AT_ONCE = 256  # tiles that are cut out together

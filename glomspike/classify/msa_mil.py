@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from glomspike.classify.method import Trained, Verdict, asked
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
-from glomspike.weights import Normalisation
+from glomspike.networks.weights import Normalisation
 
 
 class MsaMil(Trained):

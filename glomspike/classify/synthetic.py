@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.augment import Rng, warped
+from glomspike.classify.synthesis.folder import Manifest, read_manifest
 from glomspike.classify.tiles import Tiling
 from glomspike.classify.views import LEAST_SCALE, MOST_SCALE, varied, view_side_px
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
-from glomspike.samples import Sample
-from glomspike.synthesis.folder import Manifest, read_manifest
-from glomspike.weights import TrainingData
+from glomspike.learn.augmentation import Rng, warped
+from glomspike.learn.samples import Sample
+from glomspike.networks.weights import TrainingData
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from glomspike.findings import RGB, Mask, Outline
+from glomspike.geometry.raster import blanked, inside_outline
 from glomspike.slide.field import Field
-from glomspike.slide.raster import blanked, inside_outline
 
 Corners = NDArray[np.intp]  # (n, 2), x before y, in pixels of the field
 

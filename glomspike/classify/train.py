@@ -15,12 +15,12 @@ from glomspike.classify.model import NORMALISATION
 from glomspike.classify.tiles import Tiling
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
+from glomspike.learn.samples import read_samples
+from glomspike.learn.sheets import evenly, sheet
+from glomspike.learn.training import LICENCE, training_data, validation_metrics
 from glomspike.metrics.calibration import log_odds, platt
 from glomspike.metrics.roc import best_threshold, statistics, threshold_of_sensitivity
-from glomspike.samples import read_samples
-from glomspike.sheets import evenly, sheet
-from glomspike.training import LICENCE, training_data, validation_metrics
-from glomspike.weights import Calibration, CardDraft
+from glomspike.networks.weights import Calibration, CardDraft
 
 MPP = 0.25
 EXAMPLES = 24

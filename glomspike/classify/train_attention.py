@@ -16,7 +16,6 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glomspike.augment import Rng
 from glomspike.classify.infer import METHODS
 from glomspike.classify.method import BagClassifier, boxes_of
 from glomspike.classify.model import NORMALISATION
@@ -25,9 +24,10 @@ from glomspike.classify.tiles import PAPERS, TileGrid, Tiling
 from glomspike.classify.train import BagTask
 from glomspike.classify.views import varied
 from glomspike.findings import RGB
-from glomspike.pretrain.encoder import begin_with
-from glomspike.training import Batch, Example, Settings, task_signature
-from glomspike.weights import Card
+from glomspike.learn.augmentation import Rng
+from glomspike.learn.pretrain.encoder import begin_with
+from glomspike.learn.training import Batch, Example, Settings, task_signature
+from glomspike.networks.weights import Card
 
 BETA = 0.5  # the SIC's share of the loss is this to the power of the epoch
 

@@ -18,7 +18,6 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glomspike.augment import Rng
 from glomspike.classify.bags import Bag
 from glomspike.classify.model import NETWORKS, NORMALISATION
 from glomspike.classify.msa_mil import MsaMil, tile_log_odds
@@ -27,9 +26,10 @@ from glomspike.classify.tiles import PAPERS, Tiling
 from glomspike.classify.train import BagTask
 from glomspike.classify.views import view_of
 from glomspike.findings import RGB, Points
-from glomspike.pretrain.encoder import begin_with
-from glomspike.training import Batch, Example, task_signature
-from glomspike.weights import Card, CardDraft
+from glomspike.learn.augmentation import Rng
+from glomspike.learn.pretrain.encoder import begin_with
+from glomspike.learn.training import Batch, Example, task_signature
+from glomspike.networks.weights import Card, CardDraft
 
 BOX_JITTER_PX = 10  # how far the tile around a box's middle may be moved
 

@@ -14,14 +14,14 @@ from pydantic import JsonValue
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glomspike.augment import Rng, mapped
 from glomspike.classify.bags import Bag
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.tiles import Corners, Tiling, covered
 from glomspike.classify.train_msa_mil import BOX_JITTER_PX, Instance, MilTask, numbered
 from glomspike.classify.views import CONTEXT_PX, View, view_with
+from glomspike.learn.augmentation import Rng, mapped
+from glomspike.learn.training import Batch, Example
 from glomspike.metrics.localisation import LEAST_PX, stretch_within
-from glomspike.training import Batch, Example
 
 UNKNOWN = -1.0
 HARDEST = 0.2  # the share of tiles without spikes that is learnt from, those that look most like some

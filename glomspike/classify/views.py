@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.augment import Float, Rng, compressed, lit, mapped, restained, turned, warped
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import RGB, Mask, Points
+from glomspike.learn.augmentation import Float, Rng, compressed, lit, mapped, restained, turned, warped
 
 # A tile lies anywhere in its view, as it lies anywhere in a glomerulus when that is seen as a whole.
 CONTEXT_PX = 23

@@ -69,11 +69,11 @@ def command(
     """
     from rich.console import Console
 
-    from glomspike.device import choose_device
-    from glomspike.models import load_model
-    from glomspike.synthesis.make import make_synthetic
-    from glomspike.synthesis.train import GanSettings
-    from glomspike.training import fabric_on
+    from glomspike.classify.synthesis.make import make_synthetic
+    from glomspike.classify.synthesis.train import GanSettings
+    from glomspike.learn.training import fabric_on
+    from glomspike.networks.device import choose_device
+    from glomspike.networks.models import load_model
 
     console = Console(stderr=True)
     chosen = choose_device(device)

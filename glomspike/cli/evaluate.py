@@ -12,10 +12,10 @@ from glomspike.cli.progress import shown_progress
 from glomspike.errors import UsageError
 
 if TYPE_CHECKING:
-    from glomspike.evaluation import Evaluation, Progress
-    from glomspike.models import Model
-    from glomspike.samples import Sample, Split
-    from glomspike.weights import Kind
+    from glomspike.learn.evaluation import Evaluation, Progress
+    from glomspike.learn.samples import Sample, Split
+    from glomspike.networks.models import Model
+    from glomspike.networks.weights import Kind
 
 EPILOG = """\b
 Examples:
@@ -69,10 +69,10 @@ def command(
         raise UsageError("--threshold", f"is for the classifier, not the {model}", "leave it out")
     if model != "segmenter" and mirrored:
         raise UsageError("--mirrored", f"is for the segmenter, not the {model}", "leave it out")
-    from glomspike.device import choose_device
-    from glomspike.models import load_model
-    from glomspike.report.folder import check_writable
-    from glomspike.report.png import write_rgb
+    from glomspike.networks.device import choose_device
+    from glomspike.networks.models import load_model
+    from glomspike.results.folder import check_writable
+    from glomspike.results.png import write_rgb
 
     picture = worst or file.with_name(f"{file.stem}-worst.png")
     for folder in {file.parent, picture.parent}:
@@ -97,7 +97,7 @@ def command(
 
 
 def _chosen(tables: tuple[Path, ...], split: "Split | Literal['all']") -> "Sequence[Sample]":
-    from glomspike.samples import in_split, read_samples
+    from glomspike.learn.samples import in_split, read_samples
 
     samples = read_samples(tables)
     return samples if split == "all" else in_split(samples, split)

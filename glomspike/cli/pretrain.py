@@ -78,10 +78,10 @@ def command(
     """
     from rich.console import Console
 
-    from glomspike.device import choose_device
-    from glomspike.pretrain.tissue import find_source
-    from glomspike.pretrain.train import PretrainOptions, PretrainTask
-    from glomspike.training import Settings, fabric_on, train
+    from glomspike.learn.pretrain.tissue import find_source
+    from glomspike.learn.pretrain.train import PretrainOptions, PretrainTask
+    from glomspike.learn.training import Settings, fabric_on, train
+    from glomspike.networks.device import choose_device
 
     console = Console(stderr=True)
     chosen = choose_device(device)

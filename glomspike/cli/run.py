@@ -137,10 +137,10 @@ def run_slide(
     slide: Path, out: Path, weights: "WeightPaths", options: "Options", stage: Path | None, device: str
 ) -> int:
     from glomspike.batch.near import brought_near
-    from glomspike.device import choose_device
-    from glomspike.models import load_models
+    from glomspike.networks.device import choose_device
+    from glomspike.networks.models import load_models
     from glomspike.pipeline import fill_folder
-    from glomspike.report.folder import check_writable
+    from glomspike.results.folder import check_writable
     from glomspike.slide.reader import open_slide
 
     # What is wrong with the slide or the folder is told before the networks are loaded.
@@ -165,11 +165,11 @@ def run_folder(
     workers: int,
     ray: str | None,
 ) -> int:
-    from glomspike.batch.find import find_pictures, find_slides
     from glomspike.batch.run import run_batch
     from glomspike.batch.task import Batch, WeightPaths
-    from glomspike.models import load_cards
-    from glomspike.report.folder import check_writable
+    from glomspike.networks.models import load_cards
+    from glomspike.results.folder import check_writable
+    from glomspike.slide.find import find_pictures, find_slides
 
     find = find_pictures if options.crops else find_slides
     slides = find(folder.absolute(), out.absolute())
@@ -184,7 +184,7 @@ def run_folder(
 
 def _on_this_machine(batch: "Batch", device: str, workers: int) -> "LocalWorkers":
     from glomspike.batch.local import LocalWorkers
-    from glomspike.device import choose_devices
+    from glomspike.networks.device import choose_devices
 
     chosen = choose_devices(device, workers)
     _note(chosen[0].note)

@@ -10,7 +10,7 @@ from glomspike.errors import GlomspikeError, UsageError, missing_slide
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glomspike.teach.write import Corrected, Written
+    from glomspike.learn.corrections.write import Corrected, Written
 
 EPILOG = """\b
 Examples:
@@ -48,7 +48,7 @@ def command(
     be a folder of slides with their annotations beside them.
     """
     _check(slide, xml, patient, patients)
-    from glomspike.report.folder import check_writable
+    from glomspike.results.folder import check_writable
 
     check_writable(out)
     if not slide.is_dir():
@@ -70,8 +70,8 @@ def _check(slide: Path, xml: Path | None, patient: str | None, patients: Path | 
 
 
 def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
-    from glomspike.teach.find import annotations_beside
-    from glomspike.teach.write import Corrected
+    from glomspike.learn.corrections.find import annotations_beside
+    from glomspike.learn.corrections.write import Corrected
 
     annotations = xml or annotations_beside(slide)
     if annotations is None:
@@ -81,7 +81,7 @@ def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
 
 def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:
     """Every corrected slide of a folder; 1 where one failed."""
-    from glomspike.teach.find import find_corrected, read_patients
+    from glomspike.learn.corrections.find import find_corrected, read_patients
 
     known: Mapping[str, str] = {} if patients is None else read_patients(patients)
     found, without, failures = find_corrected(folder, out, known)
@@ -104,7 +104,7 @@ def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -
 
 
 def _written(corrected: "Corrected", out: Path, mpp: float | None) -> "Written":
-    from glomspike.teach.write import write_samples
+    from glomspike.learn.corrections.write import write_samples
 
     return write_samples(corrected, out, mpp)
 

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from glomspike.models import Model
+    from glomspike.learn.training import Schedule, Task
+    from glomspike.networks.models import Model
+    from glomspike.networks.weights import Kind
     from glomspike.segment.model import Architecture
-    from glomspike.training import Schedule, Task
-    from glomspike.weights import Kind
 
 EPILOG = """\b
 Examples:
@@ -166,9 +166,9 @@ def command(
     import torch
     from rich.console import Console
 
-    from glomspike.device import choose_device
-    from glomspike.models import load_model
-    from glomspike.training import Settings, fabric_on, train
+    from glomspike.learn.training import Settings, fabric_on, train
+    from glomspike.networks.device import choose_device
+    from glomspike.networks.models import load_model
 
     console = Console(stderr=True)
     chosen = choose_device(device)
@@ -277,7 +277,7 @@ def _classifier_task(
         return MilTask(tables, options, state, seed)
     from glomspike.classify.synthetic import load_synthetic
     from glomspike.classify.train import MPP
-    from glomspike.samples import read_samples
+    from glomspike.learn.samples import read_samples
 
     tiles = load_synthetic(synthetic, share, read_samples(tables), MPP, options.tiling)
     return MilTask(tables, options, state, seed, tiles)
@@ -330,6 +330,6 @@ def _beginning(begin: "Model | None", encoder_weights: str | None) -> "dict[str,
         return begin.network.state_dict()
     if encoder_weights in {None, PHOTOGRAPHS}:
         return None
-    from glomspike.pretrain.encoder import load_encoder
+    from glomspike.learn.pretrain.encoder import load_encoder
 
     return load_encoder(Path(encoder_weights))

@@ -8,14 +8,14 @@ import click
 from glomspike.errors import WeightsError
 
 if TYPE_CHECKING:
-    from glomspike.weights import Card, Metric
+    from glomspike.networks.weights import Card, Metric
 
 
 @click.command(name="weights")
 @click.option("--json", "as_json", is_flag=True, help="The whole cards, as JSON.")
 def command(as_json: bool) -> int:
     """List the installed weights: what they were trained on, and how good they are."""
-    from glomspike.weights import installed, matches, weights_folder
+    from glomspike.networks.weights import installed, matches, weights_folder
 
     found = [(card, path, matches(card, path)) for card, path in installed()]
     if not found:

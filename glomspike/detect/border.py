@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import shapely
 
-from glomspike.augment import Rng
 from glomspike.findings import RGB, Points
-from glomspike.slide.raster import largest, vertices
-from glomspike.truth import outlined
+from glomspike.geometry.raster import largest, vertices
+from glomspike.learn.augmentation import Rng
+from glomspike.learn.truth import outlined
 
 # A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
 LEAST_PIECE_RADIUS_UM = 30.0

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.augment import Rng, tissue_share
 from glomspike.detect.cut import Known
 from glomspike.findings import RGB, Points
-from glomspike.truth import Picture, TrueGlomerulus
+from glomspike.learn.augmentation import Rng, tissue_share
+from glomspike.learn.truth import Picture, TrueGlomerulus
 
 Plane = NDArray[np.float32]
 

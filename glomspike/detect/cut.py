@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from glomspike.findings import RGB, Points
-from glomspike.truth import outlined
+from glomspike.learn.truth import outlined
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,15 +11,15 @@ from torch import nn
 
 from glomspike.detect.scan import scan_picture
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB
+from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
+from glomspike.learn.samples import Sample, names_of_tables
+from glomspike.learn.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled
+from glomspike.learn.truth import Picture, load_pictures
 from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.metrics.circle_ap import CircleAp, ap_of_images, circle_ap, hits, matched
-from glomspike.models import Model
-from glomspike.samples import Sample, names_of_tables
-from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled
-from glomspike.truth import Picture, load_pictures
-from glomspike.weights import Normalisation
+from glomspike.networks.models import Model
+from glomspike.networks.weights import Normalisation
 
 IOU = 0.5  # from which a circle counts as found
 STATISTICS = ("ap", "ap50", "ap75", "recall50")

@@ -12,9 +12,9 @@ from glomspike.detect.scan import BATCH, scan_windows
 from glomspike.detect.windows import SLACK_UM, Window, merged, windows_on
 from glomspike.errors import SlideError
 from glomspike.findings import Circle, Lesion, SlideFacts
-from glomspike.models import Model
+from glomspike.geometry.frames import FieldFrame
+from glomspike.networks.models import Model
 from glomspike.slide.field import Field, read_field
-from glomspike.slide.frames import FieldFrame
 from glomspike.slide.reader import Slide
 from glomspike.slide.tissue import Tissue
 

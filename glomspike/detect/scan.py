@@ -9,7 +9,7 @@ from glomspike.detect.decode import decode
 from glomspike.detect.looks import seen
 from glomspike.detect.windows import SLACK_UM, merged, windows_over
 from glomspike.findings import RGB
-from glomspike.weights import Normalisation
+from glomspike.networks.weights import Normalisation
 
 BATCH = 16
 GLASS = 255

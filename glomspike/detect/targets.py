@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from glomspike.detect.circles import Circles
 from glomspike.detect.model import STRIDE, Maps
+from glomspike.geometry.circles import Circles
 
 LEAST_OVERLAP = 0.7
 RADIUS_WEIGHT = 0.1

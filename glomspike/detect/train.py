@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor, nn
 
-from glomspike.augment import Rng, appearance, glass, mapped, tissue_share, turned, warped
 from glomspike.detect.border import bordered, is_small_piece, left_of
 from glomspike.detect.compose import composed
 from glomspike.detect.cut import Cut, Known
@@ -25,11 +24,11 @@ from glomspike.detect.model import CircleNet, for_classes
 from glomspike.detect.targets import UNCERTAIN, circle_loss, targets_of
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Points
-from glomspike.metrics.circle_ap import best_threshold
-from glomspike.pretrain.encoder import begin_with
-from glomspike.samples import Sample, read_samples
-from glomspike.sheets import evenly, sheet
-from glomspike.training import (
+from glomspike.learn.augmentation import Rng, appearance, glass, mapped, tissue_share, turned, warped
+from glomspike.learn.pretrain.encoder import begin_with
+from glomspike.learn.samples import Sample, read_samples
+from glomspike.learn.sheets import evenly, sheet
+from glomspike.learn.training import (
     LICENCE,
     NORMALISATION,
     Batch,
@@ -38,8 +37,9 @@ from glomspike.training import (
     training_data,
     validation_metrics,
 )
-from glomspike.truth import Picture, TrueGlomerulus, load_pictures
-from glomspike.weights import Card, CardDraft
+from glomspike.learn.truth import Picture, TrueGlomerulus, load_pictures
+from glomspike.metrics.circle_ap import best_threshold
+from glomspike.networks.weights import Card, CardDraft
 
 EXAMPLES = 12
 NETWORK_OPTIONS = ("encoder", "pyramid_channels", "head_channels")

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.circles import Circles, suppress
 from glomspike.findings import Mask
+from glomspike.geometry.circles import Circles, suppress
 
 # Wider than all but the largest glomeruli; of a window that is hardly wider, three quarters.
 OVERLAP_UM = 280.0

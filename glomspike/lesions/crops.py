@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from glomspike.findings import RGB
-from glomspike.samples import Sample
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import TrueGlomerulus, load_picture, resized
 from glomspike.segment.crop import SIDE_RADII
 from glomspike.segment.patches import Patch, exact_crop, load_patches
-from glomspike.truth import TrueGlomerulus, load_picture, resized
 
 CORNERS = 32  # of the polygon that stands for a circle
 

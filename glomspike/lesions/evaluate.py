@@ -8,15 +8,15 @@ from pydantic import JsonValue
 from torch import nn
 
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB, Scores
+from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
+from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.lesions.confusion import confusion_picture
 from glomspike.lesions.crops import LesionPatch, load_lesions, seen
 from glomspike.lesions.probability import lesion_probabilities
 from glomspike.metrics.classes import STATISTICS, Classes, class_quality
-from glomspike.models import Model
-from glomspike.samples import Sample, names_of_tables
-from glomspike.weights import Normalisation
+from glomspike.networks.models import Model
+from glomspike.networks.weights import Normalisation
 
 
 @dataclass(frozen=True, eq=False)

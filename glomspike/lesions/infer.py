@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from glomspike.findings import Lesion
 from glomspike.lesions.probability import lesion_probabilities
-from glomspike.models import Model
+from glomspike.networks.models import Model
 from glomspike.slide.field import Field
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glomspike.findings import RGB, Scores
-from glomspike.weights import Normalisation
+from glomspike.networks.weights import Normalisation
 
 CROPS_AT_ONCE = 32
 

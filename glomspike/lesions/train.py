@@ -8,18 +8,12 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor, nn
 
-from glomspike.augment import Rng, appearance
 from glomspike.findings import RGB
-from glomspike.lesions.crops import load_lesions
-from glomspike.lesions.evaluate import Told, arrays, check_classes, tell
-from glomspike.lesions.model import LesionNetwork, focal_loss
-from glomspike.metrics.classes import class_statistics
-from glomspike.pretrain.encoder import begin_with
-from glomspike.samples import in_split, read_samples
-from glomspike.segment.crop import SIDE_RADII
-from glomspike.segment.patches import inexact_crop
-from glomspike.sheets import evenly, sheet
-from glomspike.training import (
+from glomspike.learn.augmentation import Rng, appearance
+from glomspike.learn.pretrain.encoder import begin_with
+from glomspike.learn.samples import in_split, read_samples
+from glomspike.learn.sheets import evenly, sheet
+from glomspike.learn.training import (
     LICENCE,
     NORMALISATION,
     Batch,
@@ -28,7 +22,13 @@ from glomspike.training import (
     training_data,
     validation_metrics,
 )
-from glomspike.weights import Card, CardDraft
+from glomspike.lesions.crops import load_lesions
+from glomspike.lesions.evaluate import Told, arrays, check_classes, tell
+from glomspike.lesions.model import LesionNetwork, focal_loss
+from glomspike.metrics.classes import class_statistics
+from glomspike.networks.weights import Card, CardDraft
+from glomspike.segment.crop import SIDE_RADII
+from glomspike.segment.patches import inexact_crop
 
 EXAMPLES = 24
 

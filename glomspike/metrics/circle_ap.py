@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.circles import Circles, circle_iou
+from glomspike.geometry.circles import Circles, circle_iou
 
 THRESHOLDS = tuple(np.arange(0.5, 0.96, 0.05).round(2).tolist())
 AT_50, AT_75 = THRESHOLDS.index(0.5), THRESHOLDS.index(0.75)

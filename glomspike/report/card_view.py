@@ -7,10 +7,10 @@ import numpy as np
 
 from glomspike.annotate.marks import Mark
 from glomspike.findings import Glomerulus, Points, SlideFacts, SpikeScore
+from glomspike.geometry.frames import to_viewer
 from glomspike.report.html import data_uri, percent
 from glomspike.report.plots import grey
 from glomspike.report.portrait import Portrait, TilePicture
-from glomspike.slide.frames import to_viewer
 
 SCALE_UM = (200, 100, 50, 20, 10)  # lengths a scale bar may have
 _SCALE_SHARE = 0.3  # of the image's width at most

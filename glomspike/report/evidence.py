@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from glomspike.classify.infer import METHODS
 from glomspike.classify.msa_mil import MsaMil
-from glomspike.weights import Card, Metric
+from glomspike.networks.weights import Card, Metric
 
 _NAMES = {
     "precision": "precision: of those called spiked, how many are",

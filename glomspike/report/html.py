@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from glomspike.files import replace_file
+from glomspike.results.files import replace_file
 
 _TEMPLATES = Environment(
     loader=PackageLoader("glomspike.report"),

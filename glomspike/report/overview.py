@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from glomspike.findings import RGB, Glomerulus, SlideResult
+from glomspike.geometry.frames import FieldFrame
 from glomspike.report.colours import NOT_SCORED, colour_bar, jet, label_font
-from glomspike.report.png import write_rgb
-from glomspike.slide.frames import FieldFrame
+from glomspike.results.png import write_rgb
 
 
 def write_overview(path: Path, thumbnail: RGB, frame: FieldFrame, result: SlideResult) -> None:

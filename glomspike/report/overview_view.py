@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from glomspike.findings import RGB, Glomerulus, SlideResult
+from glomspike.geometry.frames import FieldFrame
 from glomspike.report.card_view import verdict
 from glomspike.report.html import data_uri
 from glomspike.report.plots import grey
 from glomspike.report.portrait import encode_jpeg, shrunk
-from glomspike.slide.frames import FieldFrame
 
 SIDE_PX = 1600  # of the longer side
 _JPEG_QUALITY = 78

@@ -10,6 +10,8 @@ from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import slide_marks
 from glomspike.classify.scores import POSITIVE, best_of_case
 from glomspike.findings import RGB, SlideFacts, SlideResult
+from glomspike.geometry.frames import FieldFrame
+from glomspike.networks.weights import Card, Kind
 from glomspike.report.card_view import CardView, TileView, card_view, tile_view
 from glomspike.report.evidence import (
     Measurement,
@@ -25,9 +27,7 @@ from glomspike.report.html import write_page
 from glomspike.report.overview_view import OverviewView, overview_view
 from glomspike.report.plots import Bar, ColourTable, colour_table, histogram
 from glomspike.report.portrait import Portrait
-from glomspike.report.record import Counts
-from glomspike.slide.frames import FieldFrame
-from glomspike.weights import Card, Kind
+from glomspike.results.record import Counts
 
 REPORT_NAME = "report.html"
 # Of OpenSlide's vendors those that name a maker; the others are formats of anybody.

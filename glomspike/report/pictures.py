@@ -6,10 +6,10 @@ import numpy as np
 
 from glomspike.classify.heatmap import Heat
 from glomspike.findings import Glomerulus
+from glomspike.geometry.raster import blanked, inside_outline
 from glomspike.report.heatmap_picture import draw_heatmap
-from glomspike.report.png import write_grey, write_rgb
+from glomspike.results.png import write_grey, write_rgb
 from glomspike.slide.field import Field
-from glomspike.slide.raster import blanked, inside_outline
 
 
 def write_glomerulus_pictures(folder: Path, glomerulus: Glomerulus, field: Field, heat: Heat | None) -> None:

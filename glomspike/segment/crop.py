@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from glomspike.annotate.shapes import enclosing_circle
 from glomspike.findings import Circle, Mpp, Outline, SlideFacts
+from glomspike.geometry.circles import enclosing_circle
 from glomspike.slide.field import Field, RegionReader, read_field
 
 SIDE_RADII = 2.5

@@ -10,18 +10,18 @@ from pydantic import JsonValue
 from torch import nn
 
 from glomspike.errors import SamplesError
-from glomspike.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.findings import RGB, Mask, Points
+from glomspike.geometry.raster import filled
+from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
+from glomspike.learn.samples import Sample, names_of_tables
+from glomspike.learn.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined
 from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.metrics.overlap import Overlap, OverlapSummary, overlap, summarised
-from glomspike.models import Model
-from glomspike.samples import Sample, names_of_tables
+from glomspike.networks.models import Model
+from glomspike.networks.weights import Normalisation
 from glomspike.segment.outline import glomerulus_polygon
 from glomspike.segment.patches import Patch, exact_crop, load_patches
 from glomspike.segment.probability import glomerulus_probability
-from glomspike.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined
-from glomspike.slide.raster import filled
-from glomspike.weights import Normalisation
 
 
 @dataclass(frozen=True, eq=False)

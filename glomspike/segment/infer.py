@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glomspike.findings import Outline, SlideFacts
-from glomspike.models import Model
+from glomspike.networks.models import Model
 from glomspike.segment.outline import glomerulus_polygon, outline_on_slide
 from glomspike.segment.probability import glomerulus_probability
 from glomspike.slide.field import Field

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from glomspike.models import Model
+from glomspike.networks.models import Model
 
 AXES: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 

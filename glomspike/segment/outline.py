@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from glomspike.findings import Circle, Mask, Outline, Points, SlideFacts
-from glomspike.slide.frames import FieldFrame
-from glomspike.slide.raster import largest, traced, vertices
+from glomspike.geometry.frames import FieldFrame
+from glomspike.geometry.raster import largest, traced, vertices
 
 Probability = NDArray[np.float32]  # (height, width), 0 to 1
 

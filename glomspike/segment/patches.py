@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.augment import Rng, glass, mapped, turned, warped
 from glomspike.findings import RGB, Mask, Points
-from glomspike.samples import Sample
+from glomspike.geometry.raster import filled
+from glomspike.learn.augmentation import Rng, glass, mapped, turned, warped
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import Picture, TrueGlomerulus, is_plain, load_picture, resized
 from glomspike.segment.crop import SIDE_RADII
-from glomspike.slide.raster import filled
-from glomspike.truth import Picture, TrueGlomerulus, is_plain, load_picture, resized
 
 # How far the detector's circles are off, in radii: their centres, and their radii either way.
 OFF_CENTRE = 0.2

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from glomspike.weights import Normalisation
+from glomspike.networks.weights import Normalisation
 
 
 def glomerulus_probability(

@@ -10,17 +10,13 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glomspike.augment import Rng, appearance, glass, turned, warped
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
-from glomspike.pretrain.encoder import begin_with
-from glomspike.samples import read_samples
-from glomspike.segment.crop import SIDE_RADII
-from glomspike.segment.evaluate import Compared, compare, measured, measured_by_table
-from glomspike.segment.model import Architecture, segmentation_network
-from glomspike.segment.patches import Crop, Patch, ended, inexact_crop, load_patches
-from glomspike.sheets import evenly, sheet
-from glomspike.training import (
+from glomspike.learn.augmentation import Rng, appearance, glass, turned, warped
+from glomspike.learn.pretrain.encoder import begin_with
+from glomspike.learn.samples import read_samples
+from glomspike.learn.sheets import evenly, sheet
+from glomspike.learn.training import (
     LICENCE,
     NORMALISATION,
     Batch,
@@ -29,8 +25,12 @@ from glomspike.training import (
     training_data,
     validation_metrics,
 )
-from glomspike.truth import load_pictures
-from glomspike.weights import Card, CardDraft
+from glomspike.learn.truth import load_pictures
+from glomspike.networks.weights import Card, CardDraft
+from glomspike.segment.crop import SIDE_RADII
+from glomspike.segment.evaluate import Compared, compare, measured, measured_by_table
+from glomspike.segment.model import Architecture, segmentation_network
+from glomspike.segment.patches import Crop, Patch, ended, inexact_crop, load_patches
 
 # Large tables, such as phantoms, must not drown the others: a table counts as the root of its glomeruli, of
 # at most this many.

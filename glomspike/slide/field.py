@@ -7,7 +7,7 @@ import numpy as np
 
 from glomspike.errors import UnreadableRegion
 from glomspike.findings import RGB, Mask, SlideFacts
-from glomspike.slide.frames import FieldFrame
+from glomspike.geometry.frames import FieldFrame
 
 SMALLEST_SPLIT_PX = 64
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from glomspike.errors import SlideError, missing_slide
 from glomspike.findings import RGB, Mpp, SlideFacts
+from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import read_field
-from glomspike.slide.frames import FieldFrame
 from glomspike.slide.picture import Picture
 from glomspike.slide.scan import Scan
 from glomspike.slide.source import Level, PixelSource

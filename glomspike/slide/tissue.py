@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.findings import RGB, Mask
+from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import read_field
-from glomspike.slide.frames import FieldFrame
 from glomspike.slide.reader import Slide
 
 # The mask's scale: a level within this range where the slide has one, else the finer end.

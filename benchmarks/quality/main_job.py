@@ -1,0 +1,187 @@
+"""The whole main job against truth: on fresh phantom slides, and on annotated fields made into slides.
+
+    python -m benchmarks.quality.main_job phantoms WORK [--slides 10] [--seed 900]
+    python -m benchmarks.quality.main_job fields SAMPLES WORK [--split test]
+
+Prints how many glomeruli were found, how well they were outlined, and how far spiked ones score above
+others, with 95 % intervals from a bootstrap over slides. WORK keeps slides and results to look at.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import shapely
+import torch
+from sklearn.metrics import roc_auc_score
+
+from glomspike.annotate.imagescope import read_imagescope
+from glomspike.findings import RGB
+from glomspike.geometry.circles import circle_iou
+from glomspike.learn.samples import Sample, read_samples
+from glomspike.learn.truth import TrueGlomerulus, load_picture, slide_truth
+from glomspike.networks.models import load_models
+from glomspike.phantom.pyramid import File, write_pyramid
+from glomspike.phantom.slides import write_phantoms
+from glomspike.pipeline import Options, run_slide
+from glomspike.slide.reader import open_slide
+
+GLOMERULI = 6  # on each phantom slide
+SAME_IOU = 0.5  # a true circle is found by a circle that overlaps it this much
+DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A true glomerulus; what was found of it: its probability and its outline's Dice, None where nothing."""
+
+    slide: str
+    spiked: bool
+    probability: float | None
+    dice: float | None
+
+    @property
+    def found(self) -> bool:
+        """Whether a circle was on it."""
+        return self.dice is not None
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A slide that the main job ran on, with its truth in level-0 pixels."""
+
+    folder: Path
+    truth: tuple[TrueGlomerulus, ...]
+
+
+@click.group()
+def main() -> None:
+    """Run the main job on tissue with known truth and print how good it was."""
+
+
+@main.command()
+@click.argument("work", type=click.Path(path_type=Path))
+@click.option("--slides", default=10, show_default=True, help="How many slides.")
+@click.option("--seed", default=900, show_default=True, help="Which; the shipped weights know seed 100.")
+def phantoms(work: Path, slides: int, seed: int) -> None:
+    """On phantom slides that no model has seen."""
+    list(write_phantoms(work / "slides", slides, GLOMERULI, seed, 0.0, os.cpu_count() or 1))
+    samples = read_samples([work / "slides" / "samples.csv"])
+    _measure(work / "out", [(sample.image, sample) for sample in samples])
+
+
+@main.command()
+@click.argument("table", type=click.Path(path_type=Path))
+@click.argument("work", type=click.Path(path_type=Path))
+@click.option("--split", default="test", show_default=True, help="Of the table; all for every row.")
+def fields(table: Path, work: Path, split: str) -> None:
+    """On annotated fields, each written as a pyramidal slide of its own µm/px."""
+    (work / "slides").mkdir(parents=True, exist_ok=True)
+    chosen = [s for s in read_samples([table]) if split in (s.split, "all")]
+    _measure(work / "out", [(_as_slide(sample, work / "slides"), sample) for sample in chosen])
+
+
+def _as_slide(sample: Sample, folder: Path) -> Path:
+    pixels, path = load_picture(sample).pixels, folder / f"{sample.image.stem}.svs"
+
+    def block(x: int, y: int, width: int, height: int) -> RGB:
+        return pixels[y : y + height, x : x + width]
+
+    assert sample.mpp is not None
+    write_pyramid(path, block, pixels.shape[1], pixels.shape[0], File(sample.mpp, 10 / sample.mpp, 90))
+    return path
+
+
+def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
+    models = load_models(None, None, None, None, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    cases: list[Case] = []
+    false, seconds = 0, []
+    for path, sample in slides:
+        folder = run_slide(path, out, models, Options(overwrite="always"), lambda *_: None).folder
+        record = json.loads((folder / "run.json").read_text())
+        seconds.append(sum(record["seconds"].values()))
+        with open_slide(path) as slide:
+            truth, mpp = slide_truth(sample, slide.facts).glomeruli, slide.facts.mpp.mean
+        own, extra = _compare(Ran(folder, truth), mpp)
+        cases, false = cases + own, false + extra
+    _tell(cases, false, seconds)
+    _tell_calls(cases, models.classifier.card.thresholds)
+
+
+def _compare(ran: Ran, mpp: float) -> tuple[list[Case], int]:
+    """Each true glomerulus with what was found of it, and how many circles are on none."""
+    with (ran.folder / "glomeruli.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    layers = {layer.name: layer.regions for layer in read_imagescope(ran.folder / f"{ran.folder.name}.xml")}
+    outlines = {region.text: shapely.Polygon(region.vertices_viewer) for region in layers["Outlines"]}
+    found = [[float(row["x"]), float(row["y"]), float(row["radius_um"]) / mpp] for row in rows]
+    true = [[g.x_px, g.y_px, g.radius_px] for g in ran.truth]
+    overlap = circle_iou(np.array(true).reshape(-1, 3), np.array(found).reshape(-1, 3))
+    cases = []
+    for glomerulus, ious in zip(ran.truth, overlap, strict=True):
+        spiked = glomerulus.label == "spiked"
+        best = int(ious.argmax()) if len(ious) else -1
+        if best < 0 or ious[best] < SAME_IOU:
+            cases.append(Case(ran.folder.name, spiked, None, None))
+            continue
+        score = rows[best]["spike_probability"]
+        dice = _dice(glomerulus, outlines[rows[best]["id"]])
+        cases.append(Case(ran.folder.name, spiked, float(score) if score else None, dice))
+    return cases, int((overlap.max(axis=0, initial=0) < SAME_IOU).sum())
+
+
+def _dice(glomerulus: TrueGlomerulus, drawn: shapely.Polygon) -> float:
+    outline = shapely.Polygon(glomerulus.outline_px).buffer(0)
+    return float(2 * outline.intersection(drawn).area / (outline.area + drawn.area))
+
+
+def _tell(cases: list[Case], false: int, seconds: list[float]) -> None:
+    found = [case for case in cases if case.found]
+    print(f"slides {len(seconds)}, glomeruli {len(cases)}")
+    print(f"found {len(found)} ({len(found) / max(1, len(cases)):.3f}), false circles {false}")
+    dice = [case.dice for case in found if case.dice is not None]
+    if dice:
+        print(f"outline Dice of those found: mean {np.mean(dice):.3f}, median {np.median(dice):.3f}")
+    print(f"main job: median {np.median(seconds):.1f} s a slide")
+
+
+def _tell_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
+    """How spiked glomeruli score against others, and what the card's thresholds make of it."""
+    scored = [case for case in cases if case.probability is not None]
+    if len({case.spiked for case in scored}) < 2:
+        return
+    low, high = _interval(scored)
+    print(f"AUC of the spike probability: {_auc(scored):.4f} [{low:.4f}, {high:.4f}]")
+    true = sum(case.spiked for case in cases)
+    for name, threshold in thresholds.items():
+        called = [case for case in scored if case.probability is not None and case.probability >= threshold]
+        hits = sum(case.spiked for case in called)
+        wrong = len(called) - hits
+        others = len(cases) - true
+        print(f"at {threshold:.3f} ({name}): {hits} of {true} spiked called so, {wrong} of {others} others")
+
+
+def _auc(cases: list[Case]) -> float:
+    return float(roc_auc_score([c.spiked for c in cases], [c.probability for c in cases]))
+
+
+def _interval(cases: list[Case]) -> tuple[float, float]:
+    """The 95 % interval of the AUC when slides are drawn again."""
+    rng = np.random.default_rng(0)
+    slides = sorted({case.slide for case in cases})
+    values = []
+    for _ in range(DRAWS):
+        drawn = [case for slide in rng.choice(slides, len(slides)) for case in cases if case.slide == slide]
+        if len({case.spiked for case in drawn}) == 2:
+            values.append(_auc(drawn))
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
+
+
+if __name__ == "__main__":
+    main()

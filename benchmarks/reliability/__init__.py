@@ -1,0 +1,1 @@
+"""How the main job ends when something is wrong."""

@@ -1,0 +1,1 @@
+"""Builders of training and measuring sets from public sources, one command each."""

@@ -1,0 +1,1 @@
+"""Frames, circles, outlines and rasters: plain geometry, without pixels of a slide."""

@@ -1,0 +1,1 @@
+"""What training and evaluation share: samples, truth, augmentation, the loop, corrections."""

@@ -1,0 +1,44 @@
+"""Trained encoders as the beginning of other trainings."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from glomspike.errors import WeightsError
+from glomspike.networks.weights import load_card, load_state, read_card
+
+PREFIX = "encoder."
+STAGE = "encoder.layer"
+
+
+def load_encoder(path: Path) -> dict[str, Tensor]:
+    """The tensors of a trained encoder, named `encoder.` and as in a ResNet, BatchNorm's statistics included.
+
+    `path` is that of an encoder, or the file of any model that has one, such as a segmenter. Raises
+    WeightsError where it holds no encoder.
+    """
+    kind = "encoder" if path.is_dir() else read_card(path.with_suffix(".json")).kind
+    card, tensors_path = load_card(kind, path)
+    state = {n: tensor for n, tensor in load_state(card, tensors_path).items() if n.startswith(PREFIX)}
+    if not state:
+        raise WeightsError(path, f"is a {kind} without an encoder", "give an encoder or a segmenter")
+    return state
+
+
+def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
+    """Puts trained weights, or only those of an encoder, into a network; what they lack stays as it is.
+
+    A network without an `encoder` of its own is taken to be one, with its head at the end; one may also have
+    only the first stages of it. Raises WeightsError where the weights are of another architecture.
+    """
+    own = network.state_dict()
+    if not hasattr(network, "encoder"):
+        state = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
+    used = {name: tensor for name, tensor in state.items() if name in own or STAGE not in name}
+    try:
+        network.load_state_dict({**own, **used})
+    except RuntimeError as error:
+        cause = "the weights to begin with are of another architecture than the network to be trained"
+        raise WeightsError(
+            "--encoder-weights", cause, "pretrain with the --encoder that is wanted"
+        ) from error

@@ -1,0 +1,1 @@
+"""Weights and their cards, loading, devices, quick inference."""

@@ -1,0 +1,225 @@
+"""Weights and their cards: how they are written, found, verified and loaded.
+
+A set of weights is two files of one stem: `NAME.safetensors` holds the tensors, `NAME.json` is the card
+that says what they are, what they were trained and measured on, and the SHA-256 of the tensors' file.
+"""
+
+import hashlib
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from scipy.special import expit
+
+from glomspike.errors import WeightsError, not_there
+from glomspike.results.files import replace_file
+
+Kind = Literal["detector", "segmenter", "classifier", "lesions", "encoder"]
+# What the main job cannot do without.
+KINDS: tuple[Kind, ...] = ("detector", "segmenter", "classifier")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Normalisation(_Strict):
+    """Mean and standard deviation per channel, red first, of pixel values scaled to [0, 1]."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def apply(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Network input (n, 3, h, w), channels last in memory, of uint8 pictures (n, h, w, 3)."""
+        mean = torch.tensor(self.mean, device=pixels.device)
+        std = torch.tensor(self.std, device=pixels.device)
+        return pixels.float().div_(255).sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+class Calibration(_Strict):
+    """How log-odds x become a probability, sigmoid(scale x + offset) (Platt 1999); fitted on what."""
+
+    method: Literal["platt"]
+    scale: float = Field(gt=0)
+    offset: float
+    data: str
+
+    def probability(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated probabilities of a network's log-odds, of any shape."""
+        return np.asarray(expit(self.scale * log_odds + self.offset), dtype=np.float64)
+
+
+class ReliabilityBin(_Strict):
+    """Glomeruli of like probability: how many, their mean probability, and which share is spiked."""
+
+    n: int = Field(gt=0)
+    probability: float
+    spiked: float
+
+
+class TrainingData(_Strict):
+    """One data set that the weights were trained on."""
+
+    name: str
+    licence: str
+    images: int = Field(gt=0)
+    source: str = ""
+
+
+class Metric(_Strict):
+    """One measured number, its 95 % interval where there is one, the data and how many items it is of."""
+
+    name: str
+    value: float
+    ci95: tuple[float, float] | None = None
+    data: str
+    n: int = Field(gt=0)
+
+
+class CardDraft(_Strict):
+    """Everything a card says but the hash, which is known once the tensors are written."""
+
+    kind: Kind
+    name: str
+    version: str
+    architecture: str
+    arguments: dict[str, JsonValue]
+    mpp: float = Field(gt=0, description="µm per pixel of the network's input")
+    input_px: int = Field(gt=0, description="side of the network's square input, pixels")
+    normalisation: Normalisation
+    classes: tuple[str, ...] = Field(min_length=1)
+    thresholds: dict[str, float]
+    calibration: Calibration | None = None
+    training_data: tuple[TrainingData, ...] = Field(min_length=1)
+    metrics: tuple[Metric, ...]
+    reliability: tuple[ReliabilityBin, ...] = ()
+    intended_use: str
+    limits: str = Field(default="", description="what it is known to do wrong, told with every run")
+    licence: str
+
+
+class Card(CardDraft):
+    """The card of a set of weights, `sha256` being that of the `.safetensors` file beside it."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+def weights_folder() -> Path:
+    """The folder of the weights that came with glomspike: of the checkout, or of the installation."""
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "weights"
+    return Path(sysconfig.get_path("data")) / "share" / "glomspike" / "weights"
+
+
+def load_card(kind: Kind, path: Path | None) -> tuple[Card, Path]:
+    """The card of a set of weights, and the path of its `.safetensors` file.
+
+    `path` is the `.safetensors` file, its card, or a folder that holds one set of this kind; None is the
+    set that came with glomspike. Raises WeightsError where there is no such set or its card is not valid.
+    """
+    place = weights_folder() if path is None else path
+    card_path = _card_of_kind(kind, place) if path is None or place.is_dir() else _card_beside(place)
+    card = read_card(card_path)
+    if card.kind != kind:
+        raise WeightsError(card_path, f"is a {card.kind}, not a {kind}", f"give the weights of a {kind}")
+    tensors_path = card_path.with_suffix(".safetensors")
+    if not tensors_path.is_file():
+        raise WeightsError(tensors_path, "there is no such file", "put it beside its card")
+    return card, tensors_path
+
+
+def installed() -> tuple[tuple[Card, Path], ...]:
+    """The cards of all sets that came with glomspike, and the paths of their `.safetensors` files."""
+    paths = sorted(weights_folder().glob("*.safetensors"))
+    return tuple((read_card(path.with_suffix(".json")), path) for path in paths)
+
+
+def read_card(card_path: Path) -> Card:
+    """The card in a JSON file. Raises WeightsError where it is missing, or a key is missing or unknown."""
+    try:
+        return Card.model_validate_json(card_path.read_bytes())
+    except OSError as failure:
+        raise WeightsError(
+            card_path, failure.strerror or str(failure), "keep card and weights together"
+        ) from failure
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        cause = f"is not a valid card: {key + ': ' if key else ''}{first['msg']}"
+        raise WeightsError(card_path, cause, "use a card that glomspike wrote") from failure
+
+
+def load_state(card: Card, path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a `.safetensors` file by name, floating-point ones as float32.
+
+    Raises WeightsError where the file cannot be read or is not the one that the card was written for.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as failure:
+        raise WeightsError(path, failure.strerror or str(failure), "check the path") from failure
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        cause = "its SHA-256 is not the one on its card: the file is damaged or was exchanged"
+        raise WeightsError(path, cause, "copy the weights and their card again, both from the same source")
+    try:
+        state = load(content)
+    except SafetensorError as failure:
+        raise WeightsError(path, "is not a safetensors file", "use weights that glomspike wrote") from failure
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def matches(card: Card, path: Path) -> bool:
+    """Whether a `.safetensors` file is the one that the card was written for, by its SHA-256."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() == card.sha256
+
+
+def save_weights(state: Mapping[str, torch.Tensor], draft: CardDraft, folder: Path, stem: str) -> Path:
+    """The path of the written `folder/stem.safetensors`; its card is `folder/stem.json`.
+
+    Floating-point tensors are stored as float16 where they fit into its range, others as they are. Each
+    file appears whole or not at all; the card comes last, so a card never describes unwritten weights.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = save({name: _stored(tensor) for name, tensor in state.items()})
+    card = Card(**draft.model_dump(), sha256=hashlib.sha256(content).hexdigest())
+    tensors_path = folder / f"{stem}.safetensors"
+    replace_file(tensors_path, content)
+    replace_file(folder / f"{stem}.json", (card.model_dump_json(indent=2) + "\n").encode())
+    return tensors_path
+
+
+def _stored(tensor: torch.Tensor) -> torch.Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if not tensor.is_floating_point():
+        return tensor
+    half = tensor.half()
+    return half if torch.equal(half.isfinite(), tensor.isfinite()) else tensor
+
+
+def _card_beside(path: Path) -> Path:
+    if not path.exists():
+        raise WeightsError(path, *not_there(path, "there is no such file or folder"))
+    if path.suffix not in {".safetensors", ".json"}:
+        cure = "give a .safetensors file, its .json card, or their folder"
+        raise WeightsError(path, "is not a weight file or card", cure)
+    return path.with_suffix(".json")
+
+
+def _card_of_kind(kind: Kind, folder: Path) -> Path:
+    cards = [path.with_suffix(".json") for path in sorted(folder.glob("*.safetensors"))]
+    of_kind = [path for path in cards if read_card(path).kind == kind]
+    if len(of_kind) == 1:
+        return of_kind[0]
+    if of_kind:
+        names = ", ".join(path.name for path in of_kind)
+        raise WeightsError(folder, f"holds several {kind}s ({names})", "name one of them")
+    raise WeightsError(folder, f"holds no weights of a {kind}", "give the folder or file that holds them")
