@@ -10,8 +10,9 @@ import pytest
 import torch
 from cards import DRAFT, STATE
 
-from glomspike import __version__, cli, weights
+from glomspike import __version__, cli
 from glomspike.errors import SlideError
+from glomspike.networks import weights
 
 HEAVY = ("torch", "numpy", "cv2", "matplotlib", "sklearn", "pydantic", "rich", "openslide")
 

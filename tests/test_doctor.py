@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from glomspike import weights
 from glomspike.doctor import Finding, examine
+from glomspike.networks import weights
 
 
 def about(subject: str, folder: Path) -> Finding:

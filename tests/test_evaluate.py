@@ -19,12 +19,13 @@ from discs import (
 )
 from torch import nn
 
-from glomspike import cli, models
+from glomspike import cli
 from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.detect.evaluate import evaluate_detector
 from glomspike.errors import SamplesError
 from glomspike.learn.samples import read_samples
 from glomspike.metrics import bootstrap
+from glomspike.networks import models
 from glomspike.networks.models import Model
 from glomspike.segment.evaluate import evaluate_segmenter
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from cards import DRAFT, STATE
 
-from glomspike import weights
 from glomspike.errors import WeightsError
+from glomspike.networks import weights
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ class Card(CardDraft):
 
 def weights_folder() -> Path:
     """The folder of the weights that came with glomspike: of the checkout, or of the installation."""
-    checkout = Path(__file__).parents[1]
+    checkout = Path(__file__).parents[2]
     if (checkout / "pyproject.toml").is_file():
         return checkout / "weights"
     return Path(sysconfig.get_path("data")) / "share" / "glomspike" / "weights"
