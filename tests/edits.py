@@ -13,10 +13,14 @@ class Annotations:
 
     def __init__(self, layers):
         self.regions = {layer.name: list(layer.regions) for layer in layers}
+        self.skipped = {}
 
     @property
     def layers(self):
-        return [Layer(n, COLOURS.get(n, (9, 9, 9)), tuple(drawn)) for n, drawn in self.regions.items()]
+        return [
+            Layer(name, COLOURS.get(name, (9, 9, 9)), tuple(drawn), self.skipped.get(name, ()))
+            for name, drawn in self.regions.items()
+        ]
 
     def add(self, style, region):
         self.regions.setdefault(getattr(style, "name", style), []).append(region)

@@ -53,6 +53,16 @@ def test_each_labelled_glomerulus_is_a_bag_with_its_own_boxes(tmp_path: Path) ->
     assert spiked.boxes_px == pytest.approx(np.array([[170, 120], [230, 180]]) - corner0, abs=0.5)
 
 
+def test_a_glomerulus_marked_on_white_is_no_bag_but_named(tmp_path: Path) -> None:
+    write_aperio(tmp_path / "s.svs", np.full((400, 700, 3), 255, np.uint8), mpp=0.25)
+    write_layers(
+        tmp_path / "s.xml", [Layer(SPIKED.name, SPIKED.colour, (ellipse(*DISCS[0]),))], Mpp(0.25, 0.25)
+    )
+    row = Sample(tmp_path / "t.csv", tmp_path / "s.svs", None, None, tmp_path / "s.xml", None, "p", "train")
+    with pytest.raises(SamplesError, match=r"s\.svs: shows nothing but white at 200, 150"):
+        load_bags([row], 0.25, PAPERS)
+
+
 def test_a_glomerulus_is_seen_with_what_is_just_around_it_and_nothing_beyond(tmp_path: Path) -> None:
     for bag in bags_of(tmp_path, 0.25):
         assert len(bag.grid.corners_px) > 20

@@ -1,5 +1,6 @@
 """GeoJSON as QuPath will read it."""
 
+import gzip
 import json
 
 import numpy as np
@@ -143,6 +144,7 @@ def test_polygons_their_holes_and_their_parts_are_regions_of_their_class(tmp_pat
         ({"classification": {"name": "A", "colorRGB": -65536}}, "A", (255, 0, 0)),
         ({"classification": {"names": ["A", "B"], "color": [9, 8, 7]}}, "A: B", (9, 8, 7)),
         ({"classification": {"name": "A"}}, "A", (200, 200, 200)),
+        ({"classification": "Spiked glomeruli"}, "Spiked glomeruli", (200, 200, 200)),
         ({}, "", (200, 200, 200)),
     ],
 )
@@ -160,14 +162,11 @@ def test_classes_are_read_as_old_and_new_versions_write_them(tmp_path, said, nam
         ("[" * 100_000, "is not JSON"),
         ("3", "not GeoJSON features"),
         ('{"type": "FeatureCollection"}', "not GeoJSON features"),
-        ([feature("Polygon", [[]], classification=CLASS)], "object 1, class 'Glom'"),
-        ([feature("Polygon", [[[0, 0], [1, "a"], [2, 2]]])], "object 1, class ''"),
+        ([feature("Polygon", [[[0, 0], [1, "a"], [2, 2]]], classification=CLASS)], "object 1, class 'Glom'"),
         ('[{"geometry": {"type": "Point", "coordinates": [NaN, 1]}}]', "object 1, class ''"),
         ('[{"geometry": {"type": "Point", "coordinates": [1e999, 1]}}]', "object 1, class ''"),
-        ('[{"geometry": null}]', "object 1, class ''"),
-        ([feature("Polygon", [])], "object 1, class ''"),
         ([feature("Polygon", 3)], "object 1, class ''"),
-        ([feature("Circle", [1, 2])], "object 1, class ''"),
+        ('[{"geometry": 3, "properties": []}]', "object 1, class ''"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_understood_is_refused_in_one_line_that_names_object_and_class(
@@ -177,6 +176,41 @@ def test_what_cannot_be_understood_is_refused_in_one_line_that_names_object_and_
         read(tmp_path, content)
     assert cause in raised.value.cause
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("empty", "skipped"),
+    [
+        (feature("Polygon", [[[1, 2], [1, 2]]]), "object 2 has too few vertices (1) for a polygon"),
+        (feature("Polygon", []), "object 2 has too few vertices (0) for a polygon"),
+        (feature("Polygon", [[]]), "object 2 has too few vertices (0) for a polygon"),
+        (feature("Circle", [1, 2]), "object 2 is of the unknown kind 'Circle'"),
+        ({"geometry": None}, "object 2 has no geometry"),
+        ({"type": "Feature", "properties": [1]}, "object 2 has no geometry"),
+    ],
+)
+def test_an_object_that_is_no_shape_is_skipped_by_its_number_and_the_others_are_read(
+    tmp_path, empty, skipped
+):
+    (layer,) = read(tmp_path, [feature("Polygon", [TRIANGLE]), empty, feature("Polygon", [TRIANGLE])])
+    assert len(layer.regions) == 2
+    assert layer.skipped == (skipped,)
+
+
+def test_packed_files_are_read_and_damaged_or_swollen_ones_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "given.geojson.gz"
+    packed = gzip.compress(json.dumps([feature("Polygon", [TRIANGLE])]).encode())
+    path.write_bytes(packed)
+    (layer,) = read_geojson(path)
+    assert layer.regions[0].vertices_viewer.tolist() == TRIANGLE[:-1]
+    for damaged in (packed[: len(packed) // 2], b"[]", packed[:20] + b"x" * 20):
+        path.write_bytes(damaged)
+        with pytest.raises(AnnotationError, match=r"given\.geojson\.gz: cannot be unpacked"):
+            read_geojson(path)
+    monkeypatch.setattr("glomspike.annotate.document.MAX_FILE_BYTES", 1 << 20)
+    path.write_bytes(gzip.compress(b" " * (2 << 20)))
+    with pytest.raises(AnnotationError, match="is larger than 1 MiB"):
+        read_geojson(path)
 
 
 def test_real_annotations_of_qupath_are_read():

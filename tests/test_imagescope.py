@@ -259,9 +259,6 @@ def test_a_layer_named_only_in_its_attribute_has_that_name(tmp_path):
 @pytest.mark.parametrize(
     ("body", "cause"),
     [
-        (region_xml(0, SQUARE[:2]), "polygon of 2 vertices"),
-        (region_xml(2, SQUARE[:1]), "ellipse of 1 vertices"),
-        (region_xml(7, SQUARE), "region type '7' is unknown"),
         (region_xml(0, [*SQUARE, ("1,5", 2)]), "vertex X='1,5' Y='2' is not a point"),
         (region_xml(0, [*SQUARE, ("nan", 2)]), "vertex is not finite"),
         (region_xml(5, [("1e999", 2)]), "vertex is not finite"),
@@ -272,6 +269,26 @@ def test_a_region_that_cannot_be_understood_is_named_with_line_and_layer(tmp_pat
         read_text(tmp_path, document(body))
     assert raised.value.subject.endswith("given.xml")
     assert raised.value.cause == f"line 4, layer 'Marks': {cause}"
+
+
+@pytest.mark.parametrize(
+    ("body", "skipped"),
+    [
+        (region_xml(0, SQUARE[:1], 'Id="17"'), "region 17 has too few vertices (1) for its type, polygon"),
+        (
+            region_xml(0, [SQUARE[0]] * 2, 'Id="17"'),
+            "region 17 has too few vertices (1) for its type, polygon",
+        ),
+        (region_xml(0, [], 'Id="17"'), "region 17 has too few vertices (0) for its type, polygon"),
+        (region_xml(1, SQUARE[:3]), "region on line 4 has too few vertices (3) for its type, rectangle"),
+        (region_xml(2, SQUARE[:1]), "region on line 4 has too few vertices (1) for its type, ellipse"),
+        (region_xml(7, SQUARE, 'Id="3"'), "region 3 is of the unknown type '7'"),
+    ],
+)
+def test_a_region_that_is_no_shape_is_skipped_by_its_id_and_the_others_are_read(tmp_path, body, skipped):
+    (layer,) = read_text(tmp_path, document(body + region_xml(0, SQUARE)))
+    assert [region.vertices_viewer.tolist() for region in layer.regions] == [[list(p) for p in SQUARE]]
+    assert layer.skipped == (skipped,)
 
 
 @pytest.mark.parametrize(

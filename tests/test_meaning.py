@@ -1,16 +1,22 @@
 """What a person changes in a run's annotations means what the person thinks."""
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 import shapely
 from edits import Annotations, box, ellipse, pen, shifted
-from results import glomerulus, slide_facts, slide_result, spike_score
+from hypothesis import given
+from hypothesis import strategies as st
+from results import MPP, glomerulus, slide_facts, slide_result, spike_score
 
 from glomspike.annotate.geojson import read_geojson, write_geojson
 from glomspike.annotate.imagescope import read_imagescope, write_imagescope, write_layers
-from glomspike.annotate.layers import Region, RegionType
+from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED, UNDETERMINED
 from glomspike.annotate.meaning import meaning, read_meaning
+from glomspike.errors import AnnotationError
 from glomspike.findings import Mpp
 
 SLIDE = slide_facts()
@@ -216,6 +222,122 @@ def test_layers_of_other_names_are_unclear_beside_ours_and_glomeruli_without(run
     assert {one.label for one in alone.glomeruli} == {"spiked", None}
 
 
+def foreign(viewer, **drawn):
+    """What a file of another program says, layer by layer."""
+    layers = Annotations([])
+    for name, regions in drawn.items():
+        for region in regions:
+            layers.add(name.replace("_", " "), region)
+    return meaning(layers.layers, SLIDE, viewer)
+
+
+def test_rules_of_size_hold_in_other_programs_layers_too(viewer):
+    """A region of interest of 700 µm, a rectangle of 220 µm around a glomerulus, and a box on its spikes."""
+    middle, around, spikes = box(8_600, 7_600, 2_800), box(11_560, 8_560, 880), box(11_900, 9_000)
+    found = foreign(viewer, ROI=[middle], Glom=[pen(10_000, 9_000, 360), around, pen(20_000, 9_000, 1_200)])
+    assert places(found) == [(10_000, None, True), (12_000, None, False)]
+    assert len(found.boxes0) == 0
+    left_out = [note for note in found.notes if "more than any glomerulus: left out" in note]
+    assert sorted(note.split(" µm")[0] for note in left_out) == [
+        "shape at 10000, 9000 is 700", "shape at 20000, 9000 is 600",
+    ]  # fmt: skip
+    boxed = foreign(viewer, Glom=[around, spikes])
+    assert (places(boxed), len(boxed.boxes0)) == ([(12_000, "spiked", False)], 1)
+
+
+def test_other_programs_layers_are_named_with_what_they_are_taken_for(viewer):
+    (note,) = foreign(viewer, Glom=[pen(20_000, 9_000, 300)], my_ROIs=[pen(24_000, 9_000, 300)]).notes
+    assert note.startswith("none of glomspike's layers is in the file; of 'Glom', 'my ROIs' larger shapes")
+
+
+def test_a_class_derived_from_one_of_ours_is_taken_for_it_and_named(run, meant):
+    run.add("spiked glomeruli: sure", ellipse(2_000, 8_000, 380))
+    run.add("Lesion: crescent", pen(2_000, 8_000, 300))
+    found = meant()
+    assert [(one.label, one.lesion) for one in found.glomeruli if one.circle0[1] > 5_000] == [
+        ("spiked", "crescent")
+    ]
+    assert "layer 'spiked glomeruli: sure' is taken as 'spiked glomeruli'" in found.notes
+
+
+def test_a_lesion_drawn_where_no_glomerulus_is_is_named(run, meant):
+    run.add("lesion: Crescent", pen(20_000, 9_000, 300))
+    assert "lesions drawn where no glomerulus is, of no use: 1 (Crescent)" in meant().notes
+
+
+def test_a_glomerulus_in_a_shape_of_another_layer_is_left_out_with_it(run, meant):
+    run.add("Ask Ada", pen(10_000, 3_000, 500))
+    found = meant()
+    assert places(found) == UNCHANGED[:2] + UNCHANGED[3:]
+    assert any("glomerulus 3 at 10000, 3000 lies in a shape that is left out" in n for n in found.notes)
+
+
+def test_the_edge_of_the_tissue_in_another_layer_blanks_nothing_that_is_marked(run, meant):
+    run.add("Tissue", pen(8_000, 3_000, 7_000))
+    found = meant()
+    assert (places(found), found.unclear0) == (UNCHANGED, ())
+    assert any("surrounds glomeruli: not blanked after all" in note for note in found.notes)
+
+
+def test_what_a_file_holds_without_being_a_shape_is_named(run, meant):
+    run.skipped = {OTHER.name: ("region 17 has too few vertices (1) for its type, polygon",)}
+    run.add(OTHER, Region(RegionType.POLYGON, np.array([[20_000.0, 9_000.0]] * 4)))
+    notes = meant().notes
+    assert f"layer {OTHER.name!r}: region 17 has too few vertices (1) for its type, polygon, skipped" in notes
+    assert f"shape at 20000, 9000 in layer {OTHER.name!r} has no area: left out" in notes
+
+
+def test_shapes_outside_the_slide_are_left_out_and_named(run, meant):
+    run.add(SPIKED, ellipse(50_000, 9_000, 380))
+    run.add(OTHER, ellipse(-200, 9_000, 380, "5: spike 0.01"))
+    run.add(OTHER, ellipse(200, 9_000, 380))
+    run.add(SPIKE_TILES, box(50_000, 9_000))
+    found = meant()
+    assert places(found) == [(200, "normal", False), *UNCHANGED]
+    assert len(found.boxes0) == 0
+    (said,) = [note for note in found.notes if "outside the slide" in note]
+    assert "shapes lie outside the slide and are left out: shape at 50000, 9000, 5, " in said
+
+
+@given(
+    width=st.integers(2_000, 60_000),
+    height=st.integers(2_000, 60_000),
+    middles=st.lists(st.tuples(st.floats(-1e5, 1e5), st.floats(-1e5, 1e5)), min_size=1, max_size=8),
+    name=st.sampled_from(["slide.xml", "slide.geojson", "slide.geojson.gz"]),
+)
+def test_only_what_lies_on_the_slide_is_taken_whatever_is_drawn(
+    tmp_path_factory, width, height, middles, name
+):
+    slide = slide_facts(bounds=(0, 0, width, height))
+    path = tmp_path_factory.mktemp("drawn") / name
+    if name.endswith("xml"):
+        layer = Layer(SPIKED.name, SPIKED.colour, tuple(ellipse(x, y, 300) for x, y in middles))
+        write_layers(path, [layer], MPP)
+        middles = [(round(x, 2), round(y, 2)) for x, y in middles]
+    else:
+        rings = [pen(x, y, 300).vertices_viewer.tolist() for x, y in middles]
+        text = json.dumps([
+            {"geometry": {"type": "Polygon", "coordinates": [ring]},
+             "properties": {"classification": SPIKED.name}}
+            for ring in rings
+        ]).encode()  # fmt: skip
+        path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    inside = [(x, y) for x, y in middles if 1 < x < width - 1 and 1 < y < height - 1]
+    beyond = [(x, y) for x, y in middles if not (-1 <= x <= width + 1 and -1 <= y <= height + 1)]
+    if len(beyond) == len(middles):
+        with pytest.raises(AnnotationError, match="of another slide: give those of this one"):
+            read_meaning(path, slide)
+        return
+    if not inside:  # on the very edge
+        return
+    found = read_meaning(path, slide).glomeruli
+    for one in found:
+        assert -2 <= one.circle0[0] <= width + 2
+        assert -2 <= one.circle0[1] <= height + 2
+    for x, y in inside:
+        assert any(one.holds(x, y) for one in found)
+
+
 def test_layers_may_come_in_any_order_and_spelling(run, meant):
     run.regions = {name.upper() + " ": drawn for name, drawn in reversed(run.regions.items())}
     assert places(meant()) == UNCHANGED
@@ -228,7 +350,7 @@ def test_arrows_rulers_and_counters_say_nothing(run, meant):
 
 
 def test_the_suffix_tells_which_viewer_wrote_a_file(tmp_path):
-    slide = slide_facts("leica", Mpp(0.25, 0.25), (3_000, 2_000, 20_000, 18_000))
+    slide = slide_facts("leica", Mpp(0.25, 0.25), (1_000, 500, 20_000, 18_000))
     result = slide_result(*RESULT.glomeruli, slide=slide)
     write_imagescope(tmp_path / "slide.xml", result)
     write_geojson(tmp_path / "slide.geojson", result)

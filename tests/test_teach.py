@@ -12,6 +12,7 @@ from pyramids import break_tiles, write_aperio
 from test_cli import typed
 
 from glomspike.annotate.imagescope import write_layers
+from glomspike.annotate.layers import Region, RegionType
 from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED
 from glomspike.classify.bags import load_bags
 from glomspike.classify.tiles import Tiling
@@ -264,6 +265,53 @@ def test_a_command_typed_wrongly_is_one_line(tmp_path, monkeypatch, capsys, argu
     found, _, told = typed("samples", *arguments, "--out", str(tmp_path / "out"), capsys=capsys)
     assert (found, told.count("\n")) == (status, 1)
     assert said in told
+
+
+GLASS = 2_700  # from here to the right the slide below is empty
+
+
+@pytest.fixture(scope="module")
+def half_empty(tmp_path_factory):
+    """A slide of tissue to the left and of glass to the right."""
+    pixels = tissue()
+    pixels[:, GLASS:] = 240
+    return write_aperio(tmp_path_factory.mktemp("half") / "half.svs", pixels, factors=(4, 16), mpp=MPP)
+
+
+def test_glomeruli_marked_on_glass_or_outside_the_slide_are_left_out_and_named(half_empty, tmp_path):
+    drawn = annotations()
+    drawn.add(SPIKED, ellipse(3_400, 700, 180))
+    drawn.add(OTHER, pen(9_000, 700, 180))
+    written = write_samples(corrected(half_empty, drawn), tmp_path, None)
+    assert written.glomeruli == {"spiked": 1, "normal": 1, "undetermined": 0}
+    assert "glomeruli marked where the slide is empty glass, left out: 1 at 3400, 700" in written.notes
+    assert any("outside the slide and are left out: shape at 9000, 700" in note for note in written.notes)
+    bags = load_bags(read_samples([tmp_path / "samples.csv"]), MPP, Tiling())
+    assert len(bags) == 2
+    assert all(bag.grid.pixels[bag.grid.inside].mean() < 200 for bag in bags)
+
+
+@pytest.mark.parametrize(
+    ("middle", "cause"), [(3_400, "only where half.svs is empty glass"), (9_000, "outside")]
+)
+def test_annotations_of_another_slide_are_refused_and_write_nothing(half_empty, tmp_path, middle, cause):
+    drawn = Annotations([])
+    drawn.add(SPIKED, ellipse(middle, 700, 180))
+    with pytest.raises(AnnotationError, match=f"{cause}.*of another slide: give those of this one"):
+        write_samples(corrected(half_empty, drawn), tmp_path, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_area_of_interest_around_everything_leaves_no_blank_glomerulus(slide, tmp_path):
+    drawn = annotations()
+    drawn.add(
+        "Tissue",
+        Region(RegionType.RECTANGLE, np.array([[50, 50], [3_900, 50], [3_900, 1_350], [50, 1_350.0]])),
+    )
+    write_samples(corrected(slide, drawn), tmp_path, None)
+    bags = load_bags(read_samples([tmp_path / "samples.csv"]), MPP, Tiling())
+    assert sorted(bag.spiked for bag in bags) == [False, True]
+    assert all(bag.grid.pixels[bag.grid.inside].mean() < 200 for bag in bags)
 
 
 def test_errors_of_annotations_name_the_file(slide, tmp_path):

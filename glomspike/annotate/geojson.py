@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from glomspike.findings import Points, SlideResult
 
 _CIRCLE_VERTICES = 128  # less than an eighth of a µm inside a circle of 400 µm
 _GRID = 0.01  # level-0 pixels that coordinates are rounded to
+FEWEST_CORNERS = 3  # of a polygon
 UNCLASSIFIED_COLOUR = (200, 200, 200)
 _IDS = uuid.UUID("7b1f4f5e-6d0c-5a53-9a1e-3c1f4f0f2a57")
 
@@ -91,23 +94,25 @@ def read_geojson(path: Path) -> tuple[Layer, ...]:
 
     A ring is the ellipse that QuPath says it is, a rectangle where it follows one along the axes, else a
     polygon. Inner rings are negative regions, points are counters, and each part of a multiple geometry is a
-    region. An object's name is its text.
+    region. An object's name is its text. Objects without a geometry, with rings of too few vertices, or of
+    a kind that QuPath does not draw are among the layer's `skipped`.
 
-    Raises AnnotationError, naming object and class, for a file that is not one, is too large, or holds a
-    geometry that cannot be understood.
+    Raises AnnotationError, naming object and class, for a file that is not one, is too large, or holds
+    coordinates that are no points.
     """
-    regions: dict[str, list[Region]] = {}
-    colours: dict[str, Colour] = {}
+    layers: dict[str, Layer] = {}
     for number, feature in enumerate(_features(path), start=1):
         name, colour = _classification(feature)
         try:
-            drawn = _regions(feature)
+            drawn = list(_regions(feature))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             cause = f"object {number}, class {name!r}: its geometry cannot be understood ({error})"
             raise AnnotationError(path, cause, "correct or delete that object in QuPath") from error
-        regions.setdefault(name, []).extend(drawn)
-        colours.setdefault(name, colour)
-    return tuple(Layer(name, colours[name], tuple(drawn)) for name, drawn in regions.items())
+        layer = layers.get(name, Layer(name, colour, ()))
+        regions = tuple(one for one in drawn if isinstance(one, Region))
+        skipped = tuple(f"object {number} {one}" for one in drawn if isinstance(one, str))
+        layers[name] = replace(layer, regions=layer.regions + regions, skipped=layer.skipped + skipped)
+    return tuple(layers.values())
 
 
 def _features(path: Path) -> list[dict[str, Any]]:
@@ -127,9 +132,13 @@ def _features(path: Path) -> list[dict[str, Any]]:
 
 
 def _classification(feature: dict[str, Any]) -> tuple[str, Colour]:
-    """Class name and colour; newer versions of QuPath write the name's parts, older ones a packed colour."""
-    properties = feature.get("properties")
-    said = properties.get("classification") if isinstance(properties, dict) else None
+    """Class name and colour; newer versions of QuPath write the name's parts, older ones a packed colour.
+
+    Other programs write the name alone.
+    """
+    said = _properties(feature).get("classification")
+    if isinstance(said, str):
+        return said, UNCLASSIFIED_COLOUR
     if not isinstance(said, dict):
         return "", UNCLASSIFIED_COLOUR
     name = said.get("name") or ": ".join(map(str, said.get("names") or []))
@@ -141,46 +150,62 @@ def _classification(feature: dict[str, Any]) -> tuple[str, Colour]:
     return str(name), (colour[0] & 255, colour[1] & 255, colour[2] & 255)
 
 
-def _regions(feature: dict[str, Any]) -> list[Region]:
-    """The regions of an object. Raises KeyError, TypeError or ValueError where it has no such geometry."""
-    geometry, properties = feature["geometry"], feature.get("properties") or {}
-    text = str(properties.get("name") or "")
-    kind, coordinates = geometry["type"], geometry["coordinates"]
+def _properties(feature: dict[str, Any]) -> dict[str, Any]:
+    properties = feature.get("properties")
+    return properties if isinstance(properties, dict) else {}
+
+
+def _regions(feature: dict[str, Any]) -> Iterator[Region | str]:
+    """The regions of an object, or in words why a part of it is none.
+
+    Raises KeyError, TypeError or ValueError where its coordinates are no points.
+    """
+    geometry, text = feature.get("geometry"), str(_properties(feature).get("name") or "")
+    if geometry is None:
+        yield "has no geometry"
+        return
+    kind = geometry["type"]
     if kind == "Polygon":
-        return _polygon(coordinates, text, geometry.get("isEllipse") is True)
-    if kind == "MultiPolygon":
-        return [region for rings in coordinates for region in _polygon(rings, text, is_ellipse=False)]
-    if kind in ("Point", "MultiPoint"):
+        yield from _polygon(geometry["coordinates"], text, geometry.get("isEllipse") is True)
+    elif kind == "MultiPolygon":
+        for rings in geometry["coordinates"]:
+            yield from _polygon(rings, text, is_ellipse=False)
+    elif kind in ("Point", "MultiPoint"):
+        coordinates = geometry["coordinates"]
         points = _points([coordinates] if kind == "Point" else coordinates)
-        return [Region(RegionType.COUNTER, point[None], text) for point in points]
-    if kind == "LineString":
-        return [Region(RegionType.RULER, _points(coordinates), text)]
-    raise ValueError(f"a {kind}")
+        yield from (Region(RegionType.COUNTER, point[None], text) for point in points)
+    elif kind == "LineString":
+        yield Region(RegionType.RULER, _points(geometry["coordinates"]), text)
+    else:
+        yield f"is of the unknown kind {kind!r}"
 
 
-def _polygon(rings: Any, text: str, is_ellipse: bool) -> list[Region]:
+def _polygon(rings: Any, text: str, is_ellipse: bool) -> Iterator[Region | str]:
     """The region of an outer ring, then those of its holes."""
-    outer, *inner = [_opened(_points(ring)) for ring in rings]
-    holes = [Region(RegionType.POLYGON, hole, text, negative=True) for hole in inner]
+    outer, *inner = [_opened(_points(ring)) for ring in rings or [[]]]
+    if len(outer) < FEWEST_CORNERS:
+        yield f"has too few vertices ({len(outer)}) for a polygon"
+        return
     low, high = outer.min(axis=0), outer.max(axis=0)
     if is_ellipse:
-        return [Region(RegionType.ELLIPSE, np.stack([low, high]), text), *holes]
-    if len(outer) == 4 and ((outer == low) | (outer == high)).all():
+        yield Region(RegionType.ELLIPSE, np.stack([low, high]), text)
+    elif len(outer) == 4 and ((outer == low) | (outer == high)).all():
         corners = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
-        return [Region(RegionType.RECTANGLE, corners, text), *holes]
-    return [Region(RegionType.POLYGON, outer, text), *holes]
+        yield Region(RegionType.RECTANGLE, corners, text)
+    else:
+        yield Region(RegionType.POLYGON, outer, text)
+    for hole in inner:
+        if len(hole) >= FEWEST_CORNERS:  # a smaller one cuts nothing off
+            yield Region(RegionType.POLYGON, hole, text, negative=True)
 
 
 def _points(coordinates: Any) -> Points:
-    points = np.array([[float(value) for value in point[:2]] for point in coordinates], dtype=np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-        raise ValueError("coordinates are no list of points")
+    points = np.array([(float(x), float(y)) for x, y, *_ in coordinates], dtype=np.float64).reshape(-1, 2)
+    if not np.isfinite(points).all():
+        raise ValueError("coordinates are not finite")
     return points
 
 
 def _opened(ring: Points) -> Points:
     """A ring without its repeated first vertex."""
-    opened = ring[:-1] if np.array_equal(ring[0], ring[-1]) else ring
-    if len(opened) < 3:
-        raise ValueError(f"a ring of {len(opened)} vertices")
-    return opened
+    return ring[:-1] if len(ring) > 1 and np.array_equal(ring[0], ring[-1]) else ring

@@ -129,10 +129,11 @@ def read_imagescope(path: Path) -> tuple[Layer, ...]:
     """The layers of an ImageScope file, regions as the viewer counts pixels.
 
     Vertices may carry Z or not, and polygons may repeat their first vertex or not. A rectangle of more
-    than four corners, as genuine files have it, is a polygon.
+    than four corners, as genuine files have it, is a polygon. Regions of too few vertices, which a click
+    leaves behind, and regions of unknown type are among the layer's `skipped`.
 
     Raises AnnotationError, naming layer and line, for a file that is not one, is larger than
-    `MAX_FILE_BYTES`, declares a document type, or holds a region that cannot be understood.
+    `MAX_FILE_BYTES`, declares a document type, or holds a vertex that is no point.
     """
     root = _parse(path)
     if root.tag != "Annotations":
@@ -166,8 +167,9 @@ def _layer(path: Path, element: etree._Element) -> Layer:
         _refuse(path, element, f"LineColor {line_colour!r} is not a number")
     colour = int(line_colour)
     rgb = (colour & 255, colour >> 8 & 255, colour >> 16 & 255)
-    name = _layer_name(element)
-    return Layer(name, rgb, tuple(_region(path, region) for region in element.iterfind("Regions/Region")))
+    read = [_region(path, region) for region in element.iterfind("Regions/Region")]
+    regions = tuple(one for one in read if isinstance(one, Region))
+    return Layer(_layer_name(element), rgb, regions, tuple(one for one in read if isinstance(one, str)))
 
 
 def _layer_name(element: etree._Element) -> str:
@@ -176,25 +178,23 @@ def _layer_name(element: etree._Element) -> str:
     return next((name for name in names if name), "")
 
 
-def _region(path: Path, element: etree._Element) -> Region:
-    kind = _region_type(path, element)
+def _region(path: Path, element: etree._Element) -> Region | str:
+    """The region, or which one it is and why it is skipped."""
+    place = f"region {element.get('Id') or f'on line {element.sourceline}'}"
+    written = element.get("Type", str(int(RegionType.POLYGON)))
+    if written not in {str(int(kind)) for kind in RegionType}:
+        return f"{place} is of the unknown type {written!r}"
+    kind = RegionType(int(written))
     points = np.array(
         [_vertex(path, vertex) for vertex in element.iterfind("Vertices/Vertex")], dtype=np.float64
     ).reshape(-1, 2)
     if kind in (RegionType.POLYGON, RegionType.RECTANGLE):
         points = _without_repeated_first(points)
     if len(points) < _FEWEST_VERTICES[kind]:
-        _refuse(path, element, f"{kind.name.lower()} of {len(points)} vertices")
+        return f"{place} has too few vertices ({len(points)}) for its type, {kind.name.lower()}"
     if kind is RegionType.RECTANGLE and len(points) > 4:
         kind = RegionType.POLYGON
     return Region(kind, points, element.get("Text", ""), element.get("NegativeROA") == "1")
-
-
-def _region_type(path: Path, element: etree._Element) -> RegionType:
-    written = element.get("Type", str(int(RegionType.POLYGON)))
-    if written not in {str(int(kind)) for kind in RegionType}:
-        _refuse(path, element, f"region type {written!r} is unknown")
-    return RegionType(int(written))
 
 
 def _vertex(path: Path, element: etree._Element) -> tuple[float, float]:

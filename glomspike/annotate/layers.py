@@ -45,11 +45,16 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A named layer of regions, drawn in one colour."""
+    """A named layer of regions, drawn in one colour.
+
+    `skipped` says of a layer read from a file which of its regions are no shapes, such as a polygon of one
+    vertex, each by its place in the file.
+    """
 
     name: str
     colour: Colour
     regions: tuple[Region, ...]
+    skipped: tuple[str, ...] = ()
 
 
 def region_length(region: Region, scale: Mpp) -> float:

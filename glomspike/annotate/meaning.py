@@ -6,24 +6,27 @@ that an outline of glomspike's without its ellipse is a leftover. And a shape wi
 hand, which counts more than what glomspike drew at the same place. `docs/annotations.md` is the users' page.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import shapely
 
+from glomspike.annotate.document import PACKED_SUFFIX
 from glomspike.annotate.geojson import read_geojson
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.annotate.layers import Layer
 from glomspike.annotate.marks import SPIKED
-from glomspike.annotate.shapes import Shape, Shapes, sorted_shapes
+from glomspike.annotate.shapes import LARGEST_GLOMERULUS_UM, Shape, Shapes, sorted_shapes, widest_um
+from glomspike.errors import AnnotationError
 from glomspike.findings import Points, SlideFacts
 from glomspike.geometry.circles import enclosing_circle
 from glomspike.geometry.frames import Viewer
 from glomspike.geometry.raster import largest, vertices
 
 QUPATH_SUFFIXES = (".geojson", ".json")
+ANOTHER_SLIDES = "these annotations are of another slide: give those of this one"
 SAME_IOU = 0.5  # two ellipses that overlap this much are of one glomerulus
 AGREEING_IOU = 0.6  # an outline that fits its ellipse less belongs to where the ellipse was before
 
@@ -36,7 +39,8 @@ class Meaning:
     `boxes0` (m, 4) are x, y, width, height of boxes on spikes. `areas0` are the parts of the slide that were
     corrected, none if that is all of it; of what `unclear0` cover nothing is known. `deleted0` are circles
     where glomspike had seen a glomerulus that somebody deleted, as far as an outline without its ellipse
-    tells. `notes` tell what was not taken as it stands.
+    tells. `notes` say what was not taken as it stands. `is_of_another_slide` where there are shapes, and all
+    lie outside this one.
     """
 
     glomeruli: tuple[Shape, ...]
@@ -45,16 +49,26 @@ class Meaning:
     unclear0: tuple[shapely.Polygon, ...]
     deleted0: tuple[tuple[float, float, float], ...]
     notes: tuple[str, ...]
+    is_of_another_slide: bool = False
 
 
 def read_meaning(path: Path, slide: SlideFacts) -> Meaning:
-    """What an ImageScope XML file, or a GeoJSON file for QuPath, says of a slide. Raises AnnotationError."""
-    if path.suffix.lower() in QUPATH_SUFFIXES:
-        return meaning(read_geojson(path), slide, "qupath")
-    return meaning(read_imagescope(path), slide, "imagescope")
+    """What an ImageScope XML file, or a GeoJSON file for QuPath, packed or not, says of a slide.
+
+    Raises AnnotationError, also where all its shapes lie outside the slide.
+    """
+    name = path.name.lower().removesuffix(PACKED_SUFFIX)
+    if name.endswith(QUPATH_SUFFIXES):
+        meant = meaning(read_geojson(path), slide, "qupath")
+    else:
+        meant = meaning(read_imagescope(path), slide, "imagescope")
+    if meant.is_of_another_slide:
+        cause = f"all its shapes lie outside {slide.name or 'the picture'}"
+        raise AnnotationError(path, cause, ANOTHER_SLIDES)
+    return meant
 
 
-def meaning(layers: Iterable[Layer], slide: SlideFacts, viewer: Viewer) -> Meaning:
+def meaning(layers: Sequence[Layer], slide: SlideFacts, viewer: Viewer) -> Meaning:
     """What layers, as the viewer counts pixels, say of a slide."""
     shapes = sorted_shapes(layers, slide, viewer)
     found, left_over = _joined(_distinct(shapes), shapes.outlines)
@@ -66,15 +80,46 @@ def meaning(layers: Iterable[Layer], slide: SlideFacts, viewer: Viewer) -> Meani
         for one in found
         if corrected is None or shapely.contains_xy(corrected, *one.circle0[:2])
     )
+    unclear0 = _unclear(shapes, glomeruli, slide)
+    glomeruli = _clear(glomeruli, unclear0, shapes.notes)
     _note_left_out(shapes, glomeruli, left_over, middles0)
     return Meaning(
         glomeruli,
         boxes0,
         tuple(shapes.areas0),
-        tuple(shapes.unclear0),
+        unclear0,
         tuple(one.circle0 for one in left_over if not any(g.holds(*one.circle0[:2]) for g in glomeruli)),
         tuple(shapes.notes),
+        is_of_another_slide=shapes.drawn > 0 and len(shapes.outside) == shapes.drawn,
     )
+
+
+def _unclear(shapes: Shapes, glomeruli: Sequence[Shape], slide: SlideFacts) -> tuple[shapely.Polygon, ...]:
+    """The shapes in layers that are not glomspike's, without those that surround glomeruli marked in ours.
+
+    A region of interest, or the edge of the tissue, does not make unclear what was marked in it.
+    """
+    kept = []
+    for polygon in shapes.unclear0:
+        if widest_um(polygon, slide) > LARGEST_GLOMERULUS_UM and _held(polygon, glomeruli):
+            x0, y0 = polygon.representative_point().coords[0]
+            shapes.notes.append(f"shape around {x0:.0f}, {y0:.0f} surrounds glomeruli: not blanked after all")
+        else:
+            kept.append(polygon)
+    return tuple(kept)
+
+
+def _clear(
+    glomeruli: Sequence[Shape], unclear0: Sequence[shapely.Polygon], notes: list[str]
+) -> tuple[Shape, ...]:
+    """The glomeruli without those of which a layer that is not glomspike's makes unclear what they are."""
+    doubtful = [one for polygon in unclear0 for one in _held(polygon, glomeruli)]
+    notes += [f"{_place(one)} lies in a shape that is left out and blanked: left out too" for one in doubtful]
+    return tuple(one for one in glomeruli if one not in doubtful)
+
+
+def _held(polygon: shapely.Polygon, glomeruli: Sequence[Shape]) -> list[Shape]:
+    return [one for one in glomeruli if shapely.contains_xy(polygon, *one.circle0[:2])]
 
 
 def _note_left_out(
@@ -86,6 +131,10 @@ def _note_left_out(
     loose = sum(not any(one.holds(x, y) for one in glomeruli) for x, y in middles0.tolist())
     if loose:
         shapes.notes.append(f"boxes that lie in no glomerulus, of no use: {loose}")
+    lost = [one.name for one in shapes.lesions if one.by_hand and not _held(one.polygon, glomeruli)]
+    if lost:
+        named = ", ".join(sorted(set(lost)))
+        shapes.notes.append(f"lesions drawn where no glomerulus is, of no use: {len(lost)} ({named})")
     if shapes.runs_boxes:
         shapes.notes.append(f"boxes that glomspike drew itself, not taken as certain: {shapes.runs_boxes}")
 

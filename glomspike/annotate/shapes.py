@@ -1,34 +1,28 @@
 """The regions of all layers sorted by what they are for: ellipses, outlines, boxes, holes, areas."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import shapely
 
 from glomspike.annotate.layers import Layer, Region, RegionType
-from glomspike.annotate.marks import AREA, LESION_PREFIX, OTHER, OUTLINES, SPIKE_TILES, SPIKED, UNDETERMINED
+from glomspike.annotate.roles import Role, lesion_of, notes_on_names, role_of
 from glomspike.findings import Label, Points, SlideFacts
 from glomspike.geometry.circles import enclosing_circle
 from glomspike.geometry.frames import Viewer, from_viewer
 from glomspike.geometry.raster import largest, vertices
 
-Role = Literal[Label, "outline", "box", "area"]  # what a layer is for; labels are those of its glomeruli
 Box = tuple[float, float, float, float]  # x, y, width, height in level-0 pixels
+_Drawn = tuple[Region, shapely.Polygon]  # a region, and its polygon in level-0 pixels
 
 LARGEST_BOX_UM = 60.0  # a larger rectangle does not say where in it the spikes are
 LEAST_GLOMERULUS_UM = 5.0  # across; smaller shapes are slips of the hand
+LARGEST_GLOMERULUS_UM = 500.0  # human ones reach some 350 across; larger shapes are regions of interest
+MOST_NAMED = 10  # shapes in one note
 
-_ROLES: dict[str, Role] = {
-    SPIKED.name.casefold(): "spiked",
-    OTHER.name.casefold(): "normal",
-    UNDETERMINED.name.casefold(): "undetermined",
-    OUTLINES.name.casefold(): "outline",
-    SPIKE_TILES.name.casefold(): "box",
-    AREA.name.casefold(): "area",
-}
 _LABELS: dict[Role | None, Label] = {label: label for label in get_args(Label)}
 # What glomspike writes as text: "17", "17: spike 0.93", "17: not scored".
 _NUMBERED = re.compile(r"(\d{1,9})(?::|$)")
@@ -85,49 +79,78 @@ class Shapes:
     lesions: list[DrawnLesion] = field(default_factory=list)
     areas0: list[shapely.Polygon] = field(default_factory=list)
     unclear0: list[shapely.Polygon] = field(default_factory=list)
+    drawn: int = 0  # shapes with an area
+    outside: list[str] = field(default_factory=list)  # those of them that lie outside the slide
     notes: list[str] = field(default_factory=list)
 
 
-def sorted_shapes(layers: Iterable[Layer], slide: SlideFacts, viewer: Viewer) -> Shapes:
+def sorted_shapes(layers: Sequence[Layer], slide: SlideFacts, viewer: Viewer) -> Shapes:
     """The regions of layers, as the viewer counts pixels; arrows, rulers and counters say nothing.
 
-    In a file that has none of glomspike's layers, polygons and ellipses are glomeruli without a label and
-    rectangles are boxes. Beside glomspike's layers, what others hold is unclear.
+    In a file that has none of glomspike's layers, rectangles up to `LARGEST_BOX_UM` are boxes, and other
+    shapes are glomeruli without a label. Beside glomspike's layers, what others hold is unclear.
     """
-    shapes = Shapes()
-    roles = [(layer, _ROLES.get(layer.name.strip().casefold())) for layer in layers]
-    ours = any(role is not None for _, role in roles)
-    for layer, role in roles:
-        areal = list(_areal(layer.regions, slide, viewer))
-        if layer.name.startswith(LESION_PREFIX):  # a second outline of what has one already
-            name = layer.name.removeprefix(LESION_PREFIX).strip()
-            shapes.lesions += [
-                DrawnLesion(name, one, _number(region) is None) for region, one in areal if name
-            ]
-            continue
-        if ours and role is None:
-            _set_aside(shapes, layer.name, [polygon for _, polygon in areal])
-            continue
-        for region, polygon in areal:
-            _sort(shapes, region, polygon, role, slide)
+    shapes = Shapes(notes=notes_on_names([layer.name for layer in layers if layer.regions]))
+    ours = any(role_of(layer.name) is not None for layer in layers)
+    for layer in layers:
+        shapes.notes += [f"layer {layer.name!r}: {cause}, skipped" for cause in layer.skipped]
+        role = role_of(layer.name)
+        drawn = _on_slide(_areal(layer, slide, viewer, shapes.notes), role, slide, shapes)
+        if role == "lesion":  # a second outline of what has one already
+            name = lesion_of(layer.name)
+            shapes.lesions += [DrawnLesion(name, one, _number(region) is None) for region, one in drawn]
+        elif ours and role is None:
+            _set_aside(shapes, layer.name, [polygon for _, polygon in drawn])
+        else:
+            for region, polygon in drawn:
+                _sort(shapes, region, polygon, role, slide)
+    _note_outside(shapes)
     return shapes
 
 
-def _areal(
-    regions: Sequence[Region], slide: SlideFacts, viewer: Viewer
-) -> Iterator[tuple[Region, shapely.Polygon]]:
+def _areal(layer: Layer, slide: SlideFacts, viewer: Viewer, notes: list[str]) -> list[_Drawn]:
     """The regions that have an area, each with its valid polygon; that of an ellipse is its box."""
-    for region in regions:
+    drawn: list[_Drawn] = []
+    for region in layer.regions:
         points = region.vertices_viewer
         if region.type is RegionType.ELLIPSE:
             left, top, right, bottom = region.box_viewer
             points = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
         elif region.type not in (RegionType.POLYGON, RegionType.RECTANGLE):
             continue
-        ring = shapely.make_valid(shapely.Polygon(from_viewer(points, slide, viewer)))
-        polygon = largest(ring)
-        if polygon is not None:
-            yield region, shapely.Polygon(polygon.exterior)
+        points0 = from_viewer(points, slide, viewer)
+        polygon = largest(shapely.make_valid(shapely.Polygon(points0)))
+        if polygon is None:
+            notes.append(f"{_place(*points0.mean(axis=0))} in layer {layer.name!r} has no area: left out")
+        else:
+            drawn.append((region, shapely.Polygon(polygon.exterior)))
+    return drawn
+
+
+def _on_slide(drawn: list[_Drawn], role: Role | None, slide: SlideFacts, shapes: Shapes) -> list[_Drawn]:
+    """The shapes whose middle lies on what was scanned of the slide; the others are counted as outside.
+
+    Areas and holes may reach beyond.
+    """
+    left, top = slide.bounds_x0, slide.bounds_y0
+    scanned = shapely.box(left, top, left + slide.bounds_width0, top + slide.bounds_height0)
+    kept = []
+    for region, polygon in drawn:
+        x0, y0 = _middle(polygon)
+        if scanned.intersects(polygon if role == "area" or region.negative else shapely.Point(x0, y0)):
+            kept.append((region, polygon))
+        else:
+            number = _number(region)
+            shapes.outside.append(_place(x0, y0) if number is None else str(number))
+    shapes.drawn += len(drawn)
+    return kept
+
+
+def _note_outside(shapes: Shapes) -> None:
+    if shapes.outside:
+        named = ", ".join(shapes.outside[:MOST_NAMED]) + ", ..." * (len(shapes.outside) > MOST_NAMED)
+        count = f"{len(shapes.outside)} of {shapes.drawn} shapes"
+        shapes.notes.append(f"{count} lie outside the slide and are left out: {named}")
 
 
 def _set_aside(shapes: Shapes, layer: str, polygons: Sequence[shapely.Polygon]) -> None:
@@ -142,26 +165,43 @@ def _sort(
 ) -> None:
     left, top, right, bottom = polygon.bounds
     box0 = (left, top, right - left, bottom - top)
-    side_um = max((right - left) * slide.mpp.x, (bottom - top) * slide.mpp.y)
-    is_rectangle = region.type is RegionType.RECTANGLE
-    place = f"shape at {(left + right) / 2:.0f}, {(top + bottom) / 2:.0f}"
+    side_um = widest_um(polygon, slide)
+    small_rectangle = region.type is RegionType.RECTANGLE and side_um <= LARGEST_BOX_UM
+    place = _place(*_middle(polygon))
     if region.negative:
         shapes.holes0.append(polygon)
     elif role == "area":
         shapes.areas0.append(polygon)
     elif role == "box" and side_um > LARGEST_BOX_UM:
         shapes.notes.append(f"{place} is wider than {LARGEST_BOX_UM:.0f} µm and no box on spikes: left out")
-    elif role == "box" or (is_rectangle and (role is None or side_um <= LARGEST_BOX_UM)):
+    elif role == "box" or small_rectangle:
         if _RUNS_BOX.fullmatch(region.text):
             shapes.runs_boxes += 1
         else:
             shapes.boxes0.append(box0)
     elif side_um < LEAST_GLOMERULUS_UM:
         shapes.notes.append(f"{place} is too small for a glomerulus: left out")
+    elif side_um > LARGEST_GLOMERULUS_UM:
+        shapes.notes.append(f"{place} is {side_um:.0f} µm wide, more than any glomerulus: left out")
     elif region.type is RegionType.POLYGON:
         shapes.outlines.append(_outline(region, polygon, role))
     else:
         shapes.ellipses.append(_ellipse(region, box0, role))
+
+
+def widest_um(polygon: shapely.Polygon, slide: SlideFacts) -> float:
+    """The longer side of the box around a polygon in level-0 pixels, in µm."""
+    left, top, right, bottom = polygon.bounds
+    return float(max((right - left) * slide.mpp.x, (bottom - top) * slide.mpp.y))
+
+
+def _middle(polygon: shapely.Polygon) -> tuple[float, float]:
+    left, top, right, bottom = polygon.bounds
+    return (left + right) / 2, (top + bottom) / 2
+
+
+def _place(x0: float, y0: float) -> str:
+    return f"shape at {x0:.0f}, {y0:.0f}"
 
 
 def _outline(region: Region, polygon: shapely.Polygon, role: Role | None) -> Shape:

@@ -12,13 +12,15 @@ import shapely
 from glomspike.classify.tiles import TileGrid, Tiling, cut_tiles
 from glomspike.errors import SamplesError
 from glomspike.findings import Outline, Points
+from glomspike.geometry.raster import inside_outline
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import TrueGlomerulus, slide_truth
-from glomspike.slide.field import read_field
+from glomspike.slide.field import Field, read_field
 from glomspike.slide.reader import Slide, open_slide
 
 # The segmenter's outlines are not exact: what lies just outside the capsule must be learnt as no spikes too.
 SLACK_UM = 10.0
+WHITE = 254  # grey level of what lies outside a slide, or was blanked
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +93,10 @@ def _bag(whole: _Whole, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) 
     width_px, height_px = (np.ceil((high0 - low0) / scale0) + tiling.tile_px).astype(int).tolist()
     field = read_field(slide, corner0[0], corner0[1], width_px, height_px, mpp)
     outline = Outline(outline0, 0.0, False)
+    place = f"{glomerulus.x_px:.0f}, {glomerulus.y_px:.0f}"
+    if _is_blank(field, outline):
+        cause = f"shows nothing but white at {place}, where a glomerulus is marked"
+        raise SamplesError(sample.image, cause, "give the annotations of this picture, or delete that one")
     middles0 = _tile_middles(whole.boxes0, tiling.tile_px * scale0)
     polygon = shapely.Polygon(outline0)
     own0 = middles0[shapely.contains_xy(polygon, middles0[:, 0], middles0[:, 1])]
@@ -100,8 +106,14 @@ def _bag(whole: _Whole, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) 
         tuple(field.frame.from_level0(line) for line in whole.stretches0 if _any_inside(polygon, line)),
         glomerulus.label == "spiked",
         sample.patient,
-        f"{sample.image.name} at {glomerulus.x_px:.0f}, {glomerulus.y_px:.0f}",
+        f"{sample.image.name} at {place}",
     )
+
+
+def _is_blank(field: Field, outline: Outline) -> bool:
+    """Whether all that could be read inside an outline is white."""
+    seen = inside_outline(outline, field.frame, field.readable.shape) & field.readable
+    return bool(seen.any() and (field.pixels[seen] >= WHITE).all())
 
 
 def _tile_middles(boxes0: Points, tile0: Points) -> Points:

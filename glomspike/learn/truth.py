@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 
 from glomspike.annotate.meaning import read_meaning
-from glomspike.annotate.shapes import Shape
+from glomspike.annotate.shapes import LARGEST_GLOMERULUS_UM, Shape
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Label, Mpp, Points, SlideFacts
 from glomspike.geometry.circles import enclosing_circle
@@ -26,6 +26,7 @@ from glomspike.slide.reader import open_slide
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 # Specks of an annotation are slips of the hand or of thresholding, not glomeruli.
 LEAST_REGION_PX = 16
+USUAL_MPP = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +159,13 @@ def _read_rgb(sample: Sample) -> RGB:
 
 
 def _plain(width_px: int, height_px: int, mpp: float | None) -> SlideFacts:
-    """A plain picture as a slide of its own; its scale plays no part in where things are."""
-    scale = Mpp(mpp or 1.0, mpp or 1.0)
+    """A plain picture as a slide of its own; its scale plays no part in where things are.
+
+    Where that is lost, shapes are measured as at the usual 0.25 µm/px, or finer where the whole of a large
+    picture could not be one glomerulus otherwise.
+    """
+    lost = min(USUAL_MPP, LARGEST_GLOMERULUS_UM / max(width_px, height_px))
+    scale = Mpp(mpp or lost, mpp or lost)
     return SlideFacts("", "generic", width_px, height_px, scale, 0, 0, width_px, height_px)
 
 

@@ -20,6 +20,7 @@ from glomspike.errors import SamplesError
 from glomspike.findings import RGB, Label, Mask, Mpp, Outline, Points
 from glomspike.geometry.raster import inside_outline, vertices
 from glomspike.learn.corrections.fields import FieldPlan, plan_fields
+from glomspike.learn.corrections.glass import without_glass
 from glomspike.results.files import replace_file
 from glomspike.results.png import write_grey
 from glomspike.slide.field import Field, read_field
@@ -64,13 +65,16 @@ def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written
     """Writes a slide's samples into `OUT/folder/` and its rows into `OUT/samples.csv`.
 
     What an earlier call wrote for the same slide is replaced, other rows stay. `mpp` is for a slide without
-    a scale. Raises SlideError, AnnotationError, or SamplesError where OUT holds something else.
+    a scale. Raises SlideError; AnnotationError for annotations that cannot be read or are of another slide;
+    SamplesError where OUT holds something else.
     """
     with open_slide(corrected.slide, mpp) as slide:
         meant = _scorable(read_meaning(corrected.annotations, slide.facts), slide.facts.mpp)
+        tissue = find_tissue(slide)
+        meant = without_glass(meant, slide, tissue, corrected.annotations)
         before = _read_table(out / TABLE)
         _claim(out / corrected.folder, slide)
-        plans = plan_fields(slide.facts, meant, find_tissue(slide))
+        plans = plan_fields(slide.facts, meant, tissue)
         numbered = enumerate(plans, start=1)
         rows = [_write_field(slide, plan, meant, out, corrected, number) for number, plan in numbered]
     written = [row for row in rows if row is not None]
