@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from glomspike.findings import Mpp, SlideFacts
-from glomspike.geometry.frames import FieldFrame, from_viewer, to_viewer
+from glomspike.geometry.frames import (
+    FieldFrame,
+    from_millimetres,
+    from_viewer,
+    to_millimetres,
+    to_viewer,
+)
 
 coordinates = st.floats(-1e6, 1e6)
 points = arrays(np.float64, st.tuples(st.integers(0, 6), st.just(2)), elements=coordinates)
@@ -33,9 +39,22 @@ def test_a_field_takes_points_there_and_back(frame, points0):
     assert np.allclose(frame.to_level0(frame.from_level0(points0)), points0, rtol=0, atol=1e-6)
 
 
-@given(slides, st.sampled_from(["imagescope", "qupath"]), points)
+@given(slides, st.sampled_from(["imagescope", "qupath", "dicom"]), points)
 def test_a_viewer_takes_points_there_and_back(slide, viewer, points0):
     assert np.allclose(from_viewer(to_viewer(points0, slide, viewer), slide, viewer), points0, atol=1e-6)
+
+
+@given(st.builds(Mpp, st.floats(0.05, 5), st.floats(0.05, 5)), points)
+def test_millimetres_take_points_there_and_back(mpp, points0):
+    assert np.allclose(from_millimetres(to_millimetres(points0, mpp), mpp), points0, atol=1e-6)
+
+
+def test_a_millimetre_is_a_thousand_micrometres():
+    assert np.allclose(to_millimetres(np.array([[4_000.0, 4_000.0]]), Mpp(0.25, 0.5)), [[1, 2]])
+
+
+def test_dicom_counts_from_the_corner_of_the_scan():
+    assert np.array_equal(to_viewer(np.array([[110.0, 230.0]]), bounded("mirax"), "dicom"), [[110, 230]])
 
 
 @given(frames)

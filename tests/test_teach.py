@@ -9,9 +9,12 @@ import pytest
 from discs import BRIGHT, DARK, disc_picture
 from edits import Annotations, box, ellipse, pen
 from pyramids import break_tiles, write_aperio
+from results import glomerulus, slide_result, spike_score
 from test_cli import typed
 
-from glomspike.annotate.imagescope import write_layers
+from glomspike.annotate.dicom.annotations import annotations_of
+from glomspike.annotate.dicom.origin import origin_of
+from glomspike.annotate.imagescope import write_imagescope, write_layers
 from glomspike.annotate.layers import Region, RegionType
 from glomspike.annotate.marks import AREA, OTHER, OUTLINES, SPIKE_TILES, SPIKED
 from glomspike.classify.bags import load_bags
@@ -23,6 +26,8 @@ from glomspike.learn.corrections.write import Corrected, write_samples
 from glomspike.learn.samples import read_samples
 from glomspike.learn.truth import load_pictures
 from glomspike.segment.train import SegmenterOptions, SegmenterTask
+from glomspike.slide.fingerprint import fingerprint
+from glomspike.slide.reader import open_slide
 
 MPP = 0.5
 WIDTH, HEIGHT = 4_000, 1_400
@@ -318,3 +323,35 @@ def test_errors_of_annotations_name_the_file(slide, tmp_path):
     (tmp_path / "bad.xml").write_text("<Annotations><Annotation>")
     with pytest.raises(AnnotationError, match=r"bad\.xml"):
         write_samples(Corrected(slide, tmp_path / "bad.xml", "case", "p"), tmp_path, None)
+
+
+def test_annotations_in_dicom_teach_what_the_same_in_xml_do(slide, tmp_path):
+    with open_slide(slide) as opened:
+        facts = opened.facts
+    found = [
+        glomerulus(1, 500, 700, 90, spike_score(0.875, ((480.0, 650.0),)), facts.mpp),
+        glomerulus(2, 1_300, 700, 85, spike_score(0.125), facts.mpp),
+    ]
+    result = slide_result(*found, slide=facts)
+    write_imagescope(tmp_path / "case.xml", result)
+    origin = origin_of(slide, facts, fingerprint(slide))
+    annotations_of(result, origin, {}).save_as(tmp_path / "case.ann.dcm")
+    written = [
+        write_samples(Corrected(slide, tmp_path / name, "case", "p"), tmp_path / name[5:], None)
+        for name in ("case.xml", "case.ann.dcm")
+    ]
+    assert written[0] == written[1]
+    assert written[0].glomeruli == {"spiked": 1, "normal": 1, "undetermined": 0}
+    for one, other in zip(pictures(tmp_path / "xml"), pictures(tmp_path / "ann.dcm"), strict=True):
+        np.testing.assert_array_equal(one.pixels, other.pixels)
+        assert len(one.truth.glomeruli) == len(other.truth.glomeruli)
+
+
+def test_dicom_annotations_of_another_slide_are_refused(slide, tmp_path):
+    with open_slide(slide) as opened:
+        result = slide_result(glomerulus(1, 500, 700, 90, mpp=opened.facts.mpp), slide=opened.facts)
+        origin = origin_of(slide, opened.facts, "of another slide")
+    annotations_of(result, origin, {}).save_as(tmp_path / "case.ann.dcm")
+    with pytest.raises(AnnotationError, match="has another frame of reference than this slide"):
+        write_samples(Corrected(slide, tmp_path / "case.ann.dcm", "case", "p"), tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()

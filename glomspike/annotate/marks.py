@@ -32,10 +32,11 @@ AREA = Style("Corrected area", (0, 0, 0))
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """One shape to draw, as the viewer counts pixels, and the numbers that belong to it."""
+    """One shape to draw, as the viewer counts pixels, whose it is, and the numbers that belong to it."""
 
     style: Style
     region: Region
+    glomerulus: int
     measurements: dict[str, float] = field(default_factory=dict)
 
 
@@ -59,12 +60,12 @@ def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterato
     yield _circle_mark(glomerulus, slide, viewer)
     polygon = to_viewer(glomerulus.outline.polygon0, slide, viewer)
     outline = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}")
-    yield Mark(OUTLINES, outline, {"Area µm²": glomerulus.outline.area_um2})
+    yield Mark(OUTLINES, outline, glomerulus.id, {"Area µm²": glomerulus.outline.area_um2})
     spikes, lesion = glomerulus.judgement, glomerulus.lesion
     if lesion is not None:
         probability = lesion.probabilities[lesion.name]
         region = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}: {lesion.name} {probability:.2f}")
-        yield Mark(lesion_style(lesion.name), region, {"Lesion probability": probability})
+        yield Mark(lesion_style(lesion.name), region, glomerulus.id, {"Lesion probability": probability})
     if spikes is not None and spikes.spiked:
         for tile in spikes.top_tiles:
             yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)
@@ -84,7 +85,7 @@ def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> M
     half0 = np.array([circle.radius_um / slide.mpp.x, circle.radius_um / slide.mpp.y])
     box = _box(np.stack([centre0 - half0, centre0 + half0]), slide, viewer)
     style = SPIKED if spikes is not None and spikes.spiked else OTHER
-    return Mark(style, Region(RegionType.ELLIPSE, box, label), numbers)
+    return Mark(style, Region(RegionType.ELLIPSE, box, label), glomerulus.id, numbers)
 
 
 def _tile_mark(tile: TopTile, glomerulus_id: int, side_um: float, slide: SlideFacts, viewer: Viewer) -> Mark:
@@ -94,7 +95,7 @@ def _tile_mark(tile: TopTile, glomerulus_id: int, side_um: float, slide: SlideFa
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     label = f"{glomerulus_id}: spike {tile.probability:.2f}"
     region = Region(RegionType.RECTANGLE, corners, label)
-    return Mark(SPIKE_TILES, region, {"Spike probability": tile.probability})
+    return Mark(SPIKE_TILES, region, glomerulus_id, {"Spike probability": tile.probability})
 
 
 def _box(corners0: Points, slide: SlideFacts, viewer: Viewer) -> Points:

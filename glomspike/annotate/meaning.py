@@ -24,7 +24,9 @@ from glomspike.findings import Points, SlideFacts
 from glomspike.geometry.circles import enclosing_circle
 from glomspike.geometry.frames import Viewer
 from glomspike.geometry.raster import largest, vertices
+from glomspike.slide.fingerprint import fingerprint
 
+DICOM_SUFFIX = ".dcm"
 QUPATH_SUFFIXES = (".geojson", ".json")
 ANOTHER_SLIDES = "these annotations are of another slide: give those of this one"
 SAME_IOU = 0.5  # two ellipses that overlap this much are of one glomerulus
@@ -52,13 +54,16 @@ class Meaning:
     is_of_another_slide: bool = False
 
 
-def read_meaning(path: Path, slide: SlideFacts) -> Meaning:
-    """What an ImageScope XML file, or a GeoJSON file for QuPath, packed or not, says of a slide.
+def read_meaning(path: Path, slide: SlideFacts, image: Path | None = None) -> Meaning:
+    """What an ImageScope XML file, a GeoJSON file for QuPath, packed or not, or a DICOM file says of a slide.
 
-    Raises AnnotationError, also where all its shapes lie outside the slide.
+    DICOM annotations name what they belong to, for which the slide's file `image` is looked at. Raises
+    AnnotationError, also where all its shapes lie outside the slide.
     """
     name = path.name.lower().removesuffix(PACKED_SUFFIX)
-    if name.endswith(QUPATH_SUFFIXES):
+    if name.endswith(DICOM_SUFFIX) and image is not None:
+        meant = meaning(_read_dicom(path, slide, image), slide, "dicom")
+    elif name.endswith(QUPATH_SUFFIXES):
         meant = meaning(read_geojson(path), slide, "qupath")
     else:
         meant = meaning(read_imagescope(path), slide, "imagescope")
@@ -66,6 +71,13 @@ def read_meaning(path: Path, slide: SlideFacts) -> Meaning:
         cause = f"all its shapes lie outside {slide.name or 'the picture'}"
         raise AnnotationError(path, cause, ANOTHER_SLIDES)
     return meant
+
+
+def _read_dicom(path: Path, slide: SlideFacts, image: Path) -> tuple[Layer, ...]:
+    from glomspike.annotate.dicom.origin import origin_of
+    from glomspike.annotate.dicom.read import read_annotations
+
+    return read_annotations(path, origin_of(image, slide, fingerprint(image)), slide.mpp)
 
 
 def meaning(layers: Sequence[Layer], slide: SlideFacts, viewer: Viewer) -> Meaning:

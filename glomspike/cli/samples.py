@@ -20,8 +20,9 @@ Examples:
 
 \b
 What each layer and each change of yours means is in docs/annotations.md. A
-slide of a folder is taken where biopsy.xml or biopsy.geojson lies beside
-biopsy.svs. Type the command again for a slide that you corrected further."""
+slide of a folder is taken where biopsy.xml, biopsy.geojson or biopsy.ann.dcm
+lies beside biopsy.svs. Type the command again for a slide that you corrected
+further."""
 
 
 @click.command(

@@ -8,7 +8,7 @@ from glomspike.errors import SamplesError
 from glomspike.learn.corrections.write import Corrected
 from glomspike.slide.find import find_slides
 
-ANNOTATION_SUFFIXES = (".xml", ".geojson", ".geojson.gz")
+ANNOTATION_SUFFIXES = (".xml", ".geojson", ".geojson.gz", ".ann.dcm")
 
 
 def find_corrected(

@@ -69,7 +69,7 @@ def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written
     SamplesError where OUT holds something else.
     """
     with open_slide(corrected.slide, mpp) as slide:
-        meant = _scorable(read_meaning(corrected.annotations, slide.facts), slide.facts.mpp)
+        meant = _scorable(read_meaning(corrected.annotations, slide.facts, slide.path), slide.facts.mpp)
         tissue = find_tissue(slide)
         meant = without_glass(meant, slide, tissue, corrected.annotations)
         before = _read_table(out / TABLE)

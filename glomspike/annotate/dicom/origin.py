@@ -1,0 +1,128 @@
+"""What a slide's DICOM objects belong to: patient, study, frame of reference, and a DICOM slide's image."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydicom import Dataset, dcmread
+from pydicom.config import disable_value_validation
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
+from pydicom.valuerep import DA, TM
+
+from glomspike.errors import SlideError
+from glomspike.findings import Mpp, Points, SlideFacts
+from glomspike.geometry.frames import to_millimetres
+
+_UIDS = uuid.UUID("f88ef463-c38e-40ba-bc1e-b97ebe0ef78f")
+_PER_FRAME = 0x52009230  # the first of what may be long in a header, and is not needed here
+_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_OF_THE_PATIENT_AND_STUDY = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber",
+    "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Whose a slide's DICOM objects are, and what their coordinates count.
+
+    `header` holds the patient, the study and the frame of reference. Of a DICOM slide it is the header of
+    level 0, and `level0_uids` are the SOP Instance UIDs of its parts: coordinates count the pixels of its
+    total pixel matrix. Of any other slide there is no image to refer to, and `level0_uids` is empty:
+    coordinates are millimetres in the frame of reference, from the corner of level 0.
+    """
+
+    header: Dataset
+    level0_uids: frozenset[str]
+
+    @property
+    def is_image(self) -> bool:
+        """Whether there is a DICOM image to refer to."""
+        return bool(self.level0_uids)
+
+
+def origin_of(path: Path, slide: SlideFacts, fingerprint: str) -> Origin:
+    """What the objects of a slide belong to.
+
+    A slide that is not DICOM does not say whose it is: its patient is left empty, and its study and frame of
+    reference are made from its fingerprint, the same for the same slide. Raises SlideError for a DICOM slide
+    whose header lacks what objects must refer to.
+    """
+    if slide.vendor != "dicom":
+        return Origin(_made_up(fingerprint), frozenset())
+    try:
+        series = dcmread(path, specific_tags=["SeriesInstanceUID"], stop_before_pixels=True).SeriesInstanceUID
+    except (OSError, InvalidDicomError, AttributeError) as error:
+        raise SlideError(path, f"its DICOM header cannot be read ({error})", "leave out --dicom") from error
+    level0 = [header for header in _headers(path.parent) if _is_level0(header, series, slide)]
+    if not level0:
+        cause = f"no file in its folder holds the {slide.width0} pixels wide level 0 of its series"
+        raise SlideError(path, cause, "see that the series is complete, or leave out --dicom")
+    header = min(level0, key=lambda one: int(one.get("InConcatenationNumber") or 0))
+    if missing := [name for name in _IDENTIFIERS if not header.get(name)]:
+        cause = f"its DICOM header has no {', '.join(missing)}, which annotations refer to"
+        raise SlideError(path, cause, "export the slide again, or leave out --dicom")
+    _fill(header)
+    return Origin(header, frozenset(str(one.SOPInstanceUID) for one in level0))
+
+
+def _headers(folder: Path) -> Iterator[Dataset]:
+    """The headers of the DICOM files of a folder, without what is said of single frames."""
+    for path in sorted(folder.iterdir()):
+        with suppress(OSError, InvalidDicomError), path.open("rb") as file:
+            yield read_partial(file, _is_per_frame)
+
+
+def _is_per_frame(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) >= _PER_FRAME
+
+
+def _is_level0(header: Dataset, series: str, slide: SlideFacts) -> bool:
+    names = ("SOPClassUID", "SeriesInstanceUID", "TotalPixelMatrixColumns", "TotalPixelMatrixRows")
+    wanted = (VLWholeSlideMicroscopyImageStorage, series, slide.width0, slide.height0)
+    found = tuple(header.get(name) for name in names)
+    return found == wanted and "VOLUME" in (header.get("ImageType") or ())
+
+
+def _made_up(fingerprint: str) -> Dataset:
+    header = Dataset()
+    header.SOPClassUID = VLWholeSlideMicroscopyImageStorage
+    header.Modality = "SM"
+    for name in _IDENTIFIERS:
+        setattr(header, name, uid_for(f"{name} {fingerprint}"))
+    _fill(header)
+    return header
+
+
+def uid_for(name: str) -> UID:
+    """A UID derived from a UUID (PS3.5, B.2), the same for the same name."""
+    return UID(f"2.25.{uuid.uuid5(_UIDS, name).int}")
+
+
+def _fill(header: Dataset) -> None:
+    """Adds, empty, what must be there of patient and study, and empties what DICOM does not allow."""
+    for name in _OF_THE_PATIENT_AND_STUDY:
+        if header.get(name) is None:
+            setattr(header, name, "")
+    if header.PatientSex not in ("M", "F", "O"):
+        header.PatientSex = ""
+    for name, kind in {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}.items():
+        try:
+            kind(header[name].value)
+        except ValueError:
+            with disable_value_validation():
+                header[name].value = ""
+
+
+def coordinates(points0: Points, origin: Origin, mpp: Mpp) -> Points:
+    """Level-0 points (n, 2) as the slide's objects have them: (n, 2) pixels, or (n, 3) millimetres."""
+    if origin.is_image:
+        return points0  # a pixel of the total pixel matrix spans 0 to 1 as well
+    points_mm = to_millimetres(points0, mpp)
+    return np.column_stack([points_mm, np.zeros(len(points_mm))])
