@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from discs import BRIGHT, DARK, disc_picture
 from edits import Annotations, box, ellipse, pen
+from hypothesis import given
+from hypothesis import strategies as st
 from pyramids import break_tiles, write_aperio
 from results import glomerulus, slide_result, spike_score
 from test_cli import typed
@@ -22,10 +24,13 @@ from glomspike.classify.tiles import Tiling
 from glomspike.detect.train import DetectorOptions, DetectorTask
 from glomspike.errors import AnnotationError, SamplesError
 from glomspike.findings import Mpp
+from glomspike.learn.corrections.find import find_corrected
+from glomspike.learn.corrections.patients import patients_of, read_patients
 from glomspike.learn.corrections.write import Corrected, write_samples
 from glomspike.learn.samples import read_samples
 from glomspike.learn.truth import load_pictures
 from glomspike.segment.train import SegmenterOptions, SegmenterTask
+from glomspike.slide.find import FoundSlide
 from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.reader import open_slide
 
@@ -237,7 +242,7 @@ def test_a_folder_on_the_command_line(slide, tmp_path, capsys):
         write_layers(folder / f"{name}.xml", annotations().layers, Mpp(MPP, MPP))
     (folder / "both.geojson").write_text("[]")
     (folder / "deep" / "wrong.xml").write_text("<html/>")
-    (tmp_path / "patients.csv").write_text("slide,patient\na,Ada\nb.svs,Ada\n")
+    (tmp_path / "patients.csv").write_text("Slide;Patient\nA;Ada\nb.SVS;Ada\ndeep\\wrong;Ada\n")
     status, _, said = typed(
         "samples", str(folder), "--out", str(out), "--patients", str(tmp_path / "patients.csv"), capsys=capsys
     )
@@ -249,6 +254,110 @@ def test_a_folder_on_the_command_line(slide, tmp_path, capsys):
         ("a", "Ada"),
         ("b", "Ada"),
     }
+
+
+NAMES = ("a.svs", "deep/b.svs", "deep/ü c.svs")
+
+
+def known(tmp_path, table, encoding="utf-8", names=NAMES):
+    """The patients that a table gives to slides of these names."""
+    path = tmp_path / "patients.csv"
+    path.write_text(table, encoding)
+    found = [FoundSlide(tmp_path / name, name, name) for name in names]
+    return {slide.name: patient for slide, patient in patients_of(found, read_patients(path), path).items()}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "slide,patient\na.svs,P1\ndeep/b.svs,P1\ndeep/ü c.svs,P2\n",
+        "Slide;Patient\nA;P1\n;\nB.SVS;P1\n\nu\u0308 C;P2\n",
+        "patient\tstain\tslide\nP1\tPASM\ta\nP1\t\tdeep\\b\nP2\t\t./deep/Ü c.svs\n",
+        "slide,patient\na,P1\na.svs,P1\nelsewhere.svs,P9\nb,P1\nü c,P2\n",
+        'slide,patient\r\n"a",P1\r\nb,P1\r\n"ü c",P2\r\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_slide_is_its_patients_however_the_row_spells_it(tmp_path, table, encoding):
+    assert known(tmp_path, table, encoding) == {"a.svs": "P1", "deep/b.svs": "P1", "deep/ü c.svs": "P2"}
+
+
+def test_names_that_differ_in_capitals_are_two_slides_where_rows_spell_them_so(tmp_path):
+    table = "slide,patient\na.svs,P1\nA.svs,P2\n"
+    assert known(tmp_path, table, names=("A.svs", "a.svs")) == {"A.svs": "P2", "a.svs": "P1"}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("slide,patient\na,P1\nb,P1\n", "names no patient of deep/ü c.svs; correct or add the rows"),
+        ("slide,patient\naa,P1\nbb,P1\nc,P2\n", "a.svs (is it 'aa' in line 2?)"),
+        (
+            "slide,patient\na,P1\nb,P1\nb.svs,P2\nü c,P2\nb,P2\n",
+            "gives deep/b.svs to P1 in line 3, and to P2",
+        ),
+        (
+            "slide,patient\na,P1\nb,P1\nb,P2\nü c,P2\n",
+            "gives deep/b.svs to P1 in line 3, and to P2 in line 4",
+        ),
+        ("slide,patient\na,P1\nb,p 1\nü c,P2\n", "line 3: patient 'p 1' is 'P1' in another row"),
+        ("slide,case\na,P1\n", "has the columns slide, case, not slide and patient"),
+        ("", "has the columns of no name, not slide and patient"),
+        ("slide,patient\n", "has no rows"),
+        ("slide,patient\na,\n", "line 2: lacks a slide or a patient"),
+        ("slide,patient\nsemi, colon,P1\n", "line 2: has 3 cells, not 2"),
+        ("slide,patient\nslide\0,P1\n", "patients.csv: "),
+    ],
+)
+def test_a_table_that_leaves_a_patient_open_is_refused_in_one_line(tmp_path, table, said):
+    with pytest.raises(SamplesError) as raised:
+        known(tmp_path, table)
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_table_in_another_encoding_is_refused(tmp_path):
+    with pytest.raises(SamplesError, match=r"cannot be read .*; save it as CSV in UTF-8"):
+        known(tmp_path, "slide,patient\nü,P1\n", "latin-1")
+
+
+@given(st.data())
+def test_no_patient_is_on_both_sides_of_a_split_however_slides_are_spelled(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("table")
+    spelled = data.draw(st.lists(st.sampled_from("abcdefgh"), min_size=3, max_size=8, unique=True))
+    ways = (str.upper, str, lambda name: f"{name}.svs", lambda name: f"sub\\{name}.SVS")
+    rows = [(data.draw(st.sampled_from(ways))(name), data.draw(st.sampled_from("PQR"))) for name in spelled]
+    separator = data.draw(st.sampled_from(",;\t"))
+    table = "\n".join(separator.join(row) for row in [("Slide", "PATIENT"), *rows])
+    given = known(folder, table, names=[f"sub/{name}.svs" for name in spelled])
+    assert list(given.values()) == [patient for _, patient in rows]
+    (folder / "x.png").touch()
+    lines = ["image,patient", *(f"x.png,{patient}" for patient in given.values())]
+    (folder / "samples.csv").write_text("\n".join(lines))
+    sides = {(sample.patient, sample.split) for sample in read_samples([folder / "samples.csv"])}
+    assert len(sides) == len(set(given.values()))
+
+
+def test_a_slide_corrected_further_stays_its_patients_though_nobody_types_whose_it_is(slide, tmp_path):
+    for patient in ("Ada", None):
+        write_samples(corrected(slide, annotations(), patient), tmp_path, None)
+        assert {s.patient for s in read_samples([tmp_path / "samples.csv"])} == {"Ada"}
+    other = shutil.copy(slide, tmp_path / "other.svs")
+    write_samples(corrected(other, annotations(), None), tmp_path, None)
+    assert {s.patient for s in read_samples([tmp_path / "samples.csv"])} == {"Ada", "other"}
+
+
+def test_copies_of_a_slide_are_one_patients_or_refused(slide, tmp_path):
+    for name in ("a", "b"):
+        shutil.copy(slide, tmp_path / f"{name}.svs")
+        write_layers(tmp_path / f"{name}.xml", annotations().layers, Mpp(MPP, MPP))
+    found = find_corrected(tmp_path, tmp_path / "out", None)
+    assert [one.slide.name for one in found.corrected] == ["a.svs"]
+    assert "b.svs: is a copy of a.svs, which counts as another patient's" in str(found.failures[0])
+    table = tmp_path / "patients.csv"
+    for second, fine in (("Ada", 2), ("Bea", 1)):
+        table.write_text(f"slide,patient\na,Ada\nb,{second}\n")
+        assert len(find_corrected(tmp_path, tmp_path / "out", table).corrected) == fine
 
 
 @pytest.mark.parametrize(

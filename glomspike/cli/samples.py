@@ -8,8 +8,6 @@ import click
 from glomspike.errors import GlomspikeError, UsageError, missing_slide
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from glomspike.learn.corrections.write import Corrected, Written
 
 EPILOG = """\b
@@ -33,7 +31,9 @@ further."""
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for samples.csv and pictures."
 )
-@click.option("--patient", metavar="NAME", help="Whose tissue SLIDE is.  [default: the slide's name]")
+@click.option(
+    "--patient", metavar="NAME", help="Whose tissue SLIDE is.  [default: as in OUT already, else its name]"
+)
 @click.option(
     "--patients", type=click.Path(path_type=Path), metavar="CSV", help="Columns slide, patient; for a folder."
 )
@@ -77,28 +77,27 @@ def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
     annotations = xml or annotations_beside(slide)
     if annotations is None:
         raise UsageError(slide, "has no annotations beside it", "give the XML file after the slide")
-    return Corrected(slide, annotations, slide.stem, patient or slide.stem)
+    return Corrected(slide, annotations, slide.stem, patient)
 
 
 def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:
     """Every corrected slide of a folder; 1 where one failed."""
-    from glomspike.learn.corrections.find import find_corrected, read_patients
+    from glomspike.learn.corrections.find import find_corrected
 
-    known: Mapping[str, str] = {} if patients is None else read_patients(patients)
-    found, without, failures = find_corrected(folder, out, known)
-    problems: list[GlomspikeError] = list(failures)
-    for corrected in found:
+    found = find_corrected(folder, out, patients)
+    problems: list[GlomspikeError] = list(found.failures)
+    for corrected in found.corrected:
         try:
             _tell(corrected.folder, _written(corrected, out, mpp))
         except GlomspikeError as failure:
             problems.append(failure)
     for problem in problems:
         click.echo(f"glomspike: {problem}", err=True)
-    if without:
-        click.echo(f"glomspike: without annotations, left out: {', '.join(without)}", err=True)
-    if not found and not problems:
+    if found.without:
+        click.echo(f"glomspike: without annotations, left out: {', '.join(found.without)}", err=True)
+    if not found.corrected and not problems:
         raise UsageError(folder, "no slide has annotations beside it", "copy slide.xml beside slide.svs")
-    if patients is None and len(found) > 1:
+    if patients is None and len(found.corrected) > 1:
         note = "each slide was taken for a patient of its own; give --patients where some are of one patient"
         click.echo(f"glomspike: {note}", err=True)
     return 1 if problems else 0

@@ -2,7 +2,7 @@
 
 import csv
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +39,7 @@ class Sample:
 class _Row(BaseModel):
     """A table row as typed: empty cells are absent, unknown columns are refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     image: str = Field(min_length=1)
     mpp: float | None = Field(default=None, ge=0.05, le=20)
@@ -114,12 +114,27 @@ def _splits(rows: list[tuple[Path, int, _Row]]) -> dict[str, Split]:
                 f"patient {row.patient} is in {stated[row.patient]} and in {row.split}",
                 "put all of a patient's rows in one split",
             )
+    refuse_two_spellings((f"{table} line {line}", row.patient) for table, line, row in rows)
     unsplit = sorted({row.patient for _, _, row in rows} - stated.keys(), key=_hash)
     val = max(round(VAL_SHARE * len(unsplit)), 1 if len(unsplit) > 1 else 0)
     test = max(round(TEST_SHARE * len(unsplit)), 1 if len(unsplit) > 2 else 0)
     for rank, patient in enumerate(unsplit):
         stated[patient] = "val" if rank < val else "test" if rank < val + test else "train"
     return stated
+
+
+def refuse_two_spellings(patients: Iterable[tuple[str, str]]) -> None:
+    """Raises SamplesError where patients differ in capitals and spaces only, since they may be one.
+
+    Each is given as where it stands, and as it is spelled there.
+    """
+    spelled: dict[str, str] = {}
+    for place, patient in patients:
+        known = spelled.setdefault("".join(patient.casefold().split()), patient)
+        if known != patient:
+            cause = f"patient {patient!r} is {known!r} in another row"
+            cure = "spell a patient one way, or make two differ by more than capitals and spaces"
+            raise SamplesError(place, cause, cure)
 
 
 def _hash(patient: str) -> str:

@@ -1,30 +1,37 @@
 """Which slides of a folder somebody corrected: those with an annotation file of the same name beside them."""
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from glomspike.errors import SamplesError
+from glomspike.learn.corrections.patients import patients_of, read_patients
 from glomspike.learn.corrections.write import Corrected
-from glomspike.slide.find import find_slides
+from glomspike.slide.find import FoundSlide, find_slides
+from glomspike.slide.fingerprint import fingerprint
 
 ANNOTATION_SUFFIXES = (".xml", ".geojson", ".geojson.gz", ".ann.dcm")
 
 
-def find_corrected(
-    folder: Path, out: Path, patients: Mapping[str, str]
-) -> tuple[list[Corrected], list[str], list[SamplesError]]:
-    """The corrected slides of a folder and those below, names of slides without annotations, and failures.
+@dataclass(frozen=True)
+class CorrectedFolder:
+    """The corrected slides of a folder, the names of those without annotations, and what is wrong."""
 
-    A slide is its patient's whom `patients` names by the slide's path in the folder, its name or its stem;
-    else it is taken for a patient of its own.
+    corrected: tuple[Corrected, ...]
+    without: tuple[str, ...]
+    failures: tuple[SamplesError, ...]
+
+
+def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedFolder:
+    """The corrected slides of a folder and those below.
+
+    Whose tissue they are says the table `patients`; without one it is left open. A copy of a slide that is
+    another patient's is a failure. Raises SamplesError for a table that cannot be used.
     """
-    corrected: list[Corrected] = []
+    annotated: dict[FoundSlide, Path] = {}
     without: list[str] = []
     failures: list[SamplesError] = []
     for found in find_slides(folder, out):
-        keys = (found.name, found.path.name, found.path.stem)
-        patient = next((patients[key] for key in keys if key in patients), found.folder)
         try:
             annotations = annotations_beside(found.path)
         except SamplesError as error:
@@ -33,8 +40,28 @@ def find_corrected(
         if annotations is None:
             without.append(found.name)
         else:
-            corrected.append(Corrected(found.path, annotations, found.folder, patient))
-    return corrected, without, failures
+            annotated[found] = annotations
+    known = patients_of(list(annotated), read_patients(patients), patients) if patients else {}
+    corrected = [
+        Corrected(found.path, annotations, found.folder, known.get(found))
+        for found, annotations in annotated.items()
+    ]
+    failures += _copies(corrected)
+    copies = {failure.subject for failure in failures}
+    return CorrectedFolder(
+        tuple(one for one in corrected if str(one.slide) not in copies), tuple(without), tuple(failures)
+    )
+
+
+def _copies(corrected: Sequence[Corrected]) -> Iterator[SamplesError]:
+    """A failure for each slide that is the same as one before it, and not the same patient's by the table."""
+    first: dict[str, Corrected] = {}
+    for one in corrected:
+        original = first.setdefault(fingerprint(one.slide), one)
+        if original is not one and (one.patient is None or one.patient != original.patient):
+            cause = f"is a copy of {original.slide.name}, which counts as another patient's"
+            cure = "delete one of them, or give both to one patient with --patients"
+            yield SamplesError(one.slide, cause, cure)
 
 
 def annotations_beside(slide: Path) -> Path | None:
@@ -46,16 +73,3 @@ def annotations_beside(slide: Path) -> Path | None:
         names = " and ".join(path.name for path in there)
         raise SamplesError(slide, f"has {names} beside it", "take the one away that you did not correct")
     return there[0] if there else None
-
-
-def read_patients(table: Path) -> dict[str, str]:
-    """Whose tissue each slide is, from a CSV file with the columns slide and patient. Raises SamplesError."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SamplesError(table, f"cannot be read ({error})", "give a CSV file in UTF-8") from error
-    if not all(row.get("slide") and row.get("patient") for row in rows):
-        cure = "give both in every row, below a heading that names them"
-        raise SamplesError(table, "lacks a slide or a patient", cure)
-    return {row["slide"].strip(): row["patient"].strip() for row in rows}

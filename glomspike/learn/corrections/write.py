@@ -42,12 +42,16 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Corrected:
-    """A slide, its corrected annotations, the folder below OUT for its samples, and whose tissue it is."""
+    """A slide, its corrected annotations, the folder below OUT for its samples, and whose tissue it is.
+
+    Where `patient` is None it is the patient of whom the table in OUT has it already, else one of its own,
+    named after the folder.
+    """
 
     slide: Path
     annotations: Path
     folder: str
-    patient: str
+    patient: str | None
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,11 @@ def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written
         meant = without_glass(meant, slide, tissue, corrected.annotations)
         before = _read_table(out / TABLE)
         _claim(out / corrected.folder, slide)
+        patient = corrected.patient or _patient_before(before, corrected.folder)
         plans = plan_fields(slide.facts, meant, tissue)
         numbered = enumerate(plans, start=1)
-        rows = [_write_field(slide, plan, meant, out, corrected, number) for number, plan in numbered]
-    written = [row for row in rows if row is not None]
+        rows = [_write_field(slide, plan, meant, out, corrected.folder, number) for number, plan in numbered]
+    written = [row | {"patient": patient} for row in rows if row is not None]
     _replace_rows(out, before, corrected.folder, written)
     notes = meant.notes
     if unreadable := len(rows) - len(written):
@@ -111,17 +116,16 @@ def _claim(place: Path, slide: Slide) -> None:
 
 
 def _write_field(
-    slide: Slide, plan: FieldPlan, meant: Meaning, out: Path, corrected: Corrected, number: int
+    slide: Slide, plan: FieldPlan, meant: Meaning, out: Path, place: str, number: int
 ) -> Row | None:
-    """The files and the row of a field, None where a part of it cannot be read."""
+    """The files below `OUT/place/` and the row of a field, None where a part of it cannot be read."""
     left, top, right, bottom = plan.box0.bounds
     width_px = round((right - left) * slide.facts.mpp.x / plan.mpp)
     height_px = round((bottom - top) * slide.facts.mpp.y / plan.mpp)
     field = read_field(slide, left, top, width_px, height_px, plan.mpp)
     if not field.readable.all():
         return None
-    place = corrected.folder
-    row = dict.fromkeys(COLUMNS, "") | {"mpp": f"{plan.mpp:.6g}", "patient": corrected.patient}
+    row = dict.fromkeys(COLUMNS, "") | {"mpp": f"{plan.mpp:.6g}"}
     row |= {"image": f"{place}/images/{number:04d}.jpg", "xml": f"{place}/annotations/{number:04d}.xml"}
     bgr = cv2.cvtColor(_blanked(field, meant), cv2.COLOR_RGB2BGR)
     (out / row["image"]).write_bytes(cv2.imencode(".jpg", bgr, JPEG_OPTIONS)[1].tobytes())
@@ -205,6 +209,15 @@ def _read_table(table: Path) -> list[Row]:
             cause = "is not a table that `glomspike samples` wrote"
             raise SamplesError(table, cause, "choose another --out, and train on both tables")
         return list(reader)
+
+
+def _patient_before(rows: Sequence[Row], folder: str) -> str:
+    """Whose tissue a slide was when its samples were last made; of a new one, a patient named as its folder.
+
+    A slide that is corrected further must not become another patient's because nobody typed whose it is.
+    """
+    ours = (row["patient"] for row in rows if row["image"].startswith(f"{folder}/images/"))
+    return next(ours, folder)
 
 
 def _replace_rows(out: Path, before: Sequence[Row], folder: str, rows: Sequence[Row]) -> None:
