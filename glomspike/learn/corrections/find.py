@@ -57,7 +57,10 @@ def _copies(corrected: Sequence[Corrected]) -> Iterator[SamplesError]:
     """A failure for each slide that is the same as one before it, and not the same patient's by the table."""
     first: dict[str, Corrected] = {}
     for one in corrected:
-        original = first.setdefault(fingerprint(one.slide), one)
+        try:
+            original = first.setdefault(fingerprint(one.slide), one)
+        except OSError:  # said when its samples are made
+            continue
         if original is not one and (one.patient is None or one.patient != original.patient):
             cause = f"is a copy of {original.slide.name}, which counts as another patient's"
             cure = "delete one of them, or give both to one patient with --patients"
