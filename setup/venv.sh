@@ -49,7 +49,8 @@ _make_venv() {
 _install() {
     local venv=$1 checkout=$2 lock=$3 pip
     pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" --only-binary :all: --require-hashes --requirement "$checkout/$lock" &&
+    # A lock file names all that is needed, so a package's word on what it needs is not followed.
+    "${pip[@]}" --no-deps --only-binary :all: --require-hashes --requirement "$checkout/$lock" &&
         "${pip[@]}" --no-index --no-deps --no-build-isolation --editable "$checkout"
 }
 

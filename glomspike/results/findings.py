@@ -1,0 +1,146 @@
+"""What a run found on a slide, read back from its folder: the table, the outlines, the record.
+
+The folder is the contract that other programs rely on as well, so nothing but its documented columns and
+layers is needed. A column that an older version did not write counts as empty.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from glomspike.annotate.geojson import read_geojson
+from glomspike.annotate.layers import RegionType
+from glomspike.annotate.marks import OUTLINES
+from glomspike.errors import AnnotationError, OutputError
+from glomspike.findings import Circle, Lesion, Mpp, Points, SlideFacts, TopTile
+from glomspike.geometry.frames import from_viewer
+from glomspike.results.record import RunRecord, read_record
+
+Call = Literal["spiked", "not spiked", "uncertain"]
+
+_TABLE = "glomeruli.csv"
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One row of `glomeruli.csv` and the outline of its number.
+
+    `outline0` (n, 2) is in level-0 pixels and None where the annotations have none, `probability`, `call` and
+    `spike_fraction` are None where nothing was scored, `lesion` where no weights name lesions.
+    """
+
+    id: int
+    circle: Circle
+    outline0: Points | None
+    area_um2: float
+    touches_edge: bool
+    probability: float | None
+    call: Call | None
+    spike_fraction: float | None
+    top_tiles: tuple[TopTile, ...]
+    lesion: Lesion | None
+
+
+@dataclass(frozen=True, eq=False)
+class SlideFindings:
+    """A slide's record and its findings in reading order, those taken for no glomeruli among them.
+
+    `threshold` is the spike probability from which a glomerulus counts as spiked.
+    """
+
+    record: RunRecord
+    slide: SlideFacts
+    threshold: float
+    findings: tuple[Finding, ...]
+
+
+def read_findings(folder: Path) -> SlideFindings:
+    """What the results in a folder say of their slide. Raises OutputError where they cannot be read."""
+    record = read_record(folder)
+    facts = _facts(record)
+    outlines = _outlines(folder, facts)
+    table = folder / _TABLE
+    try:
+        with table.open(encoding="utf-8", newline="") as file:
+            findings = tuple(_finding(row, outlines) for row in csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise OutputError(table, f"cannot be read ({error})", "run glomspike on the slide again") from error
+    threshold = record.options.get("threshold")
+    known = float(threshold) if isinstance(threshold, int | float) else 0.5
+    return SlideFindings(record, facts, known, findings)
+
+
+def _facts(record: RunRecord) -> SlideFacts:
+    slide = record.slide
+    return SlideFacts(
+        name=slide.name,
+        vendor=slide.vendor,
+        width0=slide.width,
+        height0=slide.height,
+        mpp=Mpp(slide.mpp_x, slide.mpp_y),
+        bounds_x0=slide.bounds_x,
+        bounds_y0=slide.bounds_y,
+        bounds_width0=slide.bounds_width,
+        bounds_height0=slide.bounds_height,
+    )
+
+
+def _outlines(folder: Path, slide: SlideFacts) -> dict[int, Points]:
+    """The outlines of the annotations by their number."""
+    written = next((path for path in sorted(folder.glob("*.geojson")) if path.stem != "reviewed"), None)
+    if written is None:
+        return {}
+    try:
+        layers = read_geojson(written)
+    except AnnotationError as error:
+        raise OutputError(written, error.cause, "run glomspike on the slide again") from error
+    regions = [region for layer in layers if layer.name == OUTLINES.name for region in layer.regions]
+    return {
+        int(region.text): from_viewer(region.vertices_viewer, slide, "qupath")
+        for region in regions
+        if region.type is RegionType.POLYGON and region.text.isdecimal()
+    }
+
+
+def _finding(row: Mapping[str, str], outlines: Mapping[int, Points]) -> Finding:
+    number = int(row["id"])
+    spiked = row.get("spiked") or ""
+    return Finding(
+        id=number,
+        circle=Circle(
+            float(row["x"]), float(row["y"]), float(row["radius_um"]), float(row["detection_score"])
+        ),
+        outline0=outlines.get(number),
+        area_um2=float(row["area_um2"]),
+        touches_edge=row.get("touches_edge") == "1",
+        probability=_number(row, "spike_probability"),
+        call=_call(row.get("call") or "", spiked),
+        spike_fraction=_number(row, "spike_fraction"),
+        top_tiles=_tiles(row.get("top_tiles") or ""),
+        lesion=_lesion(row),
+    )
+
+
+def _number(row: Mapping[str, str], column: str) -> float | None:
+    cell = row.get(column) or ""
+    return float(cell) if cell else None
+
+
+def _call(written: str, spiked: str) -> Call | None:
+    for call in get_args(Call):
+        if written == call:
+            return call  # type: ignore[no-any-return]
+    return {"1": "spiked", "0": "not spiked"}.get(spiked)  # type: ignore[return-value]
+
+
+def _tiles(cell: str) -> tuple[TopTile, ...]:
+    return tuple(TopTile(*map(float, tile.split(":"))) for tile in cell.split(";") if tile)
+
+
+def _lesion(row: Mapping[str, str]) -> Lesion | None:
+    if not row.get("lesion"):
+        return None
+    pairs = [part.rsplit(":", 1) for part in (row.get("lesion_probabilities") or "").split(";") if part]
+    return Lesion(row["lesion"], {name: float(probability) for name, probability in pairs})
