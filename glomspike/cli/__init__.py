@@ -17,6 +17,7 @@ MAIN_JOB = "run"
 COMMANDS = (
     MAIN_JOB,
     "crops",
+    "review",
     "samples",
     "train",
     "pretrain",

@@ -20,6 +20,7 @@ from glomspike.results.record import RunRecord, read_record
 
 Call = Literal["spiked", "not spiked", "uncertain"]
 
+_CALLS: dict[str, Call] = {call: call for call in get_args(Call)}
 _TABLE = "glomeruli.csv"
 
 
@@ -129,10 +130,8 @@ def _number(row: Mapping[str, str], column: str) -> float | None:
 
 
 def _call(written: str, spiked: str) -> Call | None:
-    for call in get_args(Call):
-        if written == call:
-            return call  # type: ignore[no-any-return]
-    return {"1": "spiked", "0": "not spiked"}.get(spiked)  # type: ignore[return-value]
+    """The call, which older tables have as `spiked` only."""
+    return _CALLS.get(written) or _CALLS.get({"1": "spiked", "0": "not spiked"}.get(spiked, ""))
 
 
 def _tiles(cell: str) -> tuple[TopTile, ...]:

@@ -1,0 +1,315 @@
+// The page: what is chosen, what the keys and buttons do, and who is told when something changes.
+
+import { Changes, ask } from "./server.js";
+import { Queue } from "./queue.js";
+import { Tools } from "./tools.js";
+import { Viewer } from "./viewer.js";
+
+const byId = (id) => document.getElementById(id);
+const NAME = "glomspike-reviewer";
+const TURN = 15; // degrees
+const PAN = 0.25; // of the view
+
+const viewer = new Viewer(byId("viewer"), showView, choose);
+const queue = new Queue(byId("queue"), choose);
+const changes = new Changes(showSaving, take);
+const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), shown: showTool, refuse: notice });
+
+let slides = [];
+let slide = null;
+let number = 0;
+let glomeruli = new Map();
+let chosen = null;
+let heatBefore = 60;
+
+const reviewer = () => localStorage.getItem(NAME) ?? "";
+const address = (of = number) => `slides/${of}`;
+
+// ---- slides
+
+async function start() {
+  byId("reviewer").textContent = reviewer();
+  slides = await ask(`slides?reviewer=${encodeURIComponent(reviewer())}`);
+  byId("slides").replaceChildren(...slides.map((one) => new Option(one.name, one.number)));
+  changes.serve(new Map(slides.map((one) => [one.name, one.number])));
+  const wished = slides.findIndex((one) => one.name === decodeURIComponent(location.hash.slice(1)));
+  await open(Math.max(wished, 0));
+}
+
+async function open(which) {
+  slide = await ask(`${address(which)}?reviewer=${encodeURIComponent(reviewer())}`);
+  number = which;
+  byId("slides").value = String(which);
+  history.replaceState(null, "", `#${encodeURIComponent(slide.name)}`);
+  document.title = `${slide.name} - glomspike review`;
+  glomeruli = new Map(slide.glomeruli.map((one) => [one.key, one]));
+  tools.put();
+  viewer.open(slide, address());
+  for (const one of glomeruli.values()) viewer.draw(one);
+  queue.open(glomeruli, address());
+  showState(slide);
+  notice(slide.read_only ? `Nothing can be saved: ${slide.read_only}` : slide.tiles ? "" : "The slide's file is not at hand: its glomeruli are shown from the results. Give it with --slide to see all of it.");
+  choose(queue.keys[0] ?? null);
+}
+
+// ---- one glomerulus
+
+function choose(key) {
+  const isAnother = key !== chosen;
+  chosen = key;
+  const one = glomeruli.get(key);
+  viewer.choose(one);
+  queue.choose(key);
+  showChosen(one);
+  tools.follow(isAnother);
+  if (one && isAnother) viewer.fit(one);
+}
+
+function showChosen(one) {
+  byId("chosen").hidden = !one;
+  if (!one) return;
+  byId("name").textContent = one.run ? `Glomerulus ${one.label}` : `Glomerulus, ${one.label}`;
+  byId("reason").textContent = one.run?.reason ?? "drawn by you";
+  byId("facts").replaceChildren(...factsOf(one).flatMap(([term, text]) => [node("dt", term), node("dd", text)]).reduce(pairs, []));
+  for (const button of document.querySelectorAll("[data-call]")) {
+    button.setAttribute("aria-pressed", String(one.is_glomerulus && one.call === button.dataset.call));
+  }
+  byId("sclerosed").setAttribute("aria-pressed", String(one.sclerosed === true));
+  byId("absent").setAttribute("aria-pressed", String(!one.is_glomerulus));
+  if (document.activeElement !== byId("note") || byId("note").dataset.key !== one.key) byId("note").value = one.note;
+  byId("note").dataset.key = one.key;
+}
+
+function pairs(made, element, index) {
+  if (index % 2 === 0) made.push(node("div", ""));
+  made.at(-1).append(element);
+  return made;
+}
+
+function factsOf(one) {
+  const run = one.run;
+  const diameter = ["diameter", `${Math.round(2 * one.circle.radius_um)} µm`];
+  if (!run) return [diameter];
+  const percent = (share) => (share === null ? "-" : `${Math.round(100 * share)} %`);
+  return [
+    ["probability", run.probability === null ? "not scored" : run.probability.toFixed(2)],
+    ["positive tiles", percent(run.spike_fraction)],
+    diameter,
+  ];
+}
+
+function node(name, text) {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
+
+// ---- changes
+
+function save(edit) {
+  if (slide.read_only) {
+    notice(`Nothing can be saved: ${slide.read_only}`);
+    return;
+  }
+  changes.add(slide.name, reviewer(), edit);
+}
+
+function about(kind, values) {
+  if (chosen !== null) save({ kind, glomerulus: chosen, ...values });
+}
+
+// Takes what the server says has changed.
+function take(name, state) {
+  if (!slide || name !== slide.name) return;
+  const drawn = state.glomeruli.filter((one) => !glomeruli.has(one.key) && !one.run);
+  for (const key of state.gone) {
+    glomeruli.delete(key);
+    viewer.erase(key);
+  }
+  for (const one of state.glomeruli) {
+    glomeruli.set(one.key, one);
+    viewer.draw(one);
+  }
+  if (drawn.length || state.gone.length) queue.sort(queue.order);
+  else for (const one of state.glomeruli) queue.draw(one);
+  showState(state);
+  const next = drawn.at(-1)?.key ?? (glomeruli.has(chosen) ? chosen : queue.keys[0] ?? null);
+  if (next !== chosen || state.glomeruli.some((one) => one.key === chosen)) choose(next);
+  const [first] = state.glomeruli;
+  if (first) byId("spoken").textContent = `${queue.rows.get(first.key)?.querySelector("button").getAttribute("aria-label") ?? ""}, saved`;
+}
+
+function agree() {
+  if (chosen === null) return;
+  about("agree", {});
+  const next = queue.nextUnseen(chosen);
+  if (next === null) notice("All glomeruli of this slide were looked at.");
+  else choose(next);
+}
+
+function step(by) {
+  const next = queue.beside(chosen, by);
+  if (next !== null) choose(next);
+}
+
+function toggleAbsent() {
+  const one = glomeruli.get(chosen);
+  if (one) about("presence", { is_glomerulus: !one.is_glomerulus });
+}
+
+function toggleSclerosed() {
+  const one = glomeruli.get(chosen);
+  if (one) about("sclerosed", { sclerosed: one.sclerosed !== true });
+}
+
+// ---- what is shown of it all
+
+function showState({ counts, undo, redo, agreement }) {
+  byId("counts").textContent = [`${counts.glomeruli} glomeruli, ${counts.sentence}`, ...agreement].join("; ");
+  byId("progress").textContent = `${counts.reviewed + counts.removed} of ${counts.glomeruli + counts.removed} looked at`;
+  byId("undo").disabled = !undo;
+  byId("redo").disabled = !redo;
+}
+
+function showSaving(waiting, problem) {
+  byId("saving").className = waiting ? "saving waiting" : "saving";
+  byId("saving").textContent = problem ? `Not saved yet (${waiting}): ${problem}` : waiting ? "Saving" : "Saved";
+}
+
+function showView(magnification, degrees) {
+  byId("magnification").textContent = `${magnification < 10 ? magnification.toFixed(1) : Math.round(magnification)}×`;
+  byId("angle").textContent = `${((degrees % 360) + 360) % 360}°`;
+}
+
+function showTool(name, hint) {
+  byId("viewer").classList.toggle("pen", name !== "look");
+  for (const button of document.querySelectorAll("[data-tool]")) {
+    button.setAttribute("aria-pressed", String(button.dataset.tool === name));
+  }
+  byId("hint").hidden = !hint;
+  byId("hint").textContent = hint;
+}
+
+function notice(text) {
+  byId("notice").hidden = !text;
+  byId("notice").textContent = text;
+}
+
+function fade(slider, to) {
+  slider.value = String(to);
+  slider.dispatchEvent(new Event("input"));
+}
+
+// ---- buttons and keys
+
+async function writeFiles() {
+  const answer = await fetch(`${address()}/files`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ reviewer: reviewer() }) });
+  const said = await answer.json();
+  notice(said.problem ?? said.written);
+}
+
+function who() {
+  byId("who-name").value = reviewer() || byId("who-name").value;
+  byId("who").showModal();
+}
+
+byId("who").addEventListener("close", () => {
+  const name = byId("who-name").value.trim();
+  if (!name) return who();
+  localStorage.setItem(NAME, name);
+  return start();
+});
+byId("slides").addEventListener("change", (event) => open(Number(event.target.value)));
+byId("order").addEventListener("change", (event) => queue.sort(event.target.value) ?? choose(queue.keys[0] ?? null));
+byId("outlines").addEventListener("input", (event) => viewer.fadeOutlines(event.target.value / 100));
+byId("heatmap").addEventListener("input", (event) => viewer.fadeHeat(event.target.value / 100));
+byId("note").addEventListener("change", (event) => {
+  save({ kind: "note", glomerulus: event.target.dataset.key, note: event.target.value });
+});
+for (const button of document.querySelectorAll("[data-call]")) {
+  button.addEventListener("click", () => about("call", { call: button.dataset.call }));
+}
+for (const button of document.querySelectorAll("[data-tool]")) {
+  button.addEventListener("click", () => tools.take(button.dataset.tool));
+}
+const ACTIONS = {
+  undo: () => save({ kind: "undo" }),
+  redo: () => save({ kind: "redo" }),
+  write: writeFiles,
+  reviewer: who,
+  keys: () => byId("help").showModal(),
+  agree,
+  sclerosed: toggleSclerosed,
+  absent: toggleAbsent,
+  in: () => viewer.zoom(1),
+  out: () => viewer.zoom(-1),
+  whole: () => viewer.fitWhole(),
+  fit: () => chosen !== null && viewer.fit(glomeruli.get(chosen)),
+  turn: () => viewer.turn(TURN),
+};
+for (const [id, action] of Object.entries(ACTIONS)) byId(id).addEventListener("click", action);
+
+const KEYS = {
+  Enter: agree,
+  ArrowDown: () => step(1),
+  ArrowUp: () => step(-1),
+  1: () => about("call", { call: "spiked" }),
+  2: () => about("call", { call: "not spiked" }),
+  3: () => about("call", { call: "uncertain" }),
+  g: toggleSclerosed,
+  x: toggleAbsent,
+  c: () => tools.take("circle"),
+  o: () => tools.take("outline"),
+  b: () => tools.take("boxes"),
+  m: () => tools.take("missed"),
+  i: () => tools.take("missed-circle"),
+  e: () => byId("note").focus(),
+  z: ACTIONS.undo,
+  y: ACTIONS.redo,
+  "+": ACTIONS.in,
+  "=": ACTIONS.in,
+  "-": ACTIONS.out,
+  f: ACTIONS.fit,
+  Home: ACTIONS.whole,
+  r: () => viewer.turn(TURN),
+  R: () => viewer.turn(-TURN),
+  0: () => viewer.upright(),
+  h: toggleHeat,
+  l: () => fade(byId("outlines"), byId("outlines").value > 0 ? 0 : 100),
+  "?": ACTIONS.keys,
+  Escape: () => tools.put(),
+};
+const PANS = { ArrowLeft: [-PAN, 0], ArrowRight: [PAN, 0], ArrowUp: [0, -PAN], ArrowDown: [0, PAN] };
+
+function toggleHeat() {
+  const slider = byId("heatmap");
+  if (slider.value > 0) heatBefore = slider.value;
+  fade(slider, slider.value > 0 ? 0 : heatBefore);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]") || !slide) return;
+  const at = event.target;
+  if (at.matches("textarea")) {
+    if (event.key === "Escape" || (event.key === "Enter" && !event.shiftKey)) {
+      event.preventDefault();
+      at.blur();
+    }
+    return;
+  }
+  if (at.matches("select") && event.key !== "Escape") return;
+  if (at.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+  // Enter and space press a button that was reached by the tab key.
+  if (at.matches("button:focus-visible") && event.key === "Enter") return;
+  const command = event.ctrlKey || event.metaKey;
+  if (command && !["z", "y", "Z"].includes(event.key)) return;
+  const action = event.shiftKey && PANS[event.key]
+    ? () => viewer.pan(...PANS[event.key])
+    : command && event.key === "Z" ? ACTIONS.redo : KEYS[event.key];
+  if (!action) return;
+  event.preventDefault();
+  action();
+});
+
+if (reviewer()) start();
+else who();

@@ -1,0 +1,88 @@
+// Talks to the server. A change waits in the browser's storage until the server has it on its disk, so that
+// neither a killed server nor a closed page loses it; its id makes sure that it counts once.
+
+const STORE = "glomspike-waiting";
+const AGAIN_MS = 1000;
+
+export async function ask(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+}
+
+// Like crypto.randomUUID, which browsers withhold from pages of another machine without TLS.
+export function newId() {
+  const hex = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0"));
+  return [hex.slice(0, 4), hex.slice(4, 6), hex.slice(6, 8), hex.slice(8, 10), hex.slice(10)]
+    .map((part) => part.join("")).join("-");
+}
+
+export class Changes {
+  // `report(waiting, problem)` is called whenever what waits changes; `saved(slide, state)` with each answer.
+  constructor(report, saved) {
+    this.report = report;
+    this.saved = saved;
+    this.numbers = new Map();
+    this.sending = false;
+  }
+
+  // Which slides the server has: {name: number}. What waits from an earlier page is sent now.
+  serve(numbers) {
+    this.numbers = numbers;
+    this.send();
+  }
+
+  add(slide, reviewer, edit) {
+    const change = { id: newId(), reviewer, edit };
+    this.store([...this.waiting(), { slide, change }]);
+    this.send();
+  }
+
+  waiting() {
+    return JSON.parse(localStorage.getItem(STORE) ?? "[]");
+  }
+
+  store(waiting) {
+    localStorage.setItem(STORE, JSON.stringify(waiting));
+  }
+
+  // One after the other, so that they arrive in the order in which they were made.
+  async send() {
+    if (this.sending) return;
+    this.sending = true;
+    for (let next = this.next(); next; next = this.next()) {
+      this.report(this.waiting().length, "");
+      const problem = await this.post(next);
+      if (problem) {
+        this.report(this.waiting().length, problem);
+        await new Promise((again) => setTimeout(again, AGAIN_MS));
+      }
+    }
+    this.sending = false;
+    this.report(this.waiting().length, "");
+  }
+
+  next() {
+    return this.waiting().find(({ slide }) => this.numbers.has(slide));
+  }
+
+  // Empty when the server has the change or will never take it, else why it is not saved.
+  async post({ slide, change }) {
+    let answer;
+    try {
+      answer = await fetch(`slides/${this.numbers.get(slide)}/changes`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(change),
+      });
+    } catch {
+      return "the server does not answer; start `glomspike review` again, and nothing is lost";
+    }
+    const said = await answer.json().catch(() => ({ problem: `the server answered ${answer.status}` }));
+    if (!answer.ok && answer.status !== 422) return said.problem;
+    this.store(this.waiting().filter((one) => one.change.id !== change.id));
+    if (answer.ok) this.saved(slide, said);
+    else this.report(this.waiting().length, said.problem);
+    return "";
+  }
+}

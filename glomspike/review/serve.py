@@ -1,0 +1,75 @@
+"""The server of the review page: where it listens, and at which address it is opened."""
+
+import os
+import secrets
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable
+
+import cv2
+import uvicorn
+from starlette.types import ASGIApp
+
+from glomspike.errors import UsageError
+from glomspike.review.guard import LOOPBACK_NAMES, Guard
+
+USUAL_PORT = 8765
+TOKEN_BYTES = 24
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens on a port: the usual one where that is free, or the one that is given.
+
+    Raises UsageError where the address is not this machine's or the port given is taken.
+    """
+    if port is None:
+        try:
+            return _bound(host, USUAL_PORT)
+        except OSError:
+            port = 0  # any that is free
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        cause = f"port {port} of {host} cannot be listened on ({error.strerror})"
+        raise UsageError("--port", cause, "give another --port, or leave it out") from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(128)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach what listens on a host."""
+    return host in LOOPBACK_NAMES
+
+
+def serve(app: ASGIApp, bound: socket.socket, host: str, announce: Callable[[str], None]) -> None:
+    """Answer requests until the process is interrupted; `announce` is called with the address to open."""
+    # Each picture is decoded in a thread of its own: threads within one would only wait for one another.
+    cv2.setNumThreads(1)
+    port = bound.getsockname()[1]
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    local = is_local(host)
+    guard = Guard(app, token, port, anywhere=not local, names=frozenset({socket.gethostname().lower()}))
+    shown = "127.0.0.1" if host in {"0.0.0.0", *LOOPBACK_NAMES} else host  # noqa: S104 compared, not bound
+    config = uvicorn.Config(
+        guard, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none"
+    )
+    announce(f"http://{shown}:{port}/?token={token}")
+    uvicorn.Server(config).run(sockets=[bound])
+
+
+def open_browser(address: str) -> None:
+    """Opens the address where there is a screen; a browser for terminals is none that shows slides."""
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)

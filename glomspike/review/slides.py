@@ -1,0 +1,179 @@
+"""The slides that are reviewed: each with its findings, its journal, and its pixels where those are there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+
+import cv2
+import numpy as np
+
+from glomspike.errors import GlomspikeError, OutputError
+from glomspike.results.findings import Finding, SlideFindings, read_findings
+from glomspike.review.changes import Change, NewChange
+from glomspike.review.find import find_slide
+from glomspike.review.journal import Journal, read_changes
+from glomspike.review.state import History, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
+from glomspike.review.summary import Review, review_of, write_review
+from glomspike.review.tiles import PictureCache, Pyramid, jpeg, read_tile
+from glomspike.slide.reader import Slide
+
+PICTURES = ("images", "heatmaps")
+THUMBNAIL_PX = 112
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a picture of a glomerulus lies: its corners in level-0 pixels."""
+
+    left0: float
+    top0: float
+    right0: float
+    bottom0: float
+
+
+class ReviewedSlide:
+    """One folder of results under review. Any thread may use it.
+
+    `read_only` says why nothing can be saved, and is None where it can. Raises OutputError where the results
+    or an earlier review cannot be read, and SlideError where a slide that was given is another one.
+    """
+
+    def __init__(self, folder: Path, name: str, given: Sequence[Path]) -> None:
+        self.folder = folder
+        self.name = name
+        self.found: SlideFindings = read_findings(folder)
+        self.slide: Slide | None = find_slide(self.found.record, folder, given)
+        self.pyramid = Pyramid.of(self.found.slide)
+        self.read_only: OutputError | None = None
+        self._journal: Journal | None = None
+        self._lock = Lock()
+        self._saved = read_changes(folder)
+        try:
+            self._journal = Journal(folder)
+        except OutputError as error:
+            self.read_only = error
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """All reviewers' changes, in the order they were made."""
+        return self._saved if self._journal is None else self._journal.changes
+
+    @property
+    def reviewers(self) -> tuple[str, ...]:
+        """Who changed something."""
+        return reviewers(self.changes)
+
+    def history(self, reviewer: str) -> History:
+        """The changes of a reviewer that hold, and those that can be done again."""
+        return history(self.changes, reviewer)
+
+    def state(self, reviewer: str) -> tuple[ReviewedGlomerulus, ...]:
+        """The glomeruli as a reviewer sees them."""
+        return reviewed_glomeruli(self.found, self.history(reviewer).done)
+
+    def review(self) -> Review:
+        """How the slide stands after everybody's changes."""
+        return review_of(self.found, self.changes)
+
+    def save(self, new: NewChange) -> None:
+        """Save a change; it is on the disk when this returns. Raises OutputError where it cannot be."""
+        with self._lock:
+            if self._journal is None:
+                raise self.read_only or OutputError(self.folder, "is closed", "start the review again")
+            if not self._journal.holds(new.id):
+                change = Change(id=new.id, reviewer=new.reviewer, edit=new.edit, time=datetime.now(UTC))
+                self._journal.add(change)
+            write_review(self.folder, self.review())
+
+    def tile(self, zoom: int, column: int, row: int, cache: PictureCache) -> bytes | None:
+        """A tile as JPEG, None where there is no such tile or the slide's file is not at hand."""
+        if self.slide is None or not self.pyramid.holds(zoom, column, row):
+            return None
+        key = (self.name, zoom, column, row)
+        held = cache.get(key)
+        if held is None:
+            held = read_tile(self.slide, self.pyramid, zoom, column, row)
+            cache.put(key, held)
+        return held
+
+    def picture(self, kind: str, number: int, small: bool, cache: PictureCache) -> bytes | None:
+        """A run's picture of a glomerulus as JPEG, None where there is none.
+
+        Of a heatmap the colour bar is left out, so that it lies on the image pixel by pixel.
+        """
+        if kind not in PICTURES or number not in self._findings:
+            return None
+        key = (self.name, kind, number, small)
+        held = cache.get(key)
+        if held is not None:
+            return held
+        field, image = self._read("images", number), self._read(kind, number)
+        if field is None or image is None:
+            return None
+        image = image[: field.shape[0], : field.shape[1]]
+        if small:
+            scale = THUMBNAIL_PX / max(image.shape[:2])
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        held = jpeg(image)
+        cache.put(key, held)
+        return held
+
+    def is_pictured(self, number: int) -> bool:
+        """Whether the run wrote pictures of a glomerulus."""
+        return number in self._pictured
+
+    def placed(self, number: int) -> Placed | None:
+        """Where a glomerulus's picture lies on the slide, None where that cannot be known.
+
+        The mask shows the outline whose place is known, so that both boxes give the picture's place.
+        """
+        finding, mask = self._findings[number], self._read("masks", number)
+        if finding.outline0 is None or mask is None or not mask.any():
+            return None
+        rows, columns = np.flatnonzero(mask.any((1, 2))), np.flatnonzero(mask.any((0, 2)))
+        (left0, top0), (right0, bottom0) = finding.outline0.min(axis=0), finding.outline0.max(axis=0)
+        scale_x0 = (right0 - left0) / (columns[-1] + 1 - columns[0])
+        scale_y0 = (bottom0 - top0) / (rows[-1] + 1 - rows[0])
+        corner_x0, corner_y0 = left0 - columns[0] * scale_x0, top0 - rows[0] * scale_y0
+        height_px, width_px = mask.shape[:2]
+        return Placed(corner_x0, corner_y0, corner_x0 + width_px * scale_x0, corner_y0 + height_px * scale_y0)
+
+    @cached_property
+    def _findings(self) -> dict[int, Finding]:
+        return {finding.id: finding for finding in self.found.findings}
+
+    @cached_property
+    def _pictured(self) -> frozenset[int]:
+        stems = (path.stem for path in (self.folder / "images").glob("*.png"))
+        return frozenset(int(stem) for stem in stems if stem.isdecimal())
+
+    def _read(self, kind: str, number: int) -> cv2.typing.MatLike | None:
+        """A picture of a run (height, width, 3), blue first, None where it is not there or damaged."""
+        path = (self.folder / kind / f"{number:04d}.png").resolve()
+        if not path.is_relative_to(self.folder.resolve()):  # a link that leads elsewhere
+            return None
+        return cv2.imread(str(path), cv2.IMREAD_COLOR)
+
+    def close(self) -> None:
+        """Let go of the slide and of the journal."""
+        if self.slide is not None:
+            self.slide.close()
+        if self._journal is not None:
+            self._journal.close()
+
+
+def open_reviewed(
+    out: Path, folders: Sequence[Path], given: Sequence[Path]
+) -> tuple[list[ReviewedSlide], list[GlomspikeError]]:
+    """The slides of folders of results that can be reviewed, and why others cannot."""
+    slides, failures = [], []
+    for folder in folders:
+        inside = folder.relative_to(out).as_posix()
+        try:
+            slides.append(ReviewedSlide(folder, folder.name if inside == "." else inside, given))
+        except GlomspikeError as failure:
+            failures.append(failure)
+    return slides, failures
