@@ -62,11 +62,17 @@ def serve(app: ASGIApp, bound: socket.socket, host: str, announce: Callable[[str
     local = is_local(host)
     guard = Guard(app, token, port, anywhere=not local, names=frozenset({socket.gethostname().lower()}))
     shown = "127.0.0.1" if host in {"0.0.0.0", *LOOPBACK_NAMES} else host  # noqa: S104 compared, not bound
-    config = uvicorn.Config(
-        guard, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none"
-    )
     announce(f"http://{shown}:{port}/?token={token}")
-    uvicorn.Server(config).run(sockets=[bound])
+    server_of(guard).run(sockets=[bound])
+
+
+def server_of(guard: Guard) -> uvicorn.Server:
+    """A server that says nothing about itself, and nothing of who asked for what."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            guard, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none"
+        )
+    )
 
 
 def open_browser(address: str) -> None:
