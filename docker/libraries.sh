@@ -24,6 +24,9 @@ find torch/bin -type f ! -name torch_shm_manager -delete
 find nvidia -name include -prune -exec rm -rf {} + 2>/dev/null || true
 find nvidia \( -name '*.a' -o -name 'libcusolverMg*' -o -name 'libnvperf*' -o -name 'libcheckpoint*' \
     -o -name 'libpcsamplingutil*' -o -name 'nvshmem_transport*' -o -name 'nvshmem_bootstrap*' \) -delete 2>/dev/null || true
+# Of MapProxy, a map server, only the copy of OpenLayers in it is used: the page of `glomspike review` draws with it.
+find mapproxy -type f ! -path '*/demo/static/ol.*' ! -path 'mapproxy/__init__.py' -delete
+find mapproxy -type d -empty -delete
 for package in scipy sklearn sympy networkx matplotlib; do
     find "$package" -type d -name tests -prune -exec rm -rf {} +
 done

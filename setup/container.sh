@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # glomspike in a Docker container that sees just the paths it is given, by their own names: sourced by run.sh.
 
-commands=" run crops samples train pretrain augment evaluate phantom weights doctor "
-flags=" --overwrite --mirrored --from-scratch --linear-probe --by-lesion --no-auxiliary --help --version "  # options without a value; of `weights`, --json is one too
+commands=" run crops review samples train pretrain augment evaluate phantom weights doctor "
+flags=" --overwrite --no-browser --mirrored --from-scratch --linear-probe --by-lesion --no-auxiliary --help --version "  # options without a value; of `weights`, --json is one too
 declare -A mounts=()                    # path -> "readonly" or "writable"
 
 # run_in_container CHECKOUT ARGUMENTS...: replaces this process with glomspike in a container, building the
 # image where there is none of this state of the checkout.
 run_in_container() {
-    local checkout=$1 image options path
+    local checkout=$1 image options path port
     shift
     cd -P . || exit
     _find_paths "$@"
@@ -17,7 +17,13 @@ run_in_container() {
         echo "glomspike: building the image $image (once: some minutes, about 5 GB)" >&2
         docker build --tag "$image" --tag glomspike "$checkout" >&2
     fi
-    options=(--rm --init --network none --workdir "$PWD" --env GLOMSPIKE_CONTAINER=)
+    options=(--rm --init --workdir "$PWD" --env GLOMSPIKE_CONTAINER=)
+    if [ "${1-}" = review ]; then
+        port=$(_port "$@")
+        options+=(--publish "127.0.0.1:$port:$port") # for this machine's browser, and for nobody else
+    else
+        options+=(--network none)
+    fi
     for path in "${!mounts[@]}"; do
         options+=(--mount "$(_mount "$path" "${mounts[$path]}")")
     done
@@ -48,12 +54,25 @@ _find_paths() {
                 positional=$((positional + 1))
                 case $command:$positional in
                     run:2 | crops:2) if [ -e "$input" ]; then _make_folder "$argument"; fi ;;
-                    doctor:1) _see "$argument" writable ;;
+                    doctor:1 | review:1) _see "$argument" writable ;;
                     *) input=$argument && _see "$argument" readonly ;;
                 esac
                 ;;
         esac
     done
+}
+
+# Prints the port of the arguments of `review`: that of --port, else the usual one.
+_port() {
+    local port=8765
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --port=*) port=${1#*=} ;;
+            --port) port=${2-$port} ;;
+        esac
+        shift
+    done
+    echo "$port"
 }
 
 # Mounts an existing path; of a file its folder, since cards and many slides' other files lie beside it.

@@ -286,6 +286,22 @@ def test_run_sh_knows_every_command_and_every_option_without_a_value() -> None:
         assert own <= {*flags[1].split(), *(["--json"] if name == "weights" else [])}
 
 
+def test_the_review_page_is_published_to_this_machine_only(desk: Desk) -> None:
+    out, slides = desk.work / "out", desk.work / "slides"
+    out.mkdir()
+    slides.mkdir()
+    assert desk.mounts("review", "out", "--no-browser", "--slide", "slides") == {
+        out: "writable",
+        slides: "readonly",
+    }
+    recorded = desk.recorded("run")
+    assert recorded[recorded.index("--publish") + 1] == "127.0.0.1:8765:8765"
+    assert "--network" not in recorded
+    desk.mounts("review", "out", "--port", "9000")
+    recorded = desk.recorded("run")
+    assert recorded[recorded.index("--publish") + 1] == "127.0.0.1:9000:9000"
+
+
 @pytest.mark.parametrize("variables", [{"ENGINE": ENGINE, "IMAGE_IS_THERE": "1"}, {"ENGINE": ""}])
 def test_the_exit_status_is_glomspikes(desk: Desk, variables: dict[str, str]) -> None:
     assert [desk.run("weights", STATUS=s, **variables).returncode for s in ("0", "1", "2", "130")] == [

@@ -1,6 +1,7 @@
 """`glomspike review OUT`: the local page on which results are looked at and corrected."""
 
 import getpass
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +40,11 @@ For research use only."""
 @click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="The port; the usual one is 8765.")
 @click.option(
     "--host",
-    default="127.0.0.1",
     metavar="ADDRESS",
-    help="Where to listen. 127.0.0.1, the default, is this machine only.",
+    help="Let other machines in as well: 0.0.0.0, or one of this machine's addresses.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
-def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str, no_browser: bool) -> int:
+def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str | None, no_browser: bool) -> int:
     """Look at the results in OUT in the browser, and correct them.
 
     OUT is the folder that results were written to, or that of one slide. Changes are saved at once, beside
@@ -60,19 +60,22 @@ def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str, no
         click.echo(f"glomspike: {line}", err=True)
     if not found:
         return 1
-    bound = listen(host, port)
-    if not is_local(host):
+    listening = host or _usual_host()
+    bound = listen(listening, port)
+    anywhere = host is not None and not is_local(host)
+    if anywhere:
         note = "other machines can reach this server; whoever has the address can see and change everything"
         click.echo(f"glomspike: {note}, and what is sent is not encrypted", err=True)
 
     def announce(address: str) -> None:
-        click.echo(f"{len(found)} slides to review at {address}")
+        count = f"{len(found)} slide{'s' * (len(found) > 1)}"
+        click.echo(f"{count} to review at {address}")
         click.echo("Ctrl-C ends it; every change is saved at once.")
         if not no_browser:
             open_browser(address)
 
     try:
-        serve(make_app(found, _login_name()), bound, host, announce)
+        serve(make_app(found, _login_name()), bound, anywhere, announce)
     except KeyboardInterrupt:
         pass  # the way in which it is ended
     finally:
@@ -92,6 +95,11 @@ def _remarks(found: Sequence["ReviewedSlide"], failures: Sequence[GlomspikeError
     if without:
         cure = "shown from the results' pictures; give --slide to see the whole slide"
         yield f"not at hand: {', '.join(without)}: {cure}"
+
+
+def _usual_host() -> str:
+    """This machine only. A container's own address is meant in one: what is published decides who gets in."""
+    return "0.0.0.0" if "GLOMSPIKE_CONTAINER" in os.environ else "127.0.0.1"  # noqa: S104
 
 
 def _login_name() -> str:

@@ -16,6 +16,7 @@ from glomspike.review.guard import LOOPBACK_NAMES, Guard
 
 USUAL_PORT = 8765
 TOKEN_BYTES = 24
+EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 only where the user wants it
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -53,17 +54,19 @@ def is_local(host: str) -> bool:
     return host in LOOPBACK_NAMES
 
 
-def serve(app: ASGIApp, bound: socket.socket, host: str, announce: Callable[[str], None]) -> None:
-    """Answer requests until the process is interrupted; `announce` is called with the address to open."""
+def serve(app: ASGIApp, bound: socket.socket, anywhere: bool, announce: Callable[[str], None]) -> None:
+    """Answer requests until the process is interrupted; `announce` is called with the address to open.
+
+    `anywhere` lets other machines in, which call this one by an address or by its name.
+    """
     # Each picture is decoded in a thread of its own: threads within one would only wait for one another.
     cv2.setNumThreads(1)
-    port = bound.getsockname()[1]
+    host, port = bound.getsockname()[:2]
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    local = is_local(host)
-    guard = Guard(app, token, port, anywhere=not local, names=frozenset({socket.gethostname().lower()}))
-    shown = "127.0.0.1" if host in {"0.0.0.0", *LOOPBACK_NAMES} else host  # noqa: S104 compared, not bound
+    names = frozenset({socket.gethostname().lower()}) if anywhere else frozenset[str]()
+    shown = host if anywhere and host != EVERY_ADDRESS else "127.0.0.1"
     announce(f"http://{shown}:{port}/?token={token}")
-    server_of(guard).run(sockets=[bound])
+    server_of(Guard(app, token, port, anywhere, names)).run(sockets=[bound])
 
 
 def server_of(guard: Guard) -> uvicorn.Server:
