@@ -202,12 +202,6 @@ function fade(slider, to) {
 
 // ---- buttons and keys
 
-async function writeFiles() {
-  const answer = await fetch(`${address()}/files`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ reviewer: reviewer() }) });
-  const said = await answer.json();
-  notice(said.problem ?? said.written);
-}
-
 function who() {
   byId("who-name").value = reviewer() || byId("who-name").value;
   byId("who").showModal();
@@ -235,7 +229,6 @@ for (const button of document.querySelectorAll("[data-tool]")) {
 const ACTIONS = {
   undo: () => save({ kind: "undo" }),
   redo: () => save({ kind: "redo" }),
-  write: writeFiles,
   reviewer: who,
   keys: () => byId("help").showModal(),
   agree,
