@@ -41,6 +41,7 @@ from glomspike.segment.mirrored import mirrored
 from glomspike.segment.outline import outline_of_circle
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.fingerprint import fingerprint
+from glomspike.slide.light import is_dark_field
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.tissue import find_tissue
 
@@ -50,6 +51,7 @@ MARGIN_UM = 15.0  # around the outline in a glomerulus's pictures
 OVERVIEW_PX = 2000
 AS_GOOD = 0.03  # by how much a scale may differ from the classifier's, which learnt from far more
 WARN_ABOVE_MPP = 0.3  # scored, but spikes are hardly resolved
+DARK_KINDS = "as in fluorescence, dark field or inverted colours"
 UNSCORED_ABOVE_MPP = 0.6  # spikes cannot be seen
 
 _Item = TypeVar("_Item")
@@ -212,6 +214,11 @@ class _Job:
                 self._finish(writing)
             with self.stage("read"):
                 self.thumbnail = thumbnail.result()
+        if is_dark_field(self.thumbnail[0]):
+            kinds = "fluorescence, dark field or an inverted picture"
+            self.warnings.append(
+                f"the slide is dark nearly everywhere, like {kinds}: results mean nothing there"
+            )
         self._warn_of_lesions(glomeruli)
         others = tuple(one for one in glomeruli if not one.is_glomerulus)
         found = tuple(one for one in glomeruli if one.is_glomerulus)
@@ -240,6 +247,7 @@ class _Job:
         self.progress("detect", done, windows)
 
     def _warn(self, any_tissue: bool, any_circle: bool) -> None:
+        self.warnings += self.slide.notes
         if any_circle and self.field_mpp is not None and (limits := self.models.classifier.card.limits):
             self.warnings.append(limits)
         own, given = self.slide.facts.mpp.mean, self.options.mpp

@@ -1,7 +1,6 @@
 """Which slides a folder holds, and where their results go."""
 
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pytest
@@ -83,23 +82,3 @@ def test_a_folder_without_slides_is_told(slides: Path) -> None:
     (slides / "notes.txt").touch()
     with pytest.raises(SlideError, match="holds no slide"):
         find_slides(slides, slides / "out")
-
-
-def test_the_files_of_one_dicom_slide_are_one_slide(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Opened:
-        def __init__(self, path: Path) -> None:
-            self.properties = {"dicom.SeriesInstanceUID": path.name[0]}
-
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        @staticmethod
-        def detect_format(_path: Path) -> str:
-            return "dicom"
-
-    for name in ("1-a.dcm", "1-b.dcm", "2-a.dcm"):
-        (slides / name).touch()
-    monkeypatch.setattr("openslide.OpenSlide", Opened)
-    assert list(found(slides)) == ["1-a.dcm", "2-a.dcm"]

@@ -117,3 +117,97 @@ def test_a_stack_of_pictures_is_refused(tmp_path):
     tifffile.imwrite(path, np.zeros((3, 32, 32, 3), np.uint8), photometric="rgb")
     with pytest.raises(SlideError, match="holds several pictures"):
         open_slide(path, 0.5)
+
+
+def tiff_pixels(path, picture, **options):
+    tifffile.imwrite(path, picture, metadata=None, **options)
+    with open_slide(path, 0.5) as slide:
+        return slide.read(0, 0, 2, 2, 0.5), slide.notes
+
+
+TILED = {"tile": (16, 16)}
+
+
+@pytest.mark.parametrize("layout", [{}, TILED])
+def test_a_tiff_of_grey_that_counts_from_white_is_turned_over(tmp_path, layout):
+    grey = np.array([[0, 255], [100, 30]], np.uint8)
+    pixels, notes = tiff_pixels(tmp_path / "a.tif", grey, photometric="miniswhite", **layout)
+    assert np.array_equal(pixels[..., 0], 255 - grey)
+    assert notes == ()
+
+
+@pytest.mark.parametrize("layout", [{}, TILED])
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_values_of_fewer_bits_than_they_have_room_for_are_scaled_by_these(tmp_path, layout, bits):
+    values = np.rint(COLOURS / 255 * (2**bits - 1)).astype(np.uint16)
+    pixels, notes = tiff_pixels(tmp_path / "a.tif", values, photometric="rgb", **layout)
+    assert np.array_equal(pixels, COLOURS)
+    assert notes == (f"values of 16 bits use only {bits}, and are shown as such",)
+
+
+def test_a_file_that_says_how_high_its_values_go_is_believed(tmp_path):
+    values = np.full((2, 2, 3), 2000, np.uint16)
+    largest = [(281, "H", 3, (4095, 4095, 4095), True)]
+    pixels, _ = tiff_pixels(tmp_path / "a.tif", values, photometric="rgb", extratags=largest)
+    assert (pixels == round(2000 / 4095 * 255)).all()
+
+
+@pytest.mark.parametrize("layout", [{}, TILED])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_tiff_that_wants_to_be_turned_is_read_as_stored_and_says_so(tmp_path, layout, orientation):
+    tag = [(274, "H", 1, orientation, True)]
+    pixels, notes = tiff_pixels(tmp_path / "a.tif", COLOURS, photometric="rgb", extratags=tag, **layout)
+    assert np.array_equal(pixels, COLOURS)
+    assert f"TIFF orientation {orientation}" in notes[0]
+
+
+def test_inks_of_a_tiff_become_rgb(tmp_path):
+    inks = np.dstack([255 - COLOURS, np.zeros((2, 2), np.uint8)])
+    assert np.array_equal(tiff_pixels(tmp_path / "a.tif", inks, photometric="separated")[0], COLOURS)
+
+
+@pytest.mark.parametrize(("alpha", "shown"), [("unassalpha", 77), ("assocalpha", 227)])
+def test_what_shines_through_a_tiff_is_white(tmp_path, alpha, shown):
+    half = np.full((2, 2, 4), (0, 0, 0, 178), np.uint8)
+    half[..., :3] = 0 if alpha == "unassalpha" else 150
+    pixels, _ = tiff_pixels(tmp_path / "a.tif", half, photometric="rgb", extrasamples=[alpha])
+    assert (pixels == shown).all()
+
+
+def test_a_tiff_cut_short_is_refused(tmp_path):
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, np.zeros((640, 640, 3), np.uint8), photometric="rgb")
+    path.write_bytes(path.read_bytes()[:900_000])
+    with pytest.raises(SlideError, match=r"cut\.tif: ends before its pixels do; copy the slide again"):
+        open_slide(path, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_pixel"), [("nm", 250), ("um", 0.25), ("\\u00B5m", 0.25), ("mm", 2.5e-4)]
+)
+def test_imagejs_pixel_sizes_are_read(tmp_path, unit, per_pixel):
+    path = tmp_path / "a.tif"
+    resolution = (1 / per_pixel, 1 / per_pixel)
+    tifffile.imwrite(path, COLOURS, imagej=True, resolution=resolution, metadata={"unit": unit})
+    with open_slide(path) as slide:
+        assert slide.facts.mpp.mean == pytest.approx(0.25, rel=1e-3)
+
+
+@pytest.mark.parametrize("layout", [{}, TILED])
+@pytest.mark.parametrize(("unit", "size"), [("nm", 250), ("µm", 0.25), ("mm", 2.5e-4), (None, 0.25)])
+def test_omes_pixel_sizes_are_read(tmp_path, layout, unit, size):
+    path = tmp_path / "a.ome.tif"
+    said = {"axes": "YXS", "PhysicalSizeX": size, "PhysicalSizeY": size}
+    said |= {} if unit is None else {"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit}
+    tifffile.imwrite(path, COLOURS, photometric="rgb", metadata=said, **layout)
+    with open_slide(path) as slide:
+        assert slide.facts.mpp.mean == pytest.approx(0.25)
+        assert slide.facts.vendor == "ome-tiff"
+
+
+def test_pixels_counted_in_pixels_have_no_scale(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    said = {"axes": "YXS", "PhysicalSizeX": 1, "PhysicalSizeXUnit": "pixel"}
+    tifffile.imwrite(path, COLOURS, photometric="rgb", metadata=said)
+    with pytest.raises(SlideError, match="has no µm/px"):
+        open_slide(path)

@@ -155,7 +155,13 @@ def test_after_damage_a_slide_is_opened_once_more_and_not_for_every_read(tmp_pat
     path = write_aperio(tmp_path / "damaged.svs", waves(512, 512), compression="jpeg")
     break_tiles(path, page=0, tiles=[0])
     opened = []
-    monkeypatch.setattr(scan.openslide, "OpenSlide", lambda path: opened.append(path) or OpenSlide(path))
+
+    class Counted(OpenSlide):
+        def __init__(self, path):
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(scan.openslide, "OpenSlide", Counted)
     with open_slide(path) as slide:
         with pytest.raises(UnreadableRegion):
             slide.read(0, 0, 64, 64, 0.25)

@@ -146,8 +146,8 @@ def test_a_vessel_is_filled_and_the_gap_between_cores_is_not(tmp_path):
 
 def test_the_mask_covers_the_bounds(tmp_path):
     picture = np.clip(core("PAS", "white"), 0, 255).astype(np.uint8)
-    Image.fromarray(picture).save(tmp_path / "a.tif")
-    with scanned_slide(tmp_path / "a.tif", Mpp(2.0, 1.0), Bounds(100, 60, 800, 640)) as slide:
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    with scanned_slide(tmp_path / "a.png", Mpp(2.0, 1.0), Bounds(100, 60, 800, 640)) as slide:
         tissue = find_tissue(slide)
     assert tissue.mpp == 8
     assert tissue.mask.shape == (80, 200)

@@ -9,6 +9,7 @@ from pathlib import Path
 import openslide
 
 from glomspike.errors import SlideError
+from glomspike.slide.dicom import slide_series
 
 # Files of these names are slides even where OpenSlide does not know them: they are damaged, and it is said.
 SLIDE_SUFFIXES = {".svs", ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".bif", ".svslide", ".czi"}
@@ -86,18 +87,8 @@ def _without_repeats(paths: Sequence[Path]) -> list[Path]:
     """One file of each slide: a DICOM slide is several, each of which OpenSlide opens as the whole."""
     chosen: dict[str, Path] = {}
     for path in paths:
-        chosen.setdefault(_dicom_series(path) or path.name, path)
+        chosen.setdefault(slide_series(path) or path.name, path)
     return list(chosen.values())
-
-
-def _dicom_series(path: Path) -> str | None:
-    if path.suffix.lower() in SLIDE_SUFFIXES or openslide.OpenSlide.detect_format(path) != "dicom":
-        return None
-    try:
-        with openslide.OpenSlide(path) as slide:
-            return slide.properties.get("dicom.SeriesInstanceUID")
-    except openslide.OpenSlideError:
-        return None
 
 
 def _folder_names(names: Sequence[str], taken: set[str]) -> list[str]:

@@ -1,7 +1,10 @@
 """Tells whether a slide is still the one that an earlier run saw, without reading gigabytes."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
+
+from glomspike.slide.dicom import files_of_series, slide_series
 
 CHUNKS = 16
 CHUNK_BYTES = 256 * 2**10
@@ -31,13 +34,13 @@ def fingerprint(path: Path) -> str:
 
 def companions(path: Path) -> list[Path]:
     """The other files of a slide that consists of several (MRXS, VMS, VMU, DICOM), in a stable order."""
+    found: Iterable[Path]
     match path.suffix.lower():
         case ".mrxs":
             found = path.with_suffix("").rglob("*")
         case ".vms" | ".vmu":
             found = (sibling for sibling in path.parent.iterdir() if sibling.name.startswith(path.stem))
-        case ".dcm":
-            found = path.parent.glob("*.dcm")
         case _:
-            return []
+            series = slide_series(path)
+            found = files_of_series(path, series) if series else ()
     return sorted(file for file in found if file.is_file() and file != path)

@@ -1,4 +1,4 @@
-"""Plain pictures as slides of one level: PNG, JPEG and TIFF, eight or sixteen bits, any usual colour mode."""
+"""Plain pictures as slides of one level: PNG and JPEG, eight or sixteen bits, any usual colour mode."""
 
 import struct
 import warnings
@@ -9,11 +9,10 @@ from PIL import Image
 
 from glomspike.errors import SlideError
 from glomspike.findings import Mpp
+from glomspike.slide.scale import mpp_of_dots
 from glomspike.slide.source import Bounds, Level
 
-FORMATS = ("PNG", "JPEG", "TIFF")
-UM_PER_INCH = 25_400
-COARSEST_MPP = 5.0  # of a microscope: 5080 dots per inch are beyond printers
+FORMATS = ("PNG", "JPEG")
 
 # What Pillow raises for damaged files.
 _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EOFError, struct.error)
@@ -28,6 +27,7 @@ class Picture:
     """
 
     vendor = "picture"
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self._pixels, self.mpp = _decode(path)
@@ -50,20 +50,10 @@ def _decode(path: Path) -> tuple[Image.Image, Mpp | None]:
         warnings.simplefilter("ignore")  # half a bomb, odd tags: what matters comes as an error
         with _identified(path) as picture:
             try:
-                if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
-                    cure = "save the one you want as a file of its own"
-                    raise SlideError(path, "holds several pictures", cure)
-                return _to_rgb(picture), _mpp(picture.info.get("dpi", (0, 0)))
+                return _to_rgb(picture), mpp_of_dots(picture.info.get("dpi", (0, 0)))
             except _DAMAGE as error:
                 cause = f"cannot be decoded as a picture ({error})"
                 raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
-
-
-def _mpp(dots_per_inch: tuple[float, float]) -> Mpp | None:
-    """µm/px of a resolution, None where there is none or pixels are larger than a microscope's."""
-    if min(dots_per_inch) <= UM_PER_INCH / COARSEST_MPP:
-        return None
-    return Mpp(UM_PER_INCH / float(dots_per_inch[0]), UM_PER_INCH / float(dots_per_inch[1]))
 
 
 def _identified(path: Path) -> Image.Image:

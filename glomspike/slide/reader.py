@@ -17,6 +17,7 @@ from glomspike.slide.field import read_field
 from glomspike.slide.picture import Picture
 from glomspike.slide.scan import Scan
 from glomspike.slide.source import Level, PixelSource
+from glomspike.slide.tiff import Tiff
 
 MIN_MPP = 0.05
 MAX_MPP = 5.0
@@ -40,11 +41,22 @@ def open_slide(path: Path, mpp: float | None = None) -> "Slide":
     0.05 to 5 µm/px.
     """
     _check_readable(path)
+    return Slide(path, _source(path), mpp)
+
+
+def _source(path: Path) -> PixelSource:
+    """OpenSlide where it knows the file as some vendor's, or as a TIFF that it reads as it should."""
+    vendor = openslide.OpenSlide.detect_format(path)
+    if vendor not in (None, "generic-tiff"):
+        return Scan(path)
     try:
-        source: PixelSource = Scan(path)
-    except openslide.OpenSlideUnsupportedFormatError:
-        source = Picture(path)
-    return Slide(path, source, mpp)
+        tiff = Tiff(path)
+    except ValueError:  # no TIFF
+        return Scan(path) if vendor else Picture(path)
+    if not (vendor and tiff.is_openslides):
+        return tiff
+    tiff.close()
+    return Scan(path)
 
 
 class Slide:
@@ -77,6 +89,11 @@ class Slide:
     def close(self) -> None:
         """Let go of the file; reading is over."""
         self._source.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know of the file, one sentence each."""
+        return self._source.notes
 
     @property
     def level_mpps(self) -> tuple[float, ...]:

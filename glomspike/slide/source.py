@@ -48,6 +48,11 @@ class PixelSource(Protocol):
     @property
     def bounds(self) -> Bounds: ...
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know of the file, one sentence each."""
+        ...
+
     def crop(self, level: int, corner_x0: int, corner_y0: int, width_px: int, height_px: int) -> Image.Image:
         """An RGB picture of level pixels, its corner at `corner / step0` level pixels.
 

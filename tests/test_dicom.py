@@ -1,0 +1,85 @@
+"""DICOM slides: files that belong together by their headers, whatever they are called."""
+
+import numpy as np
+import pytest
+
+from benchmarks.reliability.containers import new_series, shrunk, write_dicom
+from glomspike.batch.near import brought_near
+from glomspike.errors import SlideError
+from glomspike.slide.dicom import slide_series
+from glomspike.slide.find import find_slides
+from glomspike.slide.fingerprint import companions, fingerprint
+from glomspike.slide.reader import open_slide
+
+FACTORS = (1, 4)
+
+
+@pytest.fixture(scope="module")
+def levels():
+    picture = np.random.default_rng(0).integers(0, 255, (600, 700, 3), np.uint8)
+    return [picture, shrunk(picture, 4)]
+
+
+def write(folder, name, levels, **options):
+    return write_dicom(folder, name, levels, FACTORS, new_series(**options))
+
+
+@pytest.mark.parametrize("suffix", [".dcm", ".DCM", ""])
+def test_companions_are_the_files_of_the_series_whatever_their_names(tmp_path, levels, suffix):
+    first, second = write(tmp_path, "a", levels, suffix=suffix)
+    write(tmp_path, "b", levels, suffix=".dcm")
+    assert companions(first) == [second]
+    assert companions(second) == [first]
+
+
+def test_another_case_in_the_folder_changes_no_fingerprint(tmp_path, levels):
+    path = write(tmp_path, "a", levels)[0]
+    before = fingerprint(path)
+    write(tmp_path, "b", levels)
+    (tmp_path / "notes.txt").write_text("seen by AB")
+    assert fingerprint(path) == before
+
+
+def test_a_lost_or_added_level_changes_the_fingerprint(tmp_path, levels):
+    path, coarse = write(tmp_path, "a", levels)
+    before = fingerprint(path)
+    coarse.unlink()
+    assert fingerprint(path) != before
+
+
+def test_a_flat_folder_holds_as_many_slides_as_series(tmp_path, levels):
+    slides = tmp_path / "slides"
+    for name, suffix in (("a", ".dcm"), ("b", ".DCM"), ("c", "")):
+        write(slides, name, levels, suffix=suffix)
+    assert [slide.name for slide in find_slides(slides, tmp_path / "out")] == ["a-0.dcm", "b-0.DCM", "c-0"]
+
+
+def test_no_slide_is_what_is_dicom_but_no_slide_image(tmp_path, levels):
+    path, other = write(tmp_path, "a", levels)
+    content = other.read_bytes()
+    other.write_bytes(content.replace(b"5.1.4.1.1.77.1.6", b"5.1.4.1.1.77.1.5"))
+    assert slide_series(path) is not None
+    assert slide_series(other) is None
+
+
+def test_a_damaged_header_belongs_to_no_series(tmp_path, levels):
+    path = write(tmp_path, "a", levels)[0]
+    path.write_bytes(path.read_bytes()[:150])
+    assert slide_series(path) is None
+
+
+def test_a_copy_on_a_fast_disk_has_all_levels_and_nothing_else(tmp_path, levels):
+    path = write(tmp_path / "slides", "a", levels, suffix="")[1]
+    write(tmp_path / "slides", "b", levels, suffix="")
+    (tmp_path / "stage").mkdir()
+    with brought_near(path, tmp_path / "stage") as near:
+        assert {file.name for file in near.path.parent.iterdir()} == {"a-0", "a-1"}
+        with open_slide(near.path) as slide:
+            assert (slide.facts.width0, slide.facts.height0) == (700, 600)
+
+
+def test_a_series_without_its_finest_level_is_refused(tmp_path, levels):
+    finest, coarse = write(tmp_path, "a", levels)
+    finest.unlink()
+    with pytest.raises(SlideError, match="is a DICOM series without its finest level; copy all files"):
+        open_slide(coarse)
