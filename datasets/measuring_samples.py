@@ -25,11 +25,11 @@ from datasets.public_samples import (
     Row,
     Source,
     circled,
-    read_picture,
     stain_patches,
     write_table,
 )
 from glomspike.annotate.layers import Region, RegionType
+from glomspike.slide.reader import read_picture
 
 DIAMETER_UM = 200.0
 BORDER_PX = 4

@@ -36,6 +36,8 @@ from datasets.spike_painter import (
     with_spikes,
     with_thickening,
 )
+from glomspike.errors import SlideError
+from glomspike.slide.reader import read_picture
 
 Points = NDArray[np.float64]
 
@@ -195,16 +197,17 @@ def load(data: Path) -> Iterator[Glomerulus]:
     for source, outline in outlines.items():
         alike = [_diameter(outlines[other]) for other in SOURCES if other.optics == source.optics]
         mpp = DIAMETER_UM / float(np.median(alike))
-        pixels = cv2.imread(str(data / source.picture), cv2.IMREAD_COLOR_RGB)
-        if pixels is None:
-            raise click.ClickException(f"{data / source.picture} is not there")
+        try:
+            pixels = read_picture(data / source.picture)
+        except SlideError as error:
+            raise click.ClickException(str(error)) from error
         margin = MARGIN_UM / mpp
         left, top = np.maximum(np.floor(outline.min(axis=0) - margin), 0).astype(int)
         right, bottom = np.ceil(outline.max(axis=0) + margin).astype(int)
         cut = np.ascontiguousarray(pixels[top:bottom, left:right])
         inside = np.zeros(cut.shape[:2], np.uint8)
         cv2.fillPoly(inside, [np.round(outline - [left, top]).astype(np.int32)], 1)
-        yield Glomerulus(source, np.asarray(cut, dtype=np.uint8), inside > 0, mpp)
+        yield Glomerulus(source, cut, inside > 0, mpp)
 
 
 def _outline(data: Path, source: Source) -> Points:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import PIXELS, Layer, Region, RegionType
+from glomspike.slide.reader import read_picture
 
 Image = NDArray[np.uint8]
 
@@ -87,19 +88,18 @@ def pas_fields(folder: Path) -> Iterator[Row]:
         if number in PAS_FIELDS_LEFT_OUT:
             continue
         slide = max(first for first in PAS_FIELD_SLIDES if first <= number)
-        mask = cv2.imread(str(folder / "masks" / f"{path.stem}.png"))
-        marked, split = _binary(mask.max(axis=2)), PAS_FIELD_SLIDES[slide]
+        marked, split = _binary(folder / "masks" / f"{path.stem}.png"), PAS_FIELD_SLIDES[slide]
         yield Row(path.stem, read_picture(path), marked, PAS_FIELD_MPP, f"pas-{slide}", split)
 
 
 def hubmap_lowmag(folder: Path) -> Iterator[Row]:
     """PAS fields with glomeruli at one sixteenth of scan scale; masks are 0 and 1."""
     for path in sorted((folder / "images").glob("*.png")):
-        mask = cv2.imread(str(folder / "masks" / path.name), cv2.IMREAD_GRAYSCALE)
+        mask = _binary(folder / "masks" / path.name)
         if not mask.any():
             continue
         image, slide = _without_filling(read_picture(path)), path.stem.split("_")[0]
-        yield Row(path.stem, image, _binary(mask), HUBMAP_MPP, slide, HUBMAP_SPLITS[slide])
+        yield Row(path.stem, image, mask, HUBMAP_MPP, slide, HUBMAP_SPLITS[slide])
 
 
 def he_fields(folder: Path) -> Iterator[Row]:
@@ -138,9 +138,8 @@ def stain_patches(stains: tuple[str, ...], split: str, folder: Path) -> Iterator
 def pas_crops(kind: str, folder: Path) -> Iterator[Row]:
     """PAS glomeruli of lost scale, of one kind; the names begin with centre and slide."""
     for path in sorted(folder.glob(f"images/{kind}/*.jpg")):
-        mask = cv2.imread(str(folder / "masks" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-        slide = path.stem.split("-")[0]
-        yield Row(path.stem, read_picture(path), _binary(mask), None, slide, CROP_SPLITS.get(slide, "train"))
+        mask, slide = _binary(folder / "masks" / f"{path.stem}.png"), path.stem.split("-")[0]
+        yield Row(path.stem, read_picture(path), mask, None, slide, CROP_SPLITS.get(slide, "train"))
 
 
 def pas_lesions(folder: Path) -> Iterator[Row]:
@@ -196,7 +195,7 @@ def write_table(folder: Path, source: Source, origin: Path) -> int:
         table.writerow(["image", "mpp", "mask", "xml", "lesion", "patient", "split"])
         for row in source.rows(origin):
             image, mask = f"images/{row.stem}.png", f"masks/{row.stem}.png"
-            cv2.imwrite(str(folder / image), row.image)
+            cv2.imwrite(str(folder / image), row.image[..., ::-1])
             if row.mask is not None:
                 cv2.imwrite(str(folder / mask), row.mask)
             xml = f"{row.stem}.xml"
@@ -214,19 +213,15 @@ def circled(circles: tuple[CirclePx, ...]) -> tuple[Region, ...]:
     return tuple(Region(RegionType.ELLIPSE, box) for box in boxes)
 
 
-def read_picture(path: Path) -> Image:
-    """A picture of one type and order of channels: blue, green, red."""
-    return np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR), dtype=np.uint8)
-
-
 def _without_filling(image: Image) -> Image:
     """Black where a slide ended becomes the colour of its glass."""
     empty = (image.max(axis=2) < 5)[..., None]
     return np.where(empty, np.percentile(image, 90, axis=(0, 1)), image).astype(np.uint8)
 
 
-def _binary(mask: Image) -> Image:
-    """0 and 255; JPEG-like haze around red masks is not glomerulus."""
+def _binary(path: Path) -> Image:
+    """A mask's picture as 0 and 255; JPEG-like haze around red masks is not glomerulus."""
+    mask = read_picture(path).max(axis=2)
     level = 127 if mask.max() > 127 else 0
     return np.where(mask > level, 255, 0).astype(np.uint8)
 

@@ -32,6 +32,7 @@ from glomspike.annotate.layers import PIXELS, Layer, Region, RegionType
 from glomspike.annotate.marks import SPIKE_TILES
 from glomspike.learn.samples import Sample, Split, read_samples
 from glomspike.learn.truth import load_picture
+from glomspike.slide.mask import read_mask
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -102,7 +103,8 @@ def _in_silver(
 ) -> list[list[object]]:
     """A glomerulus without and with spikes, as far as asked for, written; its rows."""
     picture = load_picture(sample)
-    mask = cv2.imread(str(sample.mask), cv2.IMREAD_GRAYSCALE)
+    assert sample.mask is not None
+    mask = read_mask(sample.mask).astype(np.uint8) * 255
     diameter_px = 2 * np.sqrt((mask > 0).sum() / np.pi)
     factor = rng.uniform(*DIAMETERS_UM) / MPP / diameter_px
     size = [round(side * factor) for side in mask.shape[::-1]]

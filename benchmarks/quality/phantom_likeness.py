@@ -26,6 +26,7 @@ from glomspike.phantom.slides import Order, plan_slide
 from glomspike.phantom.spikes import Growth
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.tissue import TissuePlan
+from glomspike.slide.reader import read_picture
 
 MPP = 0.35  # everything is compared at this scale
 CAPSULE_UM = 200.0
@@ -72,7 +73,7 @@ def main(shared: Path, out: Path, phantoms: int, seed: int) -> None:
 def _references(folder: Path) -> list[Looks]:
     found = []
     for name, (x, y, radius) in REFERENCES.items():
-        found.append(_cut(name, _read(folder / name), np.array([x, y]), radius))
+        found.append(_cut(name, read_picture(folder / name), np.array([x, y]), radius))
     return found
 
 
@@ -84,7 +85,7 @@ def _fields(folder: Path) -> list[Looks]:
             polygon = np.array(shape["points"], dtype=np.float32)
             (x, y), radius = cv2.minEnclosingCircle(polygon)
             if 2 * radius > LEAST_PX:
-                picture = _read(path.with_suffix(".jpg"))
+                picture = read_picture(path.with_suffix(".jpg"))
                 found.append(_cut(path.stem, picture, np.array([x, y]), radius))
     return found
 
@@ -123,13 +124,6 @@ def _write_gallery(path: Path, seed: int) -> None:
         tiles = [_scanned(patient, shown, centre_um, 35.0) for shown in pair]
         columns.append(np.vstack([cv2.resize(t, (280, 280), interpolation=cv2.INTER_CUBIC) for t in tiles]))
     cv2.imwrite(str(path), np.hstack(columns)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-
-
-def _read(path: Path) -> RGB:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
-    if picture is None:
-        raise click.ClickException(f"{path}: no picture")
-    return np.asarray(picture, dtype=np.uint8)
 
 
 def _cut(name: str, picture: RGB, centre_px: Points, radius_px: float) -> Looks:

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.classify.synthesis.folder import Manifest, read_manifest
 from glomspike.classify.tiles import Tiling
 from glomspike.classify.views import LEAST_SCALE, MOST_SCALE, varied, view_side_px
-from glomspike.errors import SamplesError
+from glomspike.errors import SamplesError, SlideError
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng, warped
 from glomspike.learn.samples import Sample
 from glomspike.networks.weights import TrainingData
+from glomspike.slide.reader import read_picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def load_synthetic(
 
 
 def _read(path: Path) -> RGB:
-    picture = cv2.imread(str(path))
-    if picture is None:
-        raise SamplesError(path, "cannot be read", "make the synthetic tiles again")
-    return np.asarray(picture[..., ::-1].copy(), dtype=np.uint8)
+    try:
+        return read_picture(path)
+    except SlideError as error:
+        raise SamplesError(path, error.cause, "make the synthetic tiles again") from error

@@ -21,7 +21,8 @@ from glomspike.geometry.circles import enclosing_circle
 from glomspike.geometry.raster import traced, vertices
 from glomspike.learn.samples import Sample
 from glomspike.slide.field import read_field
-from glomspike.slide.reader import open_slide
+from glomspike.slide.mask import read_mask
+from glomspike.slide.reader import open_slide, read_picture
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 # Specks of an annotation are slips of the hand or of thresholding, not glomeruli.
@@ -95,11 +96,11 @@ def load_picture(sample: Sample, mpp: float | None = None) -> Picture:
     """A sample's picture with its truth, brought to `mpp` µm/px where its scale is known.
 
     Without `mpp`, or where the scale is lost, the pixels are the image's own. Raises SamplesError for a
-    file that is not what the table says, SlideError for a slide that cannot be read.
+    mask of another size, SlideError for a picture, mask or slide that cannot be read.
     """
     if not is_plain(sample):
         return _load_slide(sample, mpp)
-    pixels = _read_rgb(sample)
+    pixels = read_picture(sample.image)
     truth = slide_truth(sample, _plain(pixels.shape[1], pixels.shape[0], sample.mpp))
     if mpp is None or sample.mpp is None:
         return Picture(sample, pixels, sample.mpp, truth)
@@ -151,13 +152,6 @@ def resized(pixels: RGB, factor: float) -> RGB:
     return np.asarray(cv2.resize(pixels, size, interpolation=way), dtype=np.uint8)
 
 
-def _read_rgb(sample: Sample) -> RGB:
-    pixels = cv2.imread(str(sample.image), cv2.IMREAD_COLOR_RGB)
-    if pixels is None:
-        raise SamplesError(sample.image, "is not a picture", "give PNG, JPEG, TIFF or a whole slide")
-    return np.asarray(pixels, dtype=np.uint8)
-
-
 def _plain(width_px: int, height_px: int, mpp: float | None) -> SlideFacts:
     """A plain picture as a slide of its own; its scale plays no part in where things are.
 
@@ -170,15 +164,13 @@ def _plain(width_px: int, height_px: int, mpp: float | None) -> SlideFacts:
 
 
 def _from_mask(sample: Sample, slide: SlideFacts) -> list[TrueGlomerulus]:
-    width_px, height_px = slide.width0, slide.height0
-    mask = cv2.imread(str(sample.mask), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.shape[:2] != (height_px, width_px):
-        size = "no picture" if mask is None else f"{mask.shape[1]} x {mask.shape[0]}"
-        raise SamplesError(
-            sample.mask, f"mask is {size}, its image is {width_px} x {height_px}", "make them the same size"
-        )
-    marked = mask if mask.ndim == 2 else mask[..., :3].max(axis=2)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((marked > 0).astype(np.uint8))
+    assert sample.mask is not None
+    marked = read_mask(sample.mask)
+    height_px, width_px = marked.shape
+    if (width_px, height_px) != (slide.width0, slide.height0):
+        cause = f"mask is {width_px} x {height_px}, its image is {slide.width0} x {slide.height0}"
+        raise SamplesError(sample.mask, cause, "make them the same size; EXIF turns are not applied")
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(marked.astype(np.uint8))
     found = []
     for label in range(1, count):
         left, top, width, height, area = stats[label]

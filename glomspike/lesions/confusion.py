@@ -2,7 +2,6 @@
 
 import io
 
-import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,7 +13,7 @@ from glomspike.findings import RGB
 def confusion_picture(confusion: NDArray[np.intp], classes: tuple[str, ...]) -> RGB:
     """Counts of true classes (rows) and told ones (columns), shaded by their share of the row."""
     figure = Figure(figsize=(2.5 + len(classes), 2 + 0.8 * len(classes)), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -24,7 +23,7 @@ def confusion_picture(confusion: NDArray[np.intp], classes: tuple[str, ...]) -> 
     axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="told", ylabel="true")
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png")
-    code = np.frombuffer(picture.getvalue(), np.uint8)
-    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="rgba")
+    width_px, height_px = canvas.get_width_height()
+    return np.frombuffer(drawn.getvalue(), np.uint8).reshape(height_px, width_px, 4)[..., :3]

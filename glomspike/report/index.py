@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import cv2
-import numpy as np
-
-from glomspike.errors import OutputError
+from glomspike.errors import OutputError, SlideError
 from glomspike.findings import SlideRow
 from glomspike.report.html import GENERATOR, data_uri, write_page
 from glomspike.report.page import REPORT_NAME
 from glomspike.report.portrait import encode_jpeg, shrunk
+from glomspike.slide.reader import read_picture
 
 INDEX_NAME = "index.html"
 THUMBNAIL_PX = 264  # of the longer side; shown at half of that, for dense screens
@@ -88,11 +86,8 @@ def _thumbnail(out: Path, row: SlideRow) -> str | None:
     if row.folder is None:
         return None
     try:
-        encoded = (out / row.folder / "overview.png").read_bytes()
-    except OSError:
+        picture = read_picture(out / row.folder / "overview.png")
+    except SlideError:
         return None
-    picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
-    if picture is None:
-        return None
-    small = shrunk(np.asarray(picture, dtype=np.uint8), THUMBNAIL_PX)
+    small = shrunk(picture, THUMBNAIL_PX)
     return data_uri("jpeg", encode_jpeg(small, _JPEG_QUALITY))

@@ -1,7 +1,14 @@
-"""Plain pictures as slides of one level: PNG and JPEG, eight or sixteen bits, any usual colour mode."""
+"""Plain pictures as slides of one level: PNG and JPEG, eight or sixteen bits, any usual colour mode.
+
+Pixels are as stored: a turn that EXIF data ask for is not made, since ImageScope and QuPath don't make it
+either, and annotations would no longer lie where they were drawn.
+"""
 
 import struct
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +26,7 @@ _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EO
 
 
 class Picture:
-    """The pixels of a plain picture, decoded whole as RGB on white, as stored (EXIF turns are not applied).
+    """The pixels of a plain picture, decoded whole as RGB on white.
 
     `mpp` is that of the file's resolution where this is a microscope's; what most files say of dots per inch
     is about printing, and `mpp` is then None. Raises SlideError where the file is no such picture, is
@@ -46,20 +53,53 @@ class Picture:
 
 
 def _decode(path: Path) -> tuple[Image.Image, Mpp | None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # half a bomb, odd tags: what matters comes as an error
-        with _identified(path) as picture:
-            try:
-                return _to_rgb(picture), mpp_of_dots(picture.info.get("dpi", (0, 0)))
-            except _DAMAGE as error:
-                cause = f"cannot be decoded as a picture ({error})"
-                raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
+    with decoded(path) as picture:
+        return _to_rgb(picture), mpp_of_dots(picture.info.get("dpi", (0, 0)))
 
 
-def _identified(path: Path) -> Image.Image:
+@contextmanager
+def decoded(path: Path, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
+    """Give a plain picture as Pillow has it. Damage is a SlideError, also where it is found inside."""
+    with _no_warnings, _identified(path, formats) as picture:
+        try:
+            yield picture
+        except _DAMAGE as error:
+            cause = f"cannot be decoded as a picture ({error})"
+            raise SlideError(path, cause, "copy it again, or save it again as 8-bit RGB") from error
+
+
+class _NoWarnings:
+    """A context without warnings while any thread is in it; `warnings.catch_warnings` is for one thread.
+
+    Half a decompression bomb, odd tags: what matters comes as an error.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = warnings.catch_warnings(action="ignore")
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._before = warnings.catch_warnings(action="ignore")
+                self._before.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._before.__exit__(None, None, None)
+
+
+_no_warnings = _NoWarnings()
+
+
+def _identified(path: Path, formats: tuple[str, ...]) -> Image.Image:
     """The picture, its pixels not decoded yet."""
     try:
-        return Image.open(path, formats=FORMATS)
+        return Image.open(path, formats=formats)
     except Image.DecompressionBombError as error:
         cure = "save it as a tiled pyramidal TIFF"
         raise SlideError(path, "has too many pixels for a plain picture", cure) from error

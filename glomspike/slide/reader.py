@@ -10,11 +10,12 @@ import numpy as np
 import openslide
 from PIL import Image
 
-from glomspike.errors import SlideError, missing_slide
+from glomspike.errors import SlideError
 from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import read_field
 from glomspike.slide.picture import Picture
+from glomspike.slide.readable import check_readable
 from glomspike.slide.scan import Scan
 from glomspike.slide.source import Level, PixelSource
 from glomspike.slide.tiff import Tiff
@@ -40,12 +41,28 @@ def open_slide(path: Path, mpp: float | None = None) -> "Slide":
     Raises SlideError for a path that is not a readable slide, and for a scale that is missing or outside
     0.05 to 5 µm/px.
     """
-    _check_readable(path)
-    return Slide(path, _source(path), mpp)
+    return Slide(path, open_source(path), mpp)
 
 
-def _source(path: Path) -> PixelSource:
-    """OpenSlide where it knows the file as some vendor's, or as a TIFF that it reads as it should."""
+def read_picture(path: Path) -> RGB:
+    """Return a plain picture (height, width, 3) as RGB on white, the pixels that a slide of it has.
+
+    It needs no µm/px. Raises SlideError as `open_slide` does, but for the scale.
+    """
+    source = open_source(path)
+    try:
+        level = source.levels[0]
+        return np.array(source.crop(0, 0, 0, level.width_px, level.height_px))
+    finally:
+        source.close()
+
+
+def open_source(path: Path) -> PixelSource:
+    """OpenSlide where it knows the file as some vendor's, or as a TIFF that it reads as it should.
+
+    Raises SlideError for a path that is not a readable slide.
+    """
+    check_readable(path)
     vendor = openslide.OpenSlide.detect_format(path)
     if vendor not in (None, "generic-tiff"):
         return Scan(path)
@@ -228,19 +245,3 @@ def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:
 
 def _is_sane(mpp: float) -> bool:
     return MIN_MPP <= mpp <= MAX_MPP
-
-
-def _check_readable(path: Path) -> None:
-    try:
-        with path.open("rb"):
-            return
-    except IsADirectoryError as error:
-        raise SlideError(path, "is a folder, not a slide", "name a slide in it") from error
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise missing_slide(path) from error
-    except PermissionError as error:
-        cure = "make it readable for you, or run as a user who may read it"
-        raise SlideError(path, "may not be read by this user", cure) from error
-    except OSError as error:
-        cure = "check the disk or share it is on"
-        raise SlideError(path, f"cannot be read ({error.strerror})", cure) from error
