@@ -10,7 +10,8 @@ from threading import Lock
 import cv2
 import numpy as np
 
-from glomspike.errors import GlomspikeError, OutputError
+from glomspike.errors import GlomspikeError, OutputError, SlideError
+from glomspike.findings import RGB
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.review.changes import Change, NewChange
 from glomspike.review.find import find_slide
@@ -18,6 +19,7 @@ from glomspike.review.journal import Journal, read_changes
 from glomspike.review.state import History, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
 from glomspike.review.summary import Review, review_of, write_review
 from glomspike.review.tiles import PictureCache, Pyramid, jpeg, read_tile
+from glomspike.slide.picture import read_picture
 from glomspike.slide.reader import Slide
 
 PICTURES = ("images", "heatmaps")
@@ -116,7 +118,8 @@ class ReviewedSlide:
         image = image[: field.shape[0], : field.shape[1]]
         if small:
             scale = THUMBNAIL_PX / max(image.shape[:2])
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            image = np.asarray(resized, dtype=np.uint8)
         held = jpeg(image)
         cache.put(key, held)
         return held
@@ -150,12 +153,15 @@ class ReviewedSlide:
         stems = (path.stem for path in (self.folder / "images").glob("*.png"))
         return frozenset(int(stem) for stem in stems if stem.isdecimal())
 
-    def _read(self, kind: str, number: int) -> cv2.typing.MatLike | None:
-        """A picture of a run (height, width, 3), blue first, None where it is not there or damaged."""
+    def _read(self, kind: str, number: int) -> RGB | None:
+        """A picture of a run (height, width, 3), None where it is not there or damaged."""
         path = (self.folder / kind / f"{number:04d}.png").resolve()
         if not path.is_relative_to(self.folder.resolve()):  # a link that leads elsewhere
             return None
-        return cv2.imread(str(path), cv2.IMREAD_COLOR)
+        try:
+            return read_picture(path)
+        except SlideError:
+            return None
 
     def close(self) -> None:
         """Let go of the slide and of the journal."""

@@ -11,7 +11,7 @@ from threading import Lock
 
 import cv2
 
-from glomspike.findings import SlideFacts
+from glomspike.findings import RGB, SlideFacts
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide
 
@@ -55,11 +55,12 @@ def read_tile(slide: Slide, pyramid: Pyramid, zoom: int, column: int, row: int) 
     corner_y0 = facts.bounds_y0 + row * side_um / facts.mpp.y
     field = read_field(slide, corner_x0, corner_y0, TILE_PX, TILE_PX, mpp)
     field.pixels[~field.readable] = UNREADABLE
-    return jpeg(cv2.cvtColor(field.pixels, cv2.COLOR_RGB2BGR))
+    return jpeg(field.pixels)
 
 
-def jpeg(bgr: cv2.typing.MatLike) -> bytes:
-    """A picture (height, width, 3), blue first, as JPEG."""
+def jpeg(pixels: RGB) -> bytes:
+    """A picture (height, width, 3) as JPEG."""
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1].tobytes()
 
 
