@@ -19,8 +19,7 @@ from glomspike.review.journal import Journal, read_changes
 from glomspike.review.state import History, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
 from glomspike.review.summary import Review, review_of, write_review
 from glomspike.review.tiles import PictureCache, Pyramid, jpeg, read_tile
-from glomspike.slide.picture import read_picture
-from glomspike.slide.reader import Slide
+from glomspike.slide.reader import Slide, read_picture
 
 PICTURES = ("images", "heatmaps")
 THUMBNAIL_PX = 112
