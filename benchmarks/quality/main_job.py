@@ -10,7 +10,7 @@ others, with 95 % intervals from a bootstrap over slides. WORK keeps slides and 
 import csv
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from glomspike.findings import RGB
 from glomspike.geometry.circles import circle_iou
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.learn.truth import TrueGlomerulus, load_picture, slide_truth
-from glomspike.networks.models import load_models
+from glomspike.networks.models import Models, load_models
 from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.slides import write_phantoms
 from glomspike.pipeline import Options, run_slide
@@ -98,7 +98,21 @@ def _as_slide(sample: Sample, folder: Path) -> Path:
 
 
 def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
-    models = load_models(None, None, None, None, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    models = shipped_models()
+    cases, false, seconds = run_all(out, slides, models)
+    _tell(cases, false, seconds)
+    _tell_calls(cases, models.classifier.card.thresholds)
+
+
+def shipped_models() -> Models:
+    """The weights that came with glomspike, on the GPU where there is one."""
+    return load_models(None, None, None, None, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def run_all(
+    out: Path, slides: Iterable[tuple[Path, Sample]], models: Models
+) -> tuple[list[Case], int, list[float]]:
+    """The main job on slides with truth: every true glomerulus, how many false circles, seconds of each."""
     cases: list[Case] = []
     false, seconds = 0, []
     for path, sample in slides:
@@ -109,8 +123,7 @@ def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
             truth, mpp = slide_truth(sample, slide.facts).glomeruli, slide.facts.mpp.mean
         own, extra = _compare(Ran(folder, truth), mpp)
         cases, false = cases + own, false + extra
-    _tell(cases, false, seconds)
-    _tell_calls(cases, models.classifier.card.thresholds)
+    return cases, false, seconds
 
 
 def _compare(ran: Ran, mpp: float) -> tuple[list[Case], int]:
@@ -156,7 +169,7 @@ def _tell_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
     if len({case.spiked for case in scored}) < 2:
         return
     low, high = _interval(scored)
-    print(f"AUC of the spike probability: {_auc(scored):.4f} [{low:.4f}, {high:.4f}]")
+    print(f"AUC of the spike probability: {auc(scored):.4f} [{low:.4f}, {high:.4f}]")
     true = sum(case.spiked for case in cases)
     for name, threshold in thresholds.items():
         called = [case for case in scored if case.probability is not None and case.probability >= threshold]
@@ -166,7 +179,8 @@ def _tell_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
         print(f"at {threshold:.3f} ({name}): {hits} of {true} spiked called so, {wrong} of {others} others")
 
 
-def _auc(cases: list[Case]) -> float:
+def auc(cases: Sequence[Case]) -> float:
+    """Of the spike probability, over glomeruli that were scored."""
     return float(roc_auc_score([c.spiked for c in cases], [c.probability for c in cases]))
 
 
@@ -178,7 +192,7 @@ def _interval(cases: list[Case]) -> tuple[float, float]:
     for _ in range(DRAWS):
         drawn = [case for slide in rng.choice(slides, len(slides)) for case in cases if case.slide == slide]
         if len({case.spiked for case in drawn}) == 2:
-            values.append(_auc(drawn))
+            values.append(auc(drawn))
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 

@@ -67,6 +67,24 @@ def write_tiff(
     return path
 
 
+def write_ome(
+    path: Path,
+    images: Sequence[tuple[dict[str, Any], Sequence[np.ndarray]]],
+    mpp: float = 0.25,
+    tiled: bool = True,
+) -> Path:
+    """An OME-TIFF of pictures, each with what its XML says of it, and with its levels below it."""
+    options: dict[str, Any] = {"photometric": "rgb", "compression": "zlib"}
+    options |= {"tile": (TILE_PX, TILE_PX)} if tiled else {"rowsperstrip": 64}
+    size = {"PhysicalSizeX": mpp, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": mpp, "PhysicalSizeYUnit": "µm"}
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for said, levels in images:
+            tiff.write(levels[0], subifds=len(levels) - 1, metadata={"axes": "YXS"} | size | said, **options)
+            for level in levels[1:]:
+                tiff.write(level, subfiletype=1, metadata=None, **options)
+    return path
+
+
 def write_philips(path: Path, levels: Sequence[RGB], factors: Sequence[int], mpp: float = 0.25) -> Path:
     """A TIFF as Philips' scanners export it: levels filled up to whole tiles, their scales in XML.
 

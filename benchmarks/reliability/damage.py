@@ -14,23 +14,23 @@ Damage = Callable[[bytearray, Path, np.random.Generator], bytearray]
 
 
 def damaged(path: Path, folder: Path, rng: np.random.Generator, count: int) -> Iterator[Path]:
-    """So many damaged copies of a TIFF slide: a fifth cut short, the rest shared by the other ways."""
-    cuts = count // 5
-    for tenth in range(cuts):
-        yield _write(folder, path, f"cut{tenth}", _cut(path.read_bytes(), tenth / cuts))
-    ways: tuple[tuple[str, Damage], ...] = (
-        ("header", _flip_header),
-        ("table", _flip_table),
-        ("data", _flip_data),
-        ("empty", _empty_tiles),
-        ("size", _wrong_size),
-    )
-    for number in range(count - cuts):
-        name, damage = ways[number % len(ways)]
-        yield _write(folder, path, f"{name}{number}", damage(bytearray(path.read_bytes()), path, rng))
+    """So many damaged copies of a slide: a fifth cut short, the rest shared by the other ways.
+
+    Tables are damaged in TIFF slides only. Of DICOM, where all copies are of one series, each has a folder.
+    """
+    is_tiff = path.read_bytes()[:2] in (b"II", b"MM")
+    cuts, ways = count // 5, TIFF_WAYS if is_tiff else WAYS
+    for number in range(count):
+        if number < cuts:
+            name, content = f"cut{number}", bytearray(_cut(path.read_bytes(), number / cuts))
+        else:
+            way, damage = ways[(number - cuts) % len(ways)]
+            name, content = f"{way}{number - cuts}", damage(bytearray(path.read_bytes()), path, rng)
+        yield _write(folder if is_tiff else folder / name, path, name, content)
 
 
 def _write(folder: Path, path: Path, name: str, content: bytes | bytearray) -> Path:
+    folder.mkdir(exist_ok=True)
     copy = folder / f"{path.stem}-{name}{path.suffix}"
     copy.write_bytes(content)
     return copy
@@ -44,6 +44,16 @@ def _flip(content: bytearray, places: np.ndarray, rng: np.random.Generator) -> b
     for place in places:
         content[int(place)] ^= 1 << int(rng.integers(8))
     return content
+
+
+def _flip_start(content: bytearray, _path: Path, rng: np.random.Generator) -> bytearray:
+    """Bits of the first bytes."""
+    return _flip(content, rng.integers(0, min(len(content), 4 * HEADER_BYTES), 8), rng)
+
+
+def _flip_anywhere(content: bytearray, _path: Path, rng: np.random.Generator) -> bytearray:
+    """Bits anywhere."""
+    return _flip(content, rng.integers(0, len(content), 12), rng)
 
 
 def _flip_header(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
@@ -97,3 +107,13 @@ def _values(path: Path, tags: tuple[int, int]) -> tuple[int, int]:
     with tifffile.TiffFile(path) as tiff:
         tag = next(tiff.pages[0].tags[tag] for tag in tags if tag in tiff.pages[0].tags)
         return int(tag.valueoffset), int(tag.valuebytecount)
+
+
+WAYS: tuple[tuple[str, Damage], ...] = (("header", _flip_start), ("data", _flip_anywhere))
+TIFF_WAYS: tuple[tuple[str, Damage], ...] = (
+    ("header", _flip_header),
+    ("table", _flip_table),
+    ("data", _flip_data),
+    ("empty", _empty_tiles),
+    ("size", _wrong_size),
+)

@@ -30,7 +30,7 @@ import click
 import numpy as np
 
 from benchmarks.reliability.damage import damaged
-from benchmarks.reliability.small_slides import write_small_slides
+from benchmarks.reliability.small_slides import write_small_containers, write_small_slides
 from glomspike.batch.local import LocalWorkers
 from glomspike.batch.task import Batch, WeightPaths
 from glomspike.networks.models import load_cards
@@ -141,6 +141,7 @@ def damage(work: Path, real: Sequence[Path]) -> bool:
     slides = [
         *write_small_slides(work / "whole", 1),
         *write_small_slides(work / "whole-j2k", 1, "jpeg2000"),
+        *write_small_containers(work / "containers"),
         *real,
     ]
     (work / "damaged").mkdir(parents=True)

@@ -5,6 +5,14 @@ from typing import Literal
 
 import numpy as np
 
+from benchmarks.reliability.containers import (
+    new_series,
+    padded,
+    shrunk,
+    write_dicom,
+    write_ome,
+    write_tiff,
+)
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.findings import RGB
 from glomspike.phantom.pyramid import File, write_pyramid
@@ -29,6 +37,20 @@ def write_small_slides(
         paths.append(folder / f"small-{number + 1:02d}.svs")
         _write(paths[-1], pixels, compression)
     return paths
+
+
+def write_small_containers(folder: Path) -> list[Path]:
+    """One small slide in the containers that Aperio's files are not: TIFF, OME-TIFF, WebP, DICOM."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = _pictures()[0]
+    levels = [picture, shrunk(picture, 4, "up")]
+    (dicom,) = write_dicom(folder, "dicom", levels[:1], (1,), new_series(mpp=MPP))
+    return [
+        write_tiff(folder / "filled-up.tif", [picture, padded(levels[1])], mpp=MPP),
+        write_tiff(folder / "webp.tif", levels, mpp=MPP, compression="webp"),
+        write_ome(folder / "slide.ome.tif", [({}, levels)], mpp=MPP),
+        dicom,
+    ]
 
 
 def _pictures() -> list[RGB]:

@@ -13,7 +13,8 @@ from glomspike.slide.scale import mpp_of_lengths
 
 # Parts of the names of pictures that are taken of the glass and not through the microscope.
 BESIDE_THE_SLIDE = ("label", "macro", "overview", "thumbnail", "barcode", "navigator")
-AS_LARGE = 0.25  # of the largest picture's pixels; smaller ones are pictures beside the slide, too
+# Of the largest picture's pixels. Smaller ones are its levels, the next of which has a quarter, or beside it.
+AS_LARGE = 0.3
 
 _ONE = "save the one you want as a file of its own"
 
@@ -32,12 +33,15 @@ class OmeImage:
 
 
 def read_ome(xml: str) -> list[OmeImage]:
-    """The pictures of a file in their order. Raises ValueError for what is no OME-XML."""
+    """The pictures of a file in their order. Raises ValueError for what is no OME-XML, or names none."""
     try:
         root = etree.fromstring(xml.encode(), etree.XMLParser(resolve_entities=False, huge_tree=True))
-        return [_image(image) for image in root.iterfind("{*}Image")]
-    except (etree.XMLSyntaxError, TypeError) as error:
-        raise ValueError(f"its OME-XML cannot be read ({error})") from error
+        images = [_image(image) for image in root.iterfind("{*}Image")]
+    except (etree.XMLSyntaxError, AttributeError) as error:
+        raise ValueError(f"its OME-XML cannot be read: {error}") from error
+    if not images:
+        raise ValueError("its OME-XML is in another file")
+    return images
 
 
 def choose_image(path: Path, images: Sequence[OmeImage]) -> int:
@@ -66,8 +70,7 @@ def choose_image(path: Path, images: Sequence[OmeImage]) -> int:
 def _image(image: Any) -> OmeImage:
     pixels = image.find("{*}Pixels")
     size = {axis: int(pixels.get(f"Size{axis}", 1)) for axis in "XYZTC"}
-    samples = sum(int(channel.get("SamplesPerPixel", 1)) for channel in pixels.iterfind("{*}Channel"))
-    channels = len(list(pixels.iterfind("{*}Channel"))) if samples else size["C"]
+    channels = len(list(pixels.iterfind("{*}Channel"))) or size["C"]
     bits = pixels.get("SignificantBits")
     return OmeImage(
         name=image.get("Name", ""),
