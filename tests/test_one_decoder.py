@@ -151,6 +151,7 @@ EXCEPTIONS = {
     "glomspike/learn/augmentation.py": "compresses pixels as JPEG in memory, and takes them back",
     "benchmarks/quality/phantom_likeness.py": "the same, as a scanner would",
     "glomspike/doctor.py": "tries whether OpenSlide works, on a file that it made",
+    "benchmarks/reliability/second_reader.py": "compares OpenSlide with another reader",
     "benchmarks/speed/trace.py": "measures OpenSlide alone",
 }
 

@@ -18,7 +18,6 @@ from glomspike.slide.picture import Picture
 from glomspike.slide.readable import check_readable
 from glomspike.slide.scan import Scan
 from glomspike.slide.source import Level, PixelSource
-from glomspike.slide.tiff import Tiff
 
 MIN_MPP = 0.05
 MAX_MPP = 5.0
@@ -66,14 +65,12 @@ def open_source(path: Path) -> PixelSource:
     vendor = openslide.OpenSlide.detect_format(path)
     if vendor not in (None, "generic-tiff"):
         return Scan(path)
+    from glomspike.slide.tiff import open_tiff
+
     try:
-        tiff = Tiff(path)
+        return open_tiff(path, openslide_knows=vendor is not None) or Scan(path)
     except ValueError:  # no TIFF
         return Scan(path) if vendor else Picture(path)
-    if not (vendor and tiff.is_openslides):
-        return tiff
-    tiff.close()
-    return Scan(path)
 
 
 class Slide:

@@ -6,6 +6,7 @@ ImageJ don't either, and annotations must lie where viewers show them.
 
 import logging
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -45,44 +46,51 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters 
 _Samples = NDArray[Any]  # (height, width, samples)
 
 
-class Tiff:
-    """The pixels of a TIFF file, decoded tile by tile.
+def open_tiff(path: Path, openslide_knows: bool) -> "Tiff | None":
+    """The pixels of a TIFF file; None where OpenSlide knows it and reads it as it should.
 
     Raises ValueError where the file is no TIFF, and SlideError for one that cannot be read or holds several
     pictures of which none is known to be the slide.
     """
+    try:
+        file = tifffile.TiffFile(path)
+        if not len(file.pages):
+            raise ValueError("no pages")
+    except _DAMAGE as error:
+        raise ValueError(f"not a TIFF: {error}") from error
+    try:
+        image = _ome_image(path, file)
+        pages = _pages_of_ome(file, image[0]) if image else _plain_pages(path, file)
+        if image or not (openslide_knows and _is_usual(file, pages[0])):
+            return Tiff(path, file, pages, image[1] if image else None)
+    except SlideError:
+        file.close()
+        raise
+    except _DAMAGE as error:
+        file.close()
+        raise SlideError(path, "cannot be decoded as a TIFF: its tables are damaged", _COPY_AGAIN) from error
+    file.close()
+    return None
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._file = tifffile.TiffFile(path)
-            if not len(self._file.pages):
-                raise ValueError("no pages")
-        except _DAMAGE as error:
-            raise ValueError(f"not a TIFF: {error}") from error
-        try:
-            self._open()
-        except SlideError:
-            self._file.close()
-            raise
-        except _DAMAGE as error:
-            self._file.close()
-            raise SlideError(
-                path, "cannot be decoded as a TIFF: its tables are damaged", _COPY_AGAIN
-            ) from error
 
-    def _open(self) -> None:
-        image = self._ome_image()
-        pages = self._pages_of_ome(image[0]) if image else _plain_pages(self._path, self._file)
+class Tiff:
+    """The pixels of the pages of a TIFF file, finest first, decoded tile by tile.
+
+    `image` is what OME-XML says of them. Raises SlideError where they cannot be decoded.
+    """
+
+    def __init__(
+        self, path: Path, file: tifffile.TiffFile, pages: Sequence[Any], image: OmeImage | None
+    ) -> None:
         first = pages[0]
+        self._path, self._file = path, file
         self._check_length(first)
         self.vendor = "ome-tiff" if image else "generic-tiff" if first.is_tiled else "picture"
-        self.mpp = image[1].mpp if image and image[1].mpp else _mpp(self._file, first)
-        self.is_openslides = not image and _is_usual(self._file, first)
+        self.mpp = image.mpp if image and image.mpp else _mpp(file, first)
         self.bounds = Bounds(0, 0, first.imagewidth, first.imagelength)
         lock = Lock()
-        colours, bits_note = self._colours(first, image[1].bits if image else None, lock)
-        self._stored = [_TiffLevel(self._path, self._file, page, colours, lock) for page in pages]
+        colours, bits_note = self._colours(first, image.bits if image else None, lock)
+        self._stored = [_TiffLevel(path, file, page, colours, lock) for page in pages]
         pyramid = fit_levels([level.stored for level in self._stored], self._seen)
         self.levels, self._numbers = pyramid.levels, pyramid.numbers
         self.notes = (*pyramid.notes, *bits_note, *_orientation_note(first))
@@ -106,29 +114,11 @@ class Tiff:
         except UnreadableRegion:
             return None
 
-    def _ome_image(self) -> tuple[int, OmeImage] | None:
-        """The slide among an OME-TIFF's pictures and its place; None for other files."""
-        xml = self._file.ome_metadata
-        if xml is None:
-            return None
-        try:
-            images = read_ome(xml)
-        except ValueError as error:
-            raise SlideError(self._path, str(error), "save it again as one RGB picture") from error
-        if len(images) != len(self._file.series):
-            raise SlideError(self._path, "does not hold the pictures that its OME-XML names", _COPY_AGAIN)
-        place = choose_image(self._path, images)
-        return place, images[place]
-
     def _check_length(self, page: Any) -> None:
         """Refuses a file that was cut short. What single tiles have lost is counted while they are read."""
         ends = np.add(page.dataoffsets, page.databytecounts)
         if (ends > self._file.filehandle.size).mean() > MOST_LOST:
             raise SlideError(self._path, "ends before its pixels do", _COPY_AGAIN)
-
-    def _pages_of_ome(self, place: int) -> list[Any]:
-        pages = [level.keyframe for level in self._file.series[place].levels]
-        return sorted(pages, key=lambda page: -int(page.imagewidth))
 
     def _colours(self, page: Any, bits: int | None, lock: Lock) -> tuple[Colours, tuple[str, ...]]:
         """How a page's samples become RGB; a note where its values use fewer bits than they have."""
@@ -223,6 +213,27 @@ class _TiffLevel:
 
 def _tiles(length_px: int, side_px: int) -> int:
     return -(-max(0, length_px) // side_px)
+
+
+def _ome_image(path: Path, file: tifffile.TiffFile) -> tuple[int, OmeImage] | None:
+    """The slide among an OME-TIFF's pictures and its place; None for other files."""
+    xml = file.ome_metadata
+    if xml is None:
+        return None
+    try:
+        images = read_ome(xml)
+    except ValueError as error:
+        raise SlideError(path, str(error), "save it again as one RGB picture") from error
+    if len(images) != len(file.series):
+        raise SlideError(path, "does not hold the pictures that its OME-XML names", _COPY_AGAIN)
+    place = choose_image(path, images)
+    return place, images[place]
+
+
+def _pages_of_ome(file: tifffile.TiffFile, place: int) -> list[Any]:
+    """The levels of one of an OME-TIFF's pictures."""
+    pages = [level.keyframe for level in file.series[place].levels]
+    return sorted(pages, key=lambda page: -int(page.imagewidth))
 
 
 def _plain_pages(path: Path, file: tifffile.TiffFile) -> list[Any]:
