@@ -51,7 +51,6 @@ MARGIN_UM = 15.0  # around the outline in a glomerulus's pictures
 OVERVIEW_PX = 2000
 AS_GOOD = 0.03  # by how much a scale may differ from the classifier's, which learnt from far more
 WARN_ABOVE_MPP = 0.3  # scored, but spikes are hardly resolved
-DARK_KINDS = "as in fluorescence, dark field or inverted colours"
 UNSCORED_ABOVE_MPP = 0.6  # spikes cannot be seen
 
 _Item = TypeVar("_Item")
@@ -214,11 +213,9 @@ class _Job:
                 self._finish(writing)
             with self.stage("read"):
                 self.thumbnail = thumbnail.result()
-        if is_dark_field(self.thumbnail[0]):
-            kinds = "fluorescence, dark field or an inverted picture"
-            self.warnings.append(
-                f"the slide is dark nearly everywhere, like {kinds}: results mean nothing there"
-            )
+        if not self.options.crops and is_dark_field(self.thumbnail[0]):
+            kinds = "as in fluorescence, dark field or inverted colours"
+            self.warnings.append(f"the slide is dark where it is empty, {kinds}: its results mean nothing")
         self._warn_of_lesions(glomeruli)
         others = tuple(one for one in glomeruli if not one.is_glomerulus)
         found = tuple(one for one in glomeruli if one.is_glomerulus)

@@ -15,7 +15,9 @@ import shapely
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.reliability.containers import write_tiff
 from glomspike.phantom.slides import write_phantoms
+from glomspike.slide.reader import open_slide
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "phantom.svs"
@@ -181,6 +183,19 @@ def test_a_slide_without_tissue_is_a_success_with_empty_results(tmp_path: Path) 
     assert rows_of(tmp_path / "out" / "glass") == []
     layers = ET.parse(tmp_path / "out" / "glass" / "glass.xml").findall("Annotation")
     assert len(layers) == 4
+
+
+def test_what_is_odd_about_a_file_is_in_its_record(small_slide: Path, tmp_path: Path) -> None:
+    with open_slide(small_slide) as slide:
+        inverted = 255 - slide.read(0, 0, slide.facts.width0, slide.facts.height0, slide.facts.mpp.x)
+    label = np.full((200, 300, 3), 250, np.uint8)
+    write_tiff(tmp_path / "odd.tif", [inverted, label])
+    done = run(tmp_path / "odd.tif", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    warnings = json.loads((tmp_path / "out" / "odd" / "run.json").read_text())["warnings"]
+    assert any("300 x 200 px" in warning and "is not used" in warning for warning in warnings)
+    assert any("dark where it is empty" in warning for warning in warnings)
+    assert all(warning in done.stderr for warning in warnings)
 
 
 @pytest.mark.parametrize(
