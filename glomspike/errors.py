@@ -26,6 +26,10 @@ class SlideError(GlomspikeError):
     """A slide that cannot be opened, has no usable scale, or breaks while it is read."""
 
 
+class NoScaleError(SlideError):
+    """A slide that does not say its µm/px, of which nobody else did."""
+
+
 def missing_slide(path: Path) -> SlideError:
     """The error for a slide that is not there; in a container it names the option that would mount it."""
     return SlideError(path, *not_there(path, "does not exist"))

@@ -191,13 +191,14 @@ class SlideRow:
     """What became of one slide of a folder: a row of `summary.csv`, a card of `index.html`.
 
     `slide` is its path relative to the input folder and `folder` that of its results relative to OUT, both
-    with forward slashes. `skipped` means that complete results of the same settings stood there before.
+    with forward slashes. `skipped` means that complete results of the same settings stood there before,
+    `omitted` that it is a plain picture without a scale, which may be no slide at all.
     `seconds` is what the work on it took, in the earlier run where it was skipped. All but the first three
-    are None where it failed; `cause` says why, and what to do, in one line, and is empty otherwise.
+    are None where it failed or was omitted; `cause` says why, and what to do, in one line, and is else empty.
     """
 
     slide: str
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "omitted"]
     cause: str
     folder: str | None = None
     mpp: float | None = None

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pyramids import write_aperio
 
 from glomspike import cli
@@ -211,6 +212,63 @@ def test_the_command_does_a_folder_tells_failures_and_ends_with_1(
     status, out, _ = run()
     assert (status, "0 done, 2 skipped, 1 failed" in out) == (1, True)
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "below", "index.html", "summary.csv"]
+
+
+@pytest.mark.parametrize("name", ["summary.csv", "index.html"])
+def test_files_of_the_users_in_the_place_of_a_summary_are_refused_before_any_work(
+    slides: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (slides / name).write_text("mine")
+    with pytest.raises(SystemExit) as end:
+        cli.main([str(slides), str(slides), "--device", "cpu"])
+    assert end.value.code == 1
+    assert f"{name}: is in the way: glomspike did not write it; move it" in capsys.readouterr().err
+    assert (slides / name).read_text() == "mine"
+    assert not (slides / "a").exists()
+
+
+def test_pictures_among_slides_are_done_where_they_have_a_scale_and_else_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "slides"
+    blank(folder / "a.svs")
+    white = Image.new("RGB", (256, 256), (240, 240, 240))
+    for name in ("label.jpg", "map.png", "plain.tif"):
+        white.save(folder / name)
+    for name in ("with.png", "with.tif"):
+        white.save(folder / name, dpi=(25_400 / 0.5,) * 2)
+    (folder / "notes.png").write_text("no picture")
+    without = status_of(folder, batch_of(folder))
+    assert without == {
+        "a.svs": "done", "label.jpg": "omitted", "map.png": "omitted", "notes.png": "failed",
+        "plain.tif": "omitted", "with.png": "done", "with.tif": "done",
+    }  # fmt: skip
+    label = next(one for one in find_slides(folder, folder / "out") if one.name == "label.jpg")
+    row = do_slide(label, Near(label.path, None), batch_of(folder), "cpu", True)
+    assert row is not None
+    assert row.cause == "has no µm/px; give it with --mpp"
+    given = status_of(folder, batch_of(folder, out=tmp_path / "given", options=Options(mpp=0.5)))
+    assert set(given.values()) - {"done"} == {"failed"}
+    assert (tmp_path / "given" / "label" / "run.json").is_file()
+
+
+def test_a_folder_of_pictures_is_a_folder_of_slides_also_with_results_beside_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.png", "b.JPG", "b.tif"):
+        Image.new("RGB", (256, 256), (240, 240, 240)).save(tmp_path / name)
+
+    def run(*options: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(tmp_path), str(tmp_path), "--device", "cpu", *options])
+        return end.value.code, *capsys.readouterr()
+
+    status, out, err = run()
+    assert (status, "0 done, 0 skipped, 0 failed, 3 omitted" in out) == (1, True)
+    assert "glomspike: b.JPG: omitted: has no µm/px; give it with --mpp" in err
+    for done in ("3 done, 0 skipped, 0 failed", "0 done, 3 skipped, 0 failed"):
+        status, out, _ = run("--mpp", "0.5")
+        assert (status, out.strip().endswith(done)) == (0, True)
+    folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert folders == {"a", "b.JPG.results", "b.tif.results"}
 
 
 def test_options_of_a_folder_are_refused_for_one_slide(

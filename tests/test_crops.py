@@ -10,7 +10,6 @@ from discs import DarkPixels, DarkTiles, disc_picture, model
 from PIL import Image
 
 from glomspike import cli
-from glomspike.errors import SlideError
 from glomspike.networks.models import Models
 from glomspike.slide.reader import open_slide
 
@@ -97,8 +96,8 @@ def test_other_files_than_pictures_are_told(tmp_path: Path, capsys: pytest.Captu
     assert "Traceback" not in err
 
 
-def test_pictures_of_a_folder_are_found_and_slides_are_not(tmp_path: Path) -> None:
-    from glomspike.slide.find import find_pictures, find_slides
+def test_pictures_of_a_folder_are_found(tmp_path: Path) -> None:
+    from glomspike.slide.find import find_pictures
 
     (tmp_path / "in" / "deep").mkdir(parents=True)
     for name in ("b.png", "a.JPG", "deep/c.tiff", "notes.txt"):
@@ -106,8 +105,16 @@ def test_pictures_of_a_folder_are_found_and_slides_are_not(tmp_path: Path) -> No
     found = find_pictures(tmp_path / "in", tmp_path / "out")
     assert [one.name for one in found] == ["a.JPG", "b.png", "deep/c.tiff"]
     assert [one.folder for one in found] == ["a", "b", "deep/c"]
-    with pytest.raises(SlideError):
-        find_slides(tmp_path / "in", tmp_path / "out")
+
+
+def test_results_in_the_pictures_own_folder_are_not_taken_for_pictures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "one.png")
+    for done in ("1 done, 0 skipped", "0 done, 1 skipped"):
+        assert run(tmp_path, tmp_path, "--mpp", 0.25) == 0
+        assert f"{done}, 0 failed" in capsys.readouterr().out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["index.html", "one", "one.png", "summary.csv"]
 
 
 def test_the_pictures_of_a_mask_say_where_the_glomerulus_is(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 from pyramids import write_aperio
 
 from glomspike.errors import SlideError
@@ -33,13 +36,83 @@ def test_slides_are_found_below_the_folder_and_their_tree_is_mirrored(slides: Pa
     assert list(found(slides)) == sorted(found(slides))
 
 
-def test_hidden_files_sidecars_and_pictures_are_passed_over(slides: Path) -> None:
+def test_hidden_files_and_sidecars_are_passed_over(slides: Path) -> None:
     put(slides / "a.svs")
     put(slides / ".a.svs")
     put(slides / ".trash" / "b.svs")
-    for name in ("a.xml", "a.geojson", "samples.csv", "notes.txt", "label.jpg", "mask.tif"):
+    for name in ("a.xml", "a.geojson", "samples.csv", "notes.txt"):
         (slides / name).write_bytes(b"not a slide")
     assert list(found(slides)) == ["a.svs"]
+
+
+def picture(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (16, 16), "white").save(path)
+    return path
+
+
+def test_plain_pictures_are_found_too_and_slides_keep_their_names_beside_them(slides: Path) -> None:
+    put(slides / "a.svs")
+    for name in ("a.jpg", "b.png", "c.TIF", "c.jpeg", "deep/d.tiff"):
+        picture(slides / name)
+    assert found(slides) == {
+        "a.jpg": "a.jpg", "a.svs": "a", "b.png": "b", "c.TIF": "c.TIF", "c.jpeg": "c.jpeg",
+        "deep/d.tiff": "deep/d",
+    }  # fmt: skip
+    pictures = [slide.name for slide in find_slides(slides, slides / "out") if slide.is_picture]
+    assert pictures == ["a.jpg", "b.png", "c.TIF", "c.jpeg", "deep/d.tiff"]
+
+
+def test_pictures_that_a_slide_consists_of_are_no_slides(slides: Path) -> None:
+    (slides / "a.vms").write_text("[Virtual Microscope Specimen]")
+    for name in ("a.jpg", "a_map2.jpg", "a(1,0).jpg", "other.jpg"):
+        picture(slides / name)
+    assert list(found(slides)) == ["a.vms", "other.jpg"]
+
+
+def test_folders_that_glomspike_wrote_are_passed_over_and_take_no_name(slides: Path) -> None:
+    put(slides / "a.svs")
+    picture(slides / "a" / "images" / "0001.png")
+    (slides / "a" / "run.json").touch()
+    picture(slides / "old" / "deep" / "b" / "overview.png")
+    (slides / "old" / "deep" / "b" / "run.json").touch()
+    for kind in ("images", "masks", "annotations"):
+        picture(slides / "ours" / "a" / kind / "0001.png")
+    (slides / "ours" / "a" / "fingerprint.txt").touch()
+    assert found(slides) == {"a.svs": "a"}
+
+
+def test_results_beside_the_slides_never_have_the_name_of_a_file(slides: Path) -> None:
+    for name in ("a.svs", "a.tif", "b.svs", "c.svs", "deep/a.svs", "deep/a.tif"):
+        put(slides / name)
+    picture(slides / "b.jpg")
+    (slides / "c").write_text("mine")
+    beside = found(slides, slides)
+    assert beside == {
+        "a.svs": "a.svs.results", "a.tif": "a.tif.results", "b.jpg": "b.jpg.results", "b.svs": "b",
+        "c.svs": "c.results", "deep/a.svs": "deep/a.svs.results", "deep/a.tif": "deep/a.tif.results",
+    }  # fmt: skip
+    for folder in beside.values():
+        (slides / folder).mkdir()
+        (slides / folder / "run.json").touch()
+    assert found(slides, slides) == beside
+
+
+names = st.text("ab.é\udce9 ", min_size=1, max_size=6).filter(lambda name: not name.startswith("."))
+
+
+@given(st.sets(st.tuples(names, st.sampled_from([".svs", ".png", ".jpg", ".TIF"])), min_size=1, max_size=8))
+def test_every_file_has_a_folder_of_its_own_that_is_no_file(
+    tmp_path_factory: pytest.TempPathFactory, files: set[tuple[str, str]]
+) -> None:
+    slides = tmp_path_factory.mktemp("slides")
+    for stem, suffix in files:
+        (slides / f"{stem}{suffix}").touch()
+    for out in (slides, slides / "out"):
+        folders = found(slides, out)
+        assert len(folders) == len({stem + suffix for stem, suffix in files}) == len(set(folders.values()))
+        for folder in folders.values():
+            assert not (out / folder).exists()
 
 
 def test_a_slide_too_damaged_to_be_known_is_not_passed_over(slides: Path) -> None:

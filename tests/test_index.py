@@ -56,6 +56,13 @@ def test_totals_are_of_all_slides(index):
     }
 
 
+def test_pictures_that_may_be_no_slides_are_listed_apart_from_failures(index):
+    page = index(*ROWS, SlideRow("label.jpg", "omitted", "has no µm/px; give it with --mpp"))
+    shown = facts(page)
+    assert (shown["Done"][0], shown["Failed"], shown["Pictures omitted"]) == ("2", "1", "1")
+    assert "omitted: has no µm/px; give it with --mpp" in text_of(page)
+
+
 def test_each_slide_has_a_row_with_its_report_or_its_cause(index):
     rows = index(*ROWS).cssselect("tbody tr")
     assert [text_of(row.cssselect(".name")[0]) for row in rows] == ["a.svs", "b.svs", "c/broken.svs"]

@@ -347,6 +347,31 @@ def test_a_slide_corrected_further_stays_its_patients_though_nobody_types_whose_
     assert {s.patient for s in read_samples([tmp_path / "samples.csv"])} == {"Ada", "other"}
 
 
+def test_annotations_are_the_slides_and_not_the_overviews_beside_it(slide, tmp_path):
+    for name in ("a.svs", "b.svs", "b.tif"):
+        shutil.copy(slide, tmp_path / name)
+    for name in ("a.jpg", "c.png", "d.png", "d.jpg"):
+        cv2.imwrite(str(tmp_path / name), tissue(400, 400, []))
+    for stem in "abcd":
+        write_layers(tmp_path / f"{stem}.xml", annotations().layers, Mpp(MPP, MPP))
+    found = find_corrected(tmp_path, tmp_path / "out", None)
+    assert [one.slide.name for one in found.corrected] == ["a.svs", "c.png"]
+    assert sorted(str(failure).split("/")[-1] for failure in found.failures) == [
+        "b.xml: may be of b.svs and b.tif; give each slide a name of its own",
+        "d.xml: may be of d.jpg and d.png; give each slide a name of its own",
+    ]
+    assert found.without == ()
+
+
+def test_a_folder_of_pictures_gives_samples_as_a_folder_of_slides_does(tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "a.png"), tissue())
+    write_layers(tmp_path / "a.xml", annotations().layers, Mpp(MPP, MPP))
+    out = tmp_path / "out"
+    status, said, _ = typed("samples", str(tmp_path), "--out", str(out), "--mpp", str(MPP), capsys=capsys)
+    assert (status, "glomeruli: 1 spiked, 1 normal" in said) == (0, True)
+    assert len(load_bags(read_samples([out / "samples.csv"]), MPP, Tiling())) == 2
+
+
 def test_copies_of_a_slide_are_one_patients_or_refused(slide, tmp_path):
     for name in ("a", "b"):
         shutil.copy(slide, tmp_path / f"{name}.svs")

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 from glomspike.findings import SlideRow
-from glomspike.report.index import write_index
-from glomspike.results.summary import write_summary
+from glomspike.report.index import check_index, write_index
+from glomspike.results.summary import check_summary, write_summary
 from glomspike.slide.find import FoundSlide
 
 
@@ -23,8 +23,11 @@ def run_batch(
 ) -> list[SlideRow]:
     """The rows of all slides in their order, each told when it is finished; writes summary and index.
 
-    Slides that another run is working on are left for the end, and waited for there.
+    Slides that another run is working on are left for the end, and waited for there. Raises OutputError,
+    before any work, where files of these names are in OUT that glomspike did not write.
     """
+    check_summary(out)
+    check_index(out)
     rows: dict[FoundSlide, SlideRow] = {}
     busy: Sequence[FoundSlide] = slides
     for wait in (False, True):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 
 from glomspike.batch.near import Near
-from glomspike.errors import GlomspikeError
+from glomspike.errors import GlomspikeError, NoScaleError
 from glomspike.findings import Mpp, SlideRow
 from glomspike.networks.models import Models, load_models
 from glomspike.networks.weights import Card, Kind
@@ -67,7 +67,10 @@ def standing_row(slide: FoundSlide, batch: Batch) -> SlideRow | None:
 
 
 def failed_row(slide: FoundSlide, failure: Exception) -> SlideRow:
-    """The row of a slide that failed: the cause and what to do about it, in one line."""
+    """The row of a slide that failed: the cause and what to do about it, in one line.
+
+    A picture among slides that has no scale may be a label or a map: it is omitted.
+    """
     match failure:
         case GlomspikeError():
             cause = f"{failure.cause}; {failure.cure}"
@@ -77,7 +80,8 @@ def failed_row(slide: FoundSlide, failure: Exception) -> SlideRow:
             cause = f"{failure.strerror or failure}; check the disk, its permissions and the free space"
         case _:
             cause = f"fails unexpectedly ({type(failure).__name__}: {failure}); please report this"
-    return SlideRow(slide.name, "failed", " ".join(cause.split()))
+    is_any_picture = slide.is_picture and isinstance(failure, NoScaleError)
+    return SlideRow(slide.name, "omitted" if is_any_picture else "failed", " ".join(cause.split()))
 
 
 def _row(slide: FoundSlide, batch: Batch, skipped: bool) -> SlideRow:

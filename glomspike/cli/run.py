@@ -220,8 +220,10 @@ def _tell_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
     """What became of a folder's slides, each failure with its cause; the exit status."""
     count = Counter(row.status for row in rows)
     for row in rows:
-        if row.status == "failed":
-            click.echo(f"glomspike: {one_line(row.slide)}: {row.cause}", err=True)
-    told = ", ".join(f"{count[status]} {status}" for status in ("done", "skipped", "failed"))
-    click.echo(f"{out / 'summary.csv'}: {told}")
-    return 1 if count["failed"] else 0
+        if row.cause:
+            omitted = "omitted: " if row.status == "omitted" else ""
+            click.echo(f"glomspike: {one_line(row.slide)}: {omitted}{row.cause}", err=True)
+    told = f"{count['done']} done, {count['skipped']} skipped, {count['failed']} failed"
+    told += f", {count['omitted']} omitted" if count["omitted"] else ""
+    click.echo(f"{one_line(str(out / 'summary.csv'))}: {told}")
+    return 1 if count["failed"] or count["omitted"] == len(rows) else 0

@@ -19,7 +19,7 @@ THUMBNAIL_PX = 264  # of the longer side; shown at half of that, for dense scree
 _JPEG_QUALITY = 78
 _THREADS = 4
 
-_STATUS = {"done": "done", "skipped": "done before", "failed": "failed"}
+_STATUS = {"done": "done", "skipped": "done before", "failed": "failed", "omitted": "omitted"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class IndexView:
 
     slides: int
     failed: int
+    omitted: int
     skipped: int
     warned: int
     glomeruli: int
@@ -48,21 +49,27 @@ class IndexView:
     rows: tuple[IndexRow, ...]
 
 
+def check_index(out: Path) -> None:
+    """Raises OutputError where an `index.html` that glomspike did not write is in the place of its own."""
+    place = out / INDEX_NAME
+    if place.exists() and GENERATOR not in place.read_bytes():
+        cure = "move it, or choose another output folder"
+        raise OutputError(place, "is in the way: glomspike did not write it", cure)
+
+
 def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
     """`OUT/index.html`, which appears whole or not at all; `rows` are its slides in their order.
 
     Raises OutputError where another `index.html` is in its place, OSError where it cannot be written.
     """
-    place = out / INDEX_NAME
-    if place.exists() and GENERATOR not in place.read_bytes():
-        cure = "move it, or choose another output folder"
-        raise OutputError(place, "is in the way: glomspike did not write it", cure)
+    check_index(out)
     with ThreadPoolExecutor(_THREADS) as readers:
         thumbnails = list(readers.map(lambda row: _thumbnail(out, row), rows))
     shown = tuple(_index_row(row, small) for row, small in zip(rows, thumbnails, strict=True))
     view = IndexView(
         slides=len(rows),
         failed=sum(row.status == "failed" for row in rows),
+        omitted=sum(row.status == "omitted" for row in rows),
         skipped=sum(row.status == "skipped" for row in rows),
         warned=sum(bool(row.warnings) for row in rows),
         glomeruli=sum(row.glomeruli or 0 for row in rows),
@@ -72,7 +79,7 @@ def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
         positive_tiles=sum(row.positive_tiles or 0 for row in rows),
         rows=shown,
     )
-    write_page(place, "index.html.j2", "index.js", view)
+    write_page(out / INDEX_NAME, "index.html.j2", "index.js", view)
 
 
 def _index_row(row: SlideRow, thumbnail: str | None) -> IndexRow:

@@ -6,18 +6,35 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from glomspike.errors import OutputError
 from glomspike.findings import SlideRow
 from glomspike.results.files import replace_file
 
+SUMMARY_NAME = "summary.csv"
+_COLUMNS = [column.name for column in fields(SlideRow)]
+_FIRST = ",".join(_COLUMNS[:3])  # whatever columns a version has after these
+
+
+def check_summary(out: Path) -> None:
+    """Raises OutputError where a `summary.csv` that glomspike did not write is in the place of its own."""
+    place = out / SUMMARY_NAME
+    if place.exists() and not place.read_bytes().startswith(_FIRST.encode()):
+        cure = "move it, or choose another output folder"
+        raise OutputError(place, "is in the way: glomspike did not write it", cure)
+
 
 def write_summary(out: Path, rows: Sequence[SlideRow]) -> None:
-    """`OUT/summary.csv`, which appears whole or not at all. Raises OSError where it cannot be written."""
+    """`OUT/summary.csv`, which appears whole or not at all.
+
+    Raises OutputError where another is in its place, OSError where it cannot be written.
+    """
+    check_summary(out)
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, [column.name for column in fields(SlideRow)])
+    table = csv.DictWriter(text, _COLUMNS)
     table.writeheader()
     table.writerows(_cells(row) for row in rows)
     # A file's name may hold bytes that are no text; they are shown as \udcff or so.
-    replace_file(out / "summary.csv", text.getvalue().encode("utf-8", "backslashreplace"))
+    replace_file(out / SUMMARY_NAME, text.getvalue().encode("utf-8", "backslashreplace"))
 
 
 def _cells(row: SlideRow) -> dict[str, object]:

@@ -10,11 +10,14 @@ import openslide
 
 from glomspike.errors import SlideError
 from glomspike.slide.dicom import slide_series
+from glomspike.slide.fingerprint import companions
 
 # Files of these names are slides even where OpenSlide does not know them: they are damaged, and it is said.
 SLIDE_SUFFIXES = {".svs", ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".bif", ".svslide", ".czi"}
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 OWN_NAMES = {"summary.csv", "index.html"}
+SAMPLE_NAMES = ("fingerprint.txt", "images", "masks", "annotations")  # of a slide's folder of samples
+SEVERAL_FILES = {".vms", ".vmu"}  # whose other files lie beside them, pictures among them
 
 
 @dataclass(frozen=True)
@@ -22,48 +25,60 @@ class FoundSlide:
     """A slide below the input folder.
 
     `name` is its path relative to that folder, `folder` that of its results relative to OUT, both with
-    forward slashes.
+    forward slashes. `is_picture` where it is a plain picture among slides, which may be a slide or anything.
     """
 
     path: Path
     name: str
     folder: str
+    is_picture: bool = False
 
 
 def find_pictures(folder: Path, out: Path) -> tuple[FoundSlide, ...]:
     """The PNG, JPEG and TIFF pictures in a folder and below, as `find_slides` gives slides."""
-    found = _found(folder, out, lambda path: path.suffix.lower() in PICTURE_SUFFIXES)
+    found = _found(folder, out, _is_picture, lambda _: False)
     if not found:
         raise SlideError(folder, "holds no PNG, JPEG or TIFF picture", "give a picture, or a folder of them")
     return found
 
 
 def find_slides(folder: Path, out: Path) -> tuple[FoundSlide, ...]:
-    """The slides in a folder and all folders below it, sorted by name; the results' tree mirrors theirs.
+    """The slides and plain pictures in a folder and all folders below it, sorted by name.
 
-    Results go to a folder named after the slide's stem, or after its whole name where the stem would meet
-    another name. Hidden files and folders are passed over, and so is `out` where it lies inside. Raises
-    SlideError where there is no slide at all.
+    The results' tree mirrors theirs. Results go to a folder named after the slide's stem, or after its whole
+    name where the stem would meet another name; slides go before pictures. Passed over are hidden files and
+    folders, `out` where it lies inside, folders of results and of samples wherever they lie, and the
+    pictures that other slides consist of. Raises SlideError where there is no slide at all.
     """
-    found = _found(folder, out, _is_slide)
+    found = _found(folder, out, _is_slide, _is_picture)
     if not found:
-        raise SlideError(folder, "holds no slide that OpenSlide knows", "give a slide, or a folder of slides")
+        raise SlideError(folder, "holds no slide and no picture", "give a slide, or a folder of slides")
     return found
 
 
-def _found(folder: Path, out: Path, is_wanted: Callable[[Path], bool]) -> tuple[FoundSlide, ...]:
+def _found(
+    folder: Path, out: Path, is_slide: Callable[[Path], bool], is_picture: Callable[[Path], bool]
+) -> tuple[FoundSlide, ...]:
     found: list[FoundSlide] = []
     for place, below, files in _walk(folder, out):
-        slides = _without_repeats([place / name for name in files if is_wanted(place / name)])
-        names = _folder_names([path.name for path in slides], taken=OWN_NAMES.union(below))
-        for path, name in zip(slides, names, strict=True):
+        paths = [place / name for name in files]
+        slides = _without_repeats([path for path in paths if is_slide(path)])
+        # Where results are written beside the slides, no folder of theirs can have the name of a file.
+        in_the_way = files if out.exists() and out.samefile(folder) else []
+        names = _folder_names([path.name for path in slides], OWN_NAMES.union(below), in_the_way)
+        parts = {part for path in slides for part in _pictures_of(path)}
+        others = [path for path in paths if path not in {*slides, *parts} and is_picture(path)]
+        taken = OWN_NAMES.union(below, names, (path.stem for path in slides))
+        names += _folder_names([path.name for path in others], taken, in_the_way)
+        for path, name in zip([*slides, *others], names, strict=True):
             inside = place.relative_to(folder)
-            found.append(FoundSlide(path, (inside / path.name).as_posix(), (inside / name).as_posix()))
+            relative = (inside / path.name).as_posix(), (inside / name).as_posix()
+            found.append(FoundSlide(path, *relative, is_picture=path in others))
     return tuple(sorted(found, key=lambda slide: slide.name))
 
 
 def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Each folder once, however it is linked, with the names of its folders and files that are not hidden."""
+    """Each folder once, however it is linked, with the names of its folders and files that may be slides."""
     seen: set[tuple[int, int]] = set()
     for place, below, files in os.walk(folder, followlinks=True):
         status = Path(place).stat()
@@ -73,14 +88,33 @@ def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]
             below.clear()
             continue
         seen.add(own)
-        below[:] = [name for name in below if not name.startswith(".")]
+        below[:] = [name for name in below if not name.startswith(".") and not _is_written(Path(place, name))]
         yield Path(place), below, [name for name in sorted(files) if not name.startswith(".")]
+
+
+def _is_written(folder: Path) -> bool:
+    """Whether glomspike wrote a folder: the results of a slide, or samples made from one."""
+    try:
+        return (folder / "run.json").exists() or all((folder / name).exists() for name in SAMPLE_NAMES)
+    except OSError:  # a folder that may not be entered
+        return False
 
 
 def _is_slide(path: Path) -> bool:
     if path.suffix.lower() in SLIDE_SUFFIXES:
         return path.is_file() or path.is_symlink()  # a link to nothing is a slide that is missing
     return path.is_file() and openslide.OpenSlide.detect_format(path) is not None
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and (path.is_file() or path.is_symlink())
+
+
+def _pictures_of(slide: Path) -> list[Path]:
+    """The pictures that a slide consists of, such as those beside Hamamatsu's VMS."""
+    if slide.suffix.lower() not in SEVERAL_FILES:
+        return []
+    return [path for path in companions(slide) if path.suffix.lower() in PICTURE_SUFFIXES]
 
 
 def _without_repeats(paths: Sequence[Path]) -> list[Path]:
@@ -91,11 +125,12 @@ def _without_repeats(paths: Sequence[Path]) -> list[Path]:
     return list(chosen.values())
 
 
-def _folder_names(names: Sequence[str], taken: set[str]) -> list[str]:
+def _folder_names(names: Sequence[str], taken: set[str], in_the_way: Sequence[str]) -> list[str]:
     """A folder's name for each slide of one folder: its stem where that is nobody else's name."""
     stems = Counter(Path(name).stem for name in names)
     occupied = taken.union(names)
-    return [
+    chosen = [
         Path(name).stem if stems[Path(name).stem] == 1 and Path(name).stem not in occupied else name
         for name in names
     ]
+    return [f"{name}.results" if name in in_the_way else name for name in chosen]

@@ -10,7 +10,7 @@ import numpy as np
 import openslide
 from PIL import Image
 
-from glomspike.errors import SlideError
+from glomspike.errors import NoScaleError, SlideError
 from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import read_field
@@ -235,7 +235,7 @@ def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:
     if option is not None:
         return Mpp(option, option)
     if own is None:
-        raise SlideError(path, "has no µm/px", "give it with --mpp")
+        raise NoScaleError(path, "has no µm/px", "give it with --mpp")
     cause = f"says {own.x:g} x {own.y:g} µm/px, outside {allowed}"
     raise SlideError(path, cause, "give the true value with --mpp")
 

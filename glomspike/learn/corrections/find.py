@@ -37,10 +37,11 @@ def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedF
         except SamplesError as error:
             failures.append(error)
             continue
-        if annotations is None:
-            without.append(found.name)
-        else:
+        if annotations is not None:
             annotated[found] = annotations
+        elif not found.is_picture:
+            without.append(found.name)
+    failures += _shared(annotated)
     known = patients_of(list(annotated), read_patients(patients), patients) if patients else {}
     corrected = [
         Corrected(found.path, annotations, found.folder, known.get(found))
@@ -51,6 +52,27 @@ def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedF
     return CorrectedFolder(
         tuple(one for one in corrected if str(one.slide) not in copies), tuple(without), tuple(failures)
     )
+
+
+def _shared(annotated: dict[FoundSlide, Path]) -> list[SamplesError]:
+    """Takes out what would share an annotation file with another slide; a failure for each such file.
+
+    Of two slides of one stem nobody knows which was drawn on; of a slide and a picture of its stem, such as
+    an overview, it was the slide.
+    """
+    failures = []
+    for file in sorted(set(annotated.values())):
+        sharing = [found for found, annotations in annotated.items() if annotations == file]
+        slides = [found for found in sharing if not found.is_picture]
+        if len(sharing) == 1:
+            continue
+        if len(slides) != 1:
+            named = " and ".join(found.path.name for found in sharing)
+            failures.append(SamplesError(file, f"may be of {named}", "give each slide a name of its own"))
+        for found in sharing:
+            if slides != [found]:
+                del annotated[found]
+    return failures
 
 
 def _copies(corrected: Sequence[Corrected]) -> Iterator[SamplesError]:
