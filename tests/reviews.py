@@ -171,4 +171,6 @@ def served(slides, names=frozenset(), anywhere=False):
 
 
 def reviewed(folder, *given):
-    return ReviewedSlide(folder, folder.name, given)
+    slide = ReviewedSlide(folder, folder.name, given)
+    slide.begin()
+    return slide

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,15 @@ def write_geojson(path: Path, result: SlideResult) -> None:
     """
     styles = styles_of(result)
     marks = sorted(slide_marks(result, "qupath"), key=lambda mark: styles.index(mark.style))
+    write_marks(path, marks, result.slide.name)
+
+
+def write_marks(path: Path, marks: Sequence[Mark], slide_name: str) -> None:
+    """Marks of a slide, as QuPath counts pixels, as a FeatureCollection in their order."""
     features = [
         feature
         for index, mark in enumerate(marks)
-        if (feature := _feature(mark, f"{result.slide.name}/{index}")) is not None
+        if (feature := _feature(mark, f"{slide_name}/{index}")) is not None
     ]
     collection = {"type": "FeatureCollection", "features": features}
     path.write_text(json.dumps(collection, ensure_ascii=False, allow_nan=False, indent=1) + "\n", "utf-8")

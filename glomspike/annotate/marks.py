@@ -80,22 +80,34 @@ def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> M
         # Nobody shall take the score of a scar for that of a glomerulus.
         doubt = f", {glomerulus.lesion.name}" if glomerulus.lesion and glomerulus.is_sclerosed else ""
         label = f"{glomerulus.id}: spike {spikes.probability:.2f}{doubt}"
-    centre0 = np.array([circle.x0, circle.y0])
-    # Round in micrometres: where the axes' µm/px differ, an ellipse in pixels.
-    half0 = np.array([circle.radius_um / slide.mpp.x, circle.radius_um / slide.mpp.y])
-    box = _box(np.stack([centre0 - half0, centre0 + half0]), slide, viewer)
     style = SPIKED if spikes is not None and spikes.spiked else OTHER
-    return Mark(style, Region(RegionType.ELLIPSE, box, label), glomerulus.id, numbers)
+    region = circle_region(circle.x0, circle.y0, circle.radius_um, label, slide, viewer)
+    return Mark(style, region, glomerulus.id, numbers)
 
 
 def _tile_mark(tile: TopTile, glomerulus_id: int, side_um: float, slide: SlideFacts, viewer: Viewer) -> Mark:
-    corner0 = np.array([tile.x0, tile.y0])
-    side0 = np.array([side_um / slide.mpp.x, side_um / slide.mpp.y])
-    (left, top), (right, bottom) = _box(np.stack([corner0, corner0 + side0]), slide, viewer)
-    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    label = f"{glomerulus_id}: spike {tile.probability:.2f}"
-    region = Region(RegionType.RECTANGLE, corners, label)
+    box0 = (tile.x0, tile.y0, side_um / slide.mpp.x, side_um / slide.mpp.y)
+    region = box_region(box0, f"{glomerulus_id}: spike {tile.probability:.2f}", slide, viewer)
     return Mark(SPIKE_TILES, region, glomerulus_id, {"Spike probability": tile.probability})
+
+
+def circle_region(
+    x0: float, y0: float, radius_um: float, text: str, slide: SlideFacts, viewer: Viewer
+) -> Region:
+    """A circle in level-0 pixels and µm as the viewer counts; an ellipse where the axes' µm/px differ."""
+    centre0, half0 = np.array([x0, y0]), np.array([radius_um / slide.mpp.x, radius_um / slide.mpp.y])
+    box = _box(np.stack([centre0 - half0, centre0 + half0]), slide, viewer)
+    return Region(RegionType.ELLIPSE, box, text)
+
+
+def box_region(
+    box0: tuple[float, float, float, float], text: str, slide: SlideFacts, viewer: Viewer
+) -> Region:
+    """A box, given as x, y, width and height in level-0 pixels, as the viewer counts."""
+    x0, y0, width0, height0 = box0
+    (left, top), (right, bottom) = _box(np.array([[x0, y0], [x0 + width0, y0 + height0]]), slide, viewer)
+    corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return Region(RegionType.RECTANGLE, corners, text)
 
 
 def _box(corners0: Points, slide: SlideFacts, viewer: Viewer) -> Points:

@@ -1,6 +1,7 @@
 """`glomspike samples`: corrected annotations as samples to train on."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -8,12 +9,14 @@ import click
 from glomspike.errors import GlomspikeError, UsageError, missing_slide
 
 if TYPE_CHECKING:
+    from glomspike.learn.corrections.find import CorrectedFolder
     from glomspike.learn.corrections.write import Corrected, Written
 
 EPILOG = """\b
 Examples:
   glomspike samples biopsy.svs biopsy.xml --out ours --patient 17
   glomspike samples corrected --out ours --patients patients.csv
+  glomspike samples results --out ours          slides reviewed in the browser
   glomspike train detector ours/samples.csv --out detector
 
 \b
@@ -40,13 +43,29 @@ further."""
 @click.option(
     "--mpp", type=click.FloatRange(0.05, 5), metavar="UM", help="µm per pixel, for slides that do not say it."
 )
+@click.option(
+    "--slides",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    metavar="PATH",
+    help="For reviewed results: a slide or a folder of slides, where they were moved since.",
+)
+@click.option("--reviewer", metavar="NAME", help="For reviewed results: whose review counts.")
 def command(
-    slide: Path, xml: Path | None, out: Path, patient: str | None, patients: Path | None, mpp: float | None
+    slide: Path,
+    xml: Path | None,
+    out: Path,
+    patient: str | None,
+    patients: Path | None,
+    mpp: float | None,
+    slides: tuple[Path, ...],
+    reviewer: str | None,
 ) -> int:
     """Turn corrected annotations of SLIDE into samples for `glomspike train`.
 
     XML is what you saved in ImageScope, or GeoJSON from QuPath; without it, the one beside SLIDE. SLIDE may
-    be a folder of slides with their annotations beside them.
+    be a folder of slides with their annotations beside them, or the results that were reviewed with
+    `glomspike review`.
     """
     _check(slide, xml, patient, patients)
     from glomspike.results.folder import check_writable
@@ -55,6 +74,14 @@ def command(
     if not slide.is_dir():
         _tell(slide.name, _written(_single(slide, xml, patient), out, mpp))
         return 0
+    from glomspike.learn.corrections.reviewed import find_reviewed, reviewed_results
+
+    if reviewed_results(slide):
+        with TemporaryDirectory() as scratch:
+            found = find_reviewed(slide, Path(scratch), patients, slides, reviewer)
+            return _all_written(found, out, patients, mpp, "was not reviewed by that person")
+    if slides or reviewer:
+        raise UsageError(slide, "holds no reviewed results", "leave --slides and --reviewer out")
     return _folder(slide, out, patients, mpp)
 
 
@@ -81,11 +108,20 @@ def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
 
 
 def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:
-    """Every corrected slide of a folder; 1 where one failed."""
+    """The samples of a folder of slides with annotations beside them."""
     from glomspike.learn.corrections.find import find_corrected
 
     found = find_corrected(folder, out, patients)
-    problems: list[GlomspikeError] = list(found.failures)
+    if not found.corrected and not found.failures:
+        raise UsageError(folder, "no slide has annotations beside it", "copy slide.xml beside slide.svs")
+    return _all_written(found, out, patients, mpp, "without annotations")
+
+
+def _all_written(
+    found: "CorrectedFolder", out: Path, patients: Path | None, mpp: float | None, why_without: str
+) -> int:
+    """Writes the samples of every corrected slide; 1 where one failed."""
+    problems = list(found.failures)
     for corrected in found.corrected:
         try:
             _tell(corrected.folder, _written(corrected, out, mpp))
@@ -94,9 +130,7 @@ def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -
     for problem in problems:
         click.echo(f"glomspike: {problem}", err=True)
     if found.without:
-        click.echo(f"glomspike: without annotations, left out: {', '.join(found.without)}", err=True)
-    if not found.corrected and not problems:
-        raise UsageError(folder, "no slide has annotations beside it", "copy slide.xml beside slide.svs")
+        click.echo(f"glomspike: {why_without}, left out: {', '.join(found.without)}", err=True)
     if patients is None and len(found.corrected) > 1:
         note = "each slide was taken for a patient of its own; give --patients where some are of one patient"
         click.echo(f"glomspike: {note}", err=True)

@@ -61,7 +61,7 @@ def read_findings(folder: Path) -> SlideFindings:
     """What the results in a folder say of their slide. Raises OutputError where they cannot be read."""
     record = read_record(folder)
     facts = _facts(record)
-    outlines = _outlines(folder, facts)
+    outlines = _outlines(folder / f"{Path(facts.name).stem}.geojson", facts)
     table = folder / _TABLE
     try:
         with table.open(encoding="utf-8", newline="") as file:
@@ -88,13 +88,10 @@ def _facts(record: RunRecord) -> SlideFacts:
     )
 
 
-def _outlines(folder: Path, slide: SlideFacts) -> dict[int, Points]:
-    """The outlines of the annotations by their number."""
-    written = next((path for path in sorted(folder.glob("*.geojson")) if path.stem != "reviewed"), None)
-    if written is None:
-        return {}
+def _outlines(written: Path, slide: SlideFacts) -> dict[int, Points]:
+    """The outlines of a run's annotations by their number."""
     try:
-        layers = read_geojson(written)
+        layers = read_geojson(written) if written.exists() else ()
     except AnnotationError as error:
         raise OutputError(written, error.cause, "run glomspike on the slide again") from error
     regions = [region for layer in layers if layer.name == OUTLINES.name for region in layer.regions]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anyio import CapacityLimiter, to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,10 +16,11 @@ from starlette.routing import Route
 
 from glomspike import __version__
 from glomspike.errors import GlomspikeError
-from glomspike.review.changes import NewChange
+from glomspike.review.changes import NewChange, Reviewer
 from glomspike.review.slides import ReviewedSlide
 from glomspike.review.tiles import PictureCache
 from glomspike.review.views import glomeruli_view, slide_line, slide_view, state_view
+from glomspike.review.written import write_files
 
 READERS = 4  # pictures decoded at once
 KEPT = "private, max-age=86400"
@@ -35,6 +36,10 @@ _PAGES = Environment(
 def make_app(slides: Sequence[ReviewedSlide], proposed_reviewer: str) -> Starlette:
     """The application for some slides; `proposed_reviewer` stands in the field for the reviewer's name."""
     return Starlette(routes=_Review(slides, proposed_reviewer).routes)
+
+
+class _Writing(BaseModel):
+    reviewer: Reviewer
 
 
 class _Review:
@@ -61,6 +66,7 @@ class _Review:
             Route(f"{slide}/pictures/{{kind}}/{{glomerulus:int}}", self.picture),
             Route(f"{slide}/places/{{glomerulus:int}}", self.place),
             Route(f"{slide}/changes", self.change, methods=["POST"]),
+            Route(f"{slide}/files", self.write, methods=["POST"]),
         ]
 
     def page(self, request: Request) -> Response:
@@ -114,6 +120,17 @@ class _Review:
             return JSONResponse({"problem": f"this change makes no sense ({'; '.join(problems)})"}, 422)
         return await to_thread.run_sync(_saved, slide, new)
 
+    async def write(self, request: Request) -> Response:
+        """Writes a reviewer's annotations and summary; the answer says where."""
+        slide = self._slide(request)
+        try:
+            asked = _Writing.model_validate_json(await request.body())
+        except ValidationError:
+            return JSONResponse({"problem": "nothing was written: the reviewer has no name"}, 422)
+        if asked.reviewer not in slide.reviewers:
+            return JSONResponse({"problem": "nothing was written: you have not reviewed this slide"}, 409)
+        return await to_thread.run_sync(_written, slide, asked.reviewer)
+
     def _slide(self, request: Request) -> ReviewedSlide:
         number: int = request.path_params["number"]
         if number >= len(self._slides):
@@ -137,6 +154,15 @@ def _saved(slide: ReviewedSlide, new: NewChange) -> Response:
     except GlomspikeError as failure:
         return JSONResponse({"problem": str(failure)}, 507)
     return JSONResponse(state_view(slide, new.reviewer, before))
+
+
+def _written(slide: ReviewedSlide, reviewer: str) -> Response:
+    try:
+        paths = write_files(slide, reviewer)
+    except GlomspikeError as failure:
+        return JSONResponse({"problem": str(failure)}, 507)
+    names = f"{', '.join(path.name for path in paths)} in {slide.folder.absolute()}"
+    return JSONResponse({"written": f"Written: {names}"})
 
 
 def _reviewer(request: Request) -> str:

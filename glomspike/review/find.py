@@ -11,6 +11,7 @@ from pathlib import Path
 
 from glomspike.errors import OutputError, SlideError
 from glomspike.results.record import RECORD_NAME, RunRecord
+from glomspike.review.summary import remembered_path
 from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.reader import Slide, open_slide
 
@@ -18,19 +19,20 @@ DEEPEST = 4  # folders below a given one that slides are looked for in
 
 
 def find_results(out: Path) -> tuple[Path, ...]:
-    """The folders of results at or below a folder, by name. Raises OutputError where there is none.
-
-    What a later run moved aside (`slide.previous-1`) and hidden folders are passed over.
-    """
+    """The folders of results at or below a folder, by name. Raises OutputError where there is none."""
     if not out.is_dir():
         raise OutputError(out, "is no folder", "give the folder that glomspike wrote its results to")
-    found = tuple(_results(out))
+    found = tuple(results_below(out))
     if not found:
         raise OutputError(out, "holds no results of glomspike", "run glomspike on your slides first")
     return found
 
 
-def _results(out: Path) -> Iterator[Path]:
+def results_below(out: Path) -> Iterator[Path]:
+    """The folders of results at or below a folder, if any, by name.
+
+    What a later run moved aside (`slide.previous-1`) and hidden folders are passed over.
+    """
     for place, below, files in os.walk(out):
         below[:] = sorted(name for name in below if not name.startswith(".") and ".previous-" not in name)
         if RECORD_NAME in files:
@@ -39,7 +41,8 @@ def _results(out: Path) -> Iterator[Path]:
 
 
 def find_slide(record: RunRecord, folder: Path, given: Sequence[Path]) -> Slide | None:
-    """The slide of a record, opened: one of `given`, in a folder given, or beside the results; else None.
+    """The slide of a record, opened: one of `given`, in a folder given, beside the results, or where it was
+    when they were reviewed before; else None.
 
     Raises SlideError where a file that was given is another slide, or cannot be opened.
     """
@@ -48,10 +51,11 @@ def find_slide(record: RunRecord, folder: Path, given: Sequence[Path]) -> Slide 
             if fingerprint(path) != record.slide.fingerprint:
                 raise SlideError(path, "is not the slide of these results", "give the slide that was run")
             return _opened(path, record)
+    remembered = remembered_path(folder)
     near = (folder.resolve(), *list(folder.resolve().parents)[:2])
     beside = (place / record.slide.name for place in near)
     below = (path for place in given if place.is_dir() for path in _named(place, record.slide.name))
-    for path in chain(beside, below):
+    for path in chain(below, beside, [] if remembered is None else [remembered]):
         if _is_it(path, record):
             return _opened(path, record)
     return None

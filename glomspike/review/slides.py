@@ -36,10 +36,10 @@ class Placed:
 
 
 class ReviewedSlide:
-    """One folder of results under review. Any thread may use it.
+    """One folder of results, and what was changed about it. Any thread may use it.
 
-    `read_only` says why nothing can be saved, and is None where it can. Raises OutputError where the results
-    or an earlier review cannot be read, and SlideError where a slide that was given is another one.
+    After `begin`, changes can be saved, or `read_only` says why they cannot. Raises OutputError where the
+    results or an earlier review cannot be read, and SlideError where a slide that was given is another one.
     """
 
     def __init__(self, folder: Path, name: str, given: Sequence[Path]) -> None:
@@ -52,8 +52,11 @@ class ReviewedSlide:
         self._journal: Journal | None = None
         self._lock = Lock()
         self._saved = read_changes(folder)
+
+    def begin(self) -> None:
+        """Take hold of the journal, so that changes can be saved until the slide is closed."""
         try:
-            self._journal = Journal(folder)
+            self._journal = Journal(self.folder)
         except OutputError as error:
             self.read_only = error
 
@@ -77,13 +80,13 @@ class ReviewedSlide:
 
     def review(self) -> Review:
         """How the slide stands after everybody's changes."""
-        return review_of(self.found, self.changes)
+        return review_of(self.found, self.changes, None if self.slide is None else self.slide.path)
 
     def save(self, new: NewChange) -> None:
         """Save a change; it is on the disk when this returns. Raises OutputError where it cannot be."""
         with self._lock:
             if self._journal is None:
-                raise self.read_only or OutputError(self.folder, "is closed", "start the review again")
+                raise self.read_only or OutputError(self.folder, "is not under review", "begin a review")
             if not self._journal.holds(new.id):
                 change = Change(id=new.id, reviewer=new.reviewer, edit=new.edit, time=datetime.now(UTC))
                 self._journal.add(change)
@@ -173,12 +176,14 @@ class ReviewedSlide:
 def open_reviewed(
     out: Path, folders: Sequence[Path], given: Sequence[Path]
 ) -> tuple[list[ReviewedSlide], list[GlomspikeError]]:
-    """The slides of folders of results that can be reviewed, and why others cannot."""
+    """The slides of folders of results, ready to be reviewed, and why others cannot be."""
     slides, failures = [], []
     for folder in folders:
         inside = folder.relative_to(out).as_posix()
         try:
-            slides.append(ReviewedSlide(folder, folder.name if inside == "." else inside, given))
+            slide = ReviewedSlide(folder, folder.absolute().name if inside == "." else inside, given)
+            slide.begin()
+            slides.append(slide)
         except GlomspikeError as failure:
             failures.append(failure)
     return slides, failures

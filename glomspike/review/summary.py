@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glomspike.errors import OutputError
 from glomspike.results.files import replace_file
@@ -63,10 +63,14 @@ class ReviewedRow(_Strict):
 
 
 class ReviewCounts(_Strict):
-    """How many glomeruli there are after review, how many were looked at, and how they are called."""
+    """How many glomeruli there are after review, and how they are called.
 
-    glomeruli: int
+    `listed` counts what was taken for none as well, and `reviewed` how many of these were looked at.
+    """
+
+    listed: int
     reviewed: int
+    glomeruli: int
     spiked: int
     not_spiked: int
     uncertain: int
@@ -80,8 +84,9 @@ class ReviewCounts(_Strict):
         there = [one for one in state if one.is_glomerulus]
         calls = [one.call for one in there]
         return cls(
+            listed=len(state),
+            reviewed=sum(one.reviewed for one in state),
             glomeruli=len(there),
-            reviewed=sum(one.reviewed for one in there),
             spiked=calls.count("spiked"),
             not_spiked=calls.count("not spiked"),
             uncertain=calls.count("uncertain"),
@@ -121,20 +126,22 @@ class AgreementOfTwo(_Strict):
 
 
 class Review(_Strict):
-    """The contents of `review.json`."""
+    """The contents of `review.json`; `path` is where the slide's file was, None where it was not at hand."""
 
     slide: str
     fingerprint: str
+    path: str | None
     reviewers: dict[str, ReviewerState]
     agreement: tuple[AgreementOfTwo, ...]
 
 
-def review_of(found: SlideFindings, changes: Sequence[Change]) -> Review:
-    """How a slide stands after all changes to it."""
+def review_of(found: SlideFindings, changes: Sequence[Change], path: Path | None) -> Review:
+    """How a slide, whose file is at `path`, stands after all changes to it."""
     states = {name: reviewed_glomeruli(found, history(changes, name).done) for name in reviewers(changes)}
     return Review(
         slide=found.slide.name,
         fingerprint=found.record.slide.fingerprint,
+        path=None if path is None else str(path.absolute()),
         reviewers={name: _reviewer(name, state, changes) for name, state in states.items()},
         agreement=agreements(states),
     )
@@ -176,6 +183,15 @@ def cohens_kappa(pairs: Sequence[tuple[Call, Call]]) -> float | None:
     first, second = zip(*pairs, strict=True)
     chance = sum(first.count(call) * second.count(call) for call in set(first)) / len(pairs) ** 2
     return None if chance == 1 else (observed - chance) / (1 - chance)
+
+
+def remembered_path(folder: Path) -> Path | None:
+    """Where the slide of results under review was when they were last changed, None where that is unknown."""
+    try:
+        path = Review.model_validate_json((folder / REVIEW_NAME).read_bytes()).path
+    except (OSError, ValidationError):  # it is made again with the next change
+        return None
+    return None if path is None else Path(path)
 
 
 def write_review(folder: Path, review: Review) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glomspike.errors import SamplesError
+from glomspike.errors import GlomspikeError, SamplesError
 from glomspike.learn.corrections.patients import patients_of, read_patients
 from glomspike.learn.corrections.write import Corrected
 from glomspike.slide.find import FoundSlide, find_slides
@@ -19,7 +19,7 @@ class CorrectedFolder:
 
     corrected: tuple[Corrected, ...]
     without: tuple[str, ...]
-    failures: tuple[SamplesError, ...]
+    failures: tuple[GlomspikeError, ...]
 
 
 def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedFolder:
@@ -30,7 +30,7 @@ def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedF
     """
     annotated: dict[FoundSlide, Path] = {}
     without: list[str] = []
-    failures: list[SamplesError] = []
+    failures: list[GlomspikeError] = []
     for found in find_slides(folder, out):
         try:
             annotations = annotations_beside(found.path)

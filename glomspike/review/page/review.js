@@ -166,7 +166,7 @@ function toggleSclerosed() {
 
 function showState({ counts, undo, redo, agreement }) {
   byId("counts").textContent = [`${counts.glomeruli} glomeruli, ${counts.sentence}`, ...agreement].join("; ");
-  byId("progress").textContent = `${counts.reviewed + counts.removed} of ${counts.glomeruli + counts.removed} looked at`;
+  byId("progress").textContent = `${counts.reviewed} of ${counts.listed} looked at`;
   byId("undo").disabled = !undo;
   byId("redo").disabled = !redo;
 }
@@ -202,6 +202,12 @@ function fade(slider, to) {
 
 // ---- buttons and keys
 
+async function writeFiles() {
+  const answer = await fetch(`${address()}/files`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ reviewer: reviewer() }) });
+  const said = await answer.json();
+  notice(said.problem ?? said.written);
+}
+
 function who() {
   byId("who-name").value = reviewer() || byId("who-name").value;
   byId("who").showModal();
@@ -229,6 +235,7 @@ for (const button of document.querySelectorAll("[data-tool]")) {
 const ACTIONS = {
   undo: () => save({ kind: "undo" }),
   redo: () => save({ kind: "redo" }),
+  write: writeFiles,
   reviewer: who,
   keys: () => byId("help").showModal(),
   agree,
@@ -279,6 +286,13 @@ function toggleHeat() {
   if (slider.value > 0) heatBefore = slider.value;
   fade(slider, slider.value > 0 ? 0 : heatBefore);
 }
+
+// A button that was clicked lets go of the keys, or else Enter would press it again; one that the tab key reached
+// keeps them.
+document.addEventListener("click", (event) => {
+  if (event.detail > 0) event.target.closest("button")?.blur();
+});
+for (const list of document.querySelectorAll("select")) list.addEventListener("change", () => list.blur());
 
 document.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]") || !slide) return;

@@ -10,6 +10,7 @@ const HINTS = {
   "missed-circle": "Press in the middle of the missed glomerulus and drag to its edge.",
 };
 const LEAST_UM = 5; // across; smaller shapes are slips of the hand
+const NARROWEST_BOX_UM = 1;
 const WIDEST_BOX_UM = 60;
 const SMOOTH_PX = 0.75; // by which a pen's line may be simplified, on the screen
 
@@ -40,7 +41,8 @@ export class Tools {
   put() {
     for (const one of this.active) this.viewer.map.removeInteraction(one);
     if (this.handle) this.viewer.marks.removeFeature(this.handle);
-    this.handle = null;
+    if (this.clicks) ol.Observable.unByKey(this.clicks);
+    this.handle = this.clicks = null;
     this.active = [];
     this.name = "look";
     this.viewer.clicks = true;
@@ -120,12 +122,11 @@ export class Tools {
       const [width_um, height_um] = [extent[2] - extent[0], extent[3] - extent[1]];
       if (Math.max(width_um, height_um) > WIDEST_BOX_UM) {
         this.refuse(`a box of ${Math.round(Math.max(width_um, height_um))} µm does not say where in it the spikes are: draw it smaller, up to ${WIDEST_BOX_UM} µm`);
-      } else if (Math.min(width_um, height_um) * 1 > 1) {
+      } else if (Math.min(width_um, height_um) > NARROWEST_BOX_UM) {
         this.setBoxes([...this.chosen().boxes0, this.viewer.frame.boxOf(extent)]);
-      } else {
-        this.removeBoxAt(ol.extent.getCenter(extent));
       }
     });
+    this.clicks = this.viewer.map.on("click", (event) => this.removeBoxAt(event.coordinate));
     return [draw];
   }
 
@@ -147,7 +148,7 @@ export class Tools {
       const geometry = feature.getGeometry();
       const [left, bottom, right, top] = geometry.getExtent();
       if (!this.isLarge(Math.max(right - left, top - bottom))) return;
-      const smooth = geometry.simplify((SMOOTH_PX * this.viewer.map.getView().getResolution()) ** 1);
+      const smooth = geometry.simplify(SMOOTH_PX * this.viewer.map.getView().getResolution());
       const ring = smooth.getCoordinates()[0].slice(0, -1);
       if (ring.length >= 3) drawn(ring.map((point) => this.viewer.frame.toLevel0(point)), smooth);
     });
