@@ -316,8 +316,7 @@ def test_boxes_are_drawn_and_removed_and_large_ones_refused(opened, folder):
     drag(page, (x - 250, y - 250), (x + 250, y + 250))
     assert "draw it smaller" in page.locator("#notice").inner_text()
     page.mouse.click(x + 20, y + 20)
-    saved(page)
-    page.wait_for_timeout(300)
+    until(page, "document.getElementById('counts').dataset.undo === '2'")
     assert read_changes(folder)[-1].edit.boxes0 == ()
 
 

@@ -167,6 +167,7 @@ function toggleSclerosed() {
 function showState({ counts, undo, redo, agreement }) {
   byId("counts").textContent = [`${counts.glomeruli} glomeruli, ${counts.sentence}`, ...agreement].join("; ");
   byId("progress").textContent = `${counts.reviewed} of ${counts.listed} looked at`;
+  byId("counts").dataset.undo = String(undo);
   byId("undo").disabled = !undo;
   byId("redo").disabled = !redo;
 }
