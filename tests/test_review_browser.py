@@ -314,7 +314,7 @@ def test_boxes_are_drawn_and_removed_and_large_ones_refused(opened, folder):
     (box0,) = boxed.edit.boxes0
     assert box0[2] == pytest.approx(box0[3], rel=0.1)
     drag(page, (x - 250, y - 250), (x + 250, y + 250))
-    assert "draw it smaller" in page.locator("#notice").inner_text()
+    assert "draw it smaller" in page.locator("#hint").inner_text()
     page.mouse.click(x + 20, y + 20)
     until(page, "document.getElementById('counts').dataset.undo === '2'")
     assert read_changes(folder)[-1].edit.boxes0 == ()

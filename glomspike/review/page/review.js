@@ -13,7 +13,7 @@ const PAN = 0.25; // of the view
 const viewer = new Viewer(byId("viewer"), showView, choose);
 const queue = new Queue(byId("queue"), choose);
 const changes = new Changes(showSaving, take);
-const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), shown: showTool, refuse: notice });
+const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), shown: showTool, refuse: showHint });
 
 let slides = [];
 let slide = null;
@@ -187,8 +187,12 @@ function showTool(name, hint) {
   for (const button of document.querySelectorAll("[data-tool]")) {
     button.setAttribute("aria-pressed", String(button.dataset.tool === name));
   }
-  byId("hint").hidden = !hint;
-  byId("hint").textContent = hint;
+  showHint(hint);
+}
+
+function showHint(text) {
+  byId("hint").hidden = !text;
+  byId("hint").textContent = text;
 }
 
 function notice(text) {
