@@ -7,24 +7,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from highdicom.spatial import ImageToReferenceTransformer
+from highdicom.sr import srread
 from highdicom.sr.utils import find_content_items
 from hypothesis import given, settings
 from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, VLWholeSlideMicroscopyImageStorage, generate_uid
-from results import glomerulus, slide_facts, slide_result, spike_score
+from results import MPP, glomerulus, slide_facts, slide_result, spike_score
 from test_round_trip import results
 
 from glomspike.annotate.dicom import codes
 from glomspike.annotate.dicom.annotations import annotations_of
 from glomspike.annotate.dicom.origin import Origin, origin_of
 from glomspike.annotate.dicom.read import read_annotations
-from glomspike.annotate.dicom.write import write_dicom
+from glomspike.annotate.dicom.write import checked_origin, write_dicom
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import slide_marks, styles_of
 from glomspike.annotate.meaning import meaning
 from glomspike.errors import AnnotationError, SlideError
 from glomspike.findings import Glomerulus, Lesion, Mpp, SlideResult
+from glomspike.geometry.frames import from_millimetres
 from glomspike.results.record import Counts
 
 EXACT_PX = 0.01
@@ -119,7 +121,7 @@ def check(layers, result: SlideResult) -> None:
             assert region.text.split(":")[0] == mark.region.text.split(":")[0]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 @given(result=results())
 def test_annotations_come_back_to_a_hundredth_of_a_pixel(
     tmp_path_factory: pytest.TempPathFactory, result: SlideResult
@@ -243,6 +245,14 @@ def test_what_dicom_does_not_allow_is_left_empty(dicom_slide: Path, tmp_path: Pa
         assert (dcmread(path).StudyDate, dcmread(path).PatientSex) == ("", "")
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_warning_shows_the_patients_name(dicom_slide: Path, tmp_path: Path, caplog) -> None:
+    write_header(dicom_slide, image_header(PatientName="Müller"))
+    for path in written(tmp_path, some(), checked_origin(dicom_slide, slide_facts("dicom"), "")):
+        assert str(dcmread(path).PatientName) == "Müller"
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize("missing", ["StudyInstanceUID", "FrameOfReferenceUID"])
 def test_a_header_without_what_must_be_referred_to_is_refused(dicom_slide: Path, missing: str) -> None:
     header = image_header()
@@ -256,6 +266,24 @@ def test_a_series_without_its_level_0_is_refused(dicom_slide: Path) -> None:
     dicom_slide.unlink()
     with pytest.raises(SlideError, match="no file in its folder holds the 40000 pixels wide level 0"):
         origin(dicom_slide.with_name("b-level1.dcm"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_with_a_damaged_header_the_slide_is_refused_at_once_or_its_objects_are_written(
+    tmp_path: Path, seed: int
+) -> None:
+    path = write_header(tmp_path / "slide", image_header())
+    content = np.frombuffer(path.read_bytes(), np.uint8).copy()
+    draw = np.random.default_rng(seed)
+    places = draw.integers(150, len(content), 3)
+    content[places] = draw.integers(0, 256, 3)
+    path.write_bytes(content.tobytes())
+    try:
+        of = checked_origin(path, slide_facts("dicom"), "ab" * 32)
+    except SlideError:
+        return
+    for written_file in written(tmp_path, some(), of):
+        assert "SOPInstanceUID" in dcmread(written_file)
 
 
 # The report
@@ -278,18 +306,16 @@ def test_the_report_counts_and_has_each_glomerulus_with_its_call(dicom_slide: Pa
     assert [float(item.MeasuredValueSequence[0].NumericValue) for item in likely] == [0.875, 0.125]
 
 
-def test_the_report_outlines_each_glomerulus_on_the_image(dicom_slide: Path, tmp_path: Path) -> None:
-    _, path = written(tmp_path, some(), origin(dicom_slide))
-    regions = [
-        item
-        for item in find_content_items(dcmread(path), recursive=True)
-        if item.ValueType == "SCOORD" and item.GraphicType == "POLYLINE"
-    ]
-    assert len(regions) == 3
-    for region, one in zip(regions, some().glomeruli, strict=True):
-        ring = np.array(region.GraphicData).reshape(-1, 2)
+@pytest.mark.parametrize("vendor", ["dicom", "aperio"])
+def test_highdicom_reads_the_outlines_of_the_report(dicom_slide: Path, tmp_path: Path, vendor: str) -> None:
+    _, path = written(tmp_path, some(vendor), origin(dicom_slide, vendor))
+    groups = srread(path).content.get_planar_roi_measurement_groups()
+    for group, one in zip(groups, some().glomeruli, strict=True):
+        assert group.tracking_identifier == f"Glomerulus {one.id}"
+        ring = group.roi.value
         np.testing.assert_array_equal(ring[0], ring[-1])
-        np.testing.assert_allclose(ring[:-1], one.outline.polygon0, atol=EXACT_PX)
+        points0 = ring[:-1] if vendor == "dicom" else from_millimetres(ring[:-1, :2], MPP)
+        np.testing.assert_allclose(points0, one.outline.polygon0, atol=EXACT_PX)
 
 
 # Valid

@@ -29,12 +29,14 @@ def _series(path: Path, _size_bytes: int, _time_ns: int) -> str | None:
         if file.read(4) != b"DICM":
             return None
         file.seek(0)
+        from pydicom.config import disable_value_validation
         from pydicom.filereader import read_partial
 
         try:
-            # What follows may be long: a place on the slide for each of its tiles.
-            header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
+            with disable_value_validation():  # which warns on stderr
+                # What follows may be long: a place on the slide for each of its tiles.
+                header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
+                is_slide = header.get("SOPClassUID") == WHOLE_SLIDE_IMAGE and "SeriesInstanceUID" in header
+                return str(header.SeriesInstanceUID) if is_slide else None
         except Exception:  # noqa: BLE001  (a damaged header fails in many ways)
             return None
-    is_slide = header.get("SOPClassUID") == WHOLE_SLIDE_IMAGE
-    return str(header.get("SeriesInstanceUID")) if is_slide and "SeriesInstanceUID" in header else None

@@ -8,13 +8,12 @@ from highdicom import AlgorithmIdentificationSequence
 from highdicom.ann import AnnotationGroup, Measurements, MicroscopyBulkSimpleAnnotations
 from highdicom.color import CIELabColor
 from highdicom.sr import CodedConcept
-from pydicom.config import disable_value_validation
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from glomspike import __version__
 from glomspike.annotate.dicom import codes
-from glomspike.annotate.dicom.origin import Origin, coordinates
+from glomspike.annotate.dicom.origin import Origin, coordinates, values_as_they_stand
 from glomspike.annotate.layers import Region, RegionType
 from glomspike.annotate.marks import LESION_PREFIX, SPIKE_TILES, Mark, Style, slide_marks, styles_of
 from glomspike.findings import Mpp, Points, SlideResult
@@ -40,7 +39,7 @@ def annotations_of(
         _group(number, style, list(alike), origin, result.slide.mpp, algorithm)
         for number, (style, alike) in enumerate(groupby(marks, key=lambda mark: mark.style), start=1)
     ]
-    with disable_value_validation():  # what the slide says of patient and study is kept as it stands
+    with values_as_they_stand():
         annotations = MicroscopyBulkSimpleAnnotations(
             source_images=[origin.header],
             annotation_coordinate_type="2D" if origin.is_image else "3D",

@@ -1,15 +1,15 @@
 """What a slide's DICOM objects belong to: patient, study, frame of reference, and a DICOM slide's image."""
 
 import uuid
+import warnings
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.config import disable_value_validation
-from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_partial
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, VLWholeSlideMicroscopyImageStorage
@@ -18,6 +18,7 @@ from pydicom.valuerep import DA, TM
 from glomspike.errors import SlideError
 from glomspike.findings import Mpp, Points, SlideFacts
 from glomspike.geometry.frames import to_millimetres
+from glomspike.slide.fingerprint import companions
 
 _UIDS = uuid.UUID("f88ef463-c38e-40ba-bc1e-b97ebe0ef78f")
 _PER_FRAME = 0x52009230  # the first of what may be long in a header, and is not needed here
@@ -57,10 +58,27 @@ def origin_of(path: Path, slide: SlideFacts, fingerprint: str) -> Origin:
     if slide.vendor != "dicom":
         return Origin(_made_up(fingerprint), frozenset())
     try:
-        series = dcmread(path, specific_tags=["SeriesInstanceUID"], stop_before_pixels=True).SeriesInstanceUID
-    except (OSError, InvalidDicomError, AttributeError) as error:
-        raise SlideError(path, f"its DICOM header cannot be read ({error})", "leave out --dicom") from error
-    level0 = [header for header in _headers(path.parent) if _is_level0(header, series, slide)]
+        with values_as_they_stand():
+            return _of_dicom(path, slide)
+    except SlideError:
+        raise
+    except Exception as error:  # a damaged header fails in many ways
+        raise unusable_header(path, error) from error
+
+
+@contextmanager
+def values_as_they_stand() -> Iterator[None]:
+    """A context in which a header's values are kept as they are, valid or not.
+
+    No warnings are printed: they show patients' names.
+    """
+    with disable_value_validation(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _of_dicom(path: Path, slide: SlideFacts) -> Origin:
+    level0 = [header for header in _headers(path) if _is_level0(header, slide)]
     if not level0:
         cause = f"no file in its folder holds the {slide.width0} pixels wide level 0 of its series"
         raise SlideError(path, cause, "see that the series is complete, or leave out --dicom")
@@ -72,22 +90,26 @@ def origin_of(path: Path, slide: SlideFacts, fingerprint: str) -> Origin:
     return Origin(header, frozenset(str(one.SOPInstanceUID) for one in level0))
 
 
-def _headers(folder: Path) -> Iterator[Dataset]:
-    """The headers of the DICOM files of a folder, without what is said of single frames."""
-    for path in sorted(folder.iterdir()):
-        with suppress(OSError, InvalidDicomError), path.open("rb") as file:
+def _headers(path: Path) -> Iterator[Dataset]:
+    """The headers of all files of a slide, without what is said of single frames."""
+    for part in (path, *companions(path)):
+        with part.open("rb") as file:
             yield read_partial(file, _is_per_frame)
+
+
+def unusable_header(path: Path, error: Exception) -> SlideError:
+    """The error for a DICOM slide from whose header no objects can be made."""
+    cause = f"its DICOM header cannot be used for annotations ({type(error).__name__}: {error})"
+    return SlideError(path, cause, "export the slide again, or leave out --dicom")
 
 
 def _is_per_frame(tag: BaseTag, _vr: str | None, _length: int) -> bool:
     return int(tag) >= _PER_FRAME
 
 
-def _is_level0(header: Dataset, series: str, slide: SlideFacts) -> bool:
-    names = ("SOPClassUID", "SeriesInstanceUID", "TotalPixelMatrixColumns", "TotalPixelMatrixRows")
-    wanted = (VLWholeSlideMicroscopyImageStorage, series, slide.width0, slide.height0)
-    found = tuple(header.get(name) for name in names)
-    return found == wanted and "VOLUME" in (header.get("ImageType") or ())
+def _is_level0(header: Dataset, slide: SlideFacts) -> bool:
+    size0 = header.get("TotalPixelMatrixColumns"), header.get("TotalPixelMatrixRows")
+    return size0 == (slide.width0, slide.height0) and "VOLUME" in (header.get("ImageType") or ())
 
 
 def _made_up(fingerprint: str) -> Dataset:
@@ -115,9 +137,8 @@ def _fill(header: Dataset) -> None:
     for name, kind in {"PatientBirthDate": DA, "StudyDate": DA, "StudyTime": TM}.items():
         try:
             kind(header[name].value)
-        except ValueError:
-            with disable_value_validation():
-                header[name].value = ""
+        except (ValueError, TypeError):
+            header[name].value = ""
 
 
 def coordinates(points0: Points, origin: Origin, mpp: Mpp) -> Points:

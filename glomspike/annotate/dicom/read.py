@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
 from glomspike.annotate.dicom import codes
-from glomspike.annotate.dicom.origin import Origin
+from glomspike.annotate.dicom.origin import Origin, values_as_they_stand
 from glomspike.annotate.document import read_document
 from glomspike.annotate.geojson import UNCLASSIFIED_COLOUR
 from glomspike.annotate.layers import Colour, Layer, Region, RegionType
@@ -33,13 +33,14 @@ def read_annotations(path: Path, origin: Origin, mpp: Mpp) -> tuple[Layer, ...]:
     """
     document = read_document(path)
     try:
-        annotations = MicroscopyBulkSimpleAnnotations.from_dataset(dcmread(BytesIO(document)), copy=False)
-        to_level0 = _to_level0(path, annotations, origin, mpp)
-        kind = annotations.annotation_coordinate_type
-        return tuple(
-            _layer(group, [to_level0(points) for points in group.get_graphic_data(kind)])
-            for group in annotations.AnnotationGroupSequence
-        )
+        with values_as_they_stand():
+            annotations = MicroscopyBulkSimpleAnnotations.from_dataset(dcmread(BytesIO(document)), copy=False)
+            to_level0 = _to_level0(path, annotations, origin, mpp)
+            kind = annotations.annotation_coordinate_type
+            return tuple(
+                _layer(group, [to_level0(points) for points in group.get_graphic_data(kind)])
+                for group in annotations.AnnotationGroupSequence
+            )
     except (InvalidDicomError, AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         cause = f"holds no DICOM bulk annotations that can be understood ({error})"
         raise AnnotationError(path, cause, "export them again from the program that made them") from error

@@ -21,13 +21,12 @@ from highdicom.sr import (
     SourceImageForRegion,
     TrackingIdentifier,
 )
-from pydicom.config import disable_value_validation
 from pydicom.sr.codedict import codes as standard
 from pydicom.uid import generate_uid
 
 from glomspike import __version__
 from glomspike.annotate.dicom import codes
-from glomspike.annotate.dicom.origin import Origin, coordinates, uid_for
+from glomspike.annotate.dicom.origin import Origin, coordinates, uid_for, values_as_they_stand
 from glomspike.findings import Glomerulus, Mpp, SlideResult
 
 SERIES_NUMBER = 9002
@@ -60,7 +59,7 @@ def report_of(
         imaging_measurements=[_of_the_slide(result, counts, parameters), *each],
     )
     evidence = ([origin.header] if origin.is_image else []) + ([annotations] if annotations else [])
-    with disable_value_validation():  # as in the annotations
+    with values_as_they_stand():
         report = Comprehensive3DSR(
             evidence=evidence or [origin.header],
             content=content,
