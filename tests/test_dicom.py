@@ -6,7 +6,7 @@ import pytest
 from benchmarks.reliability.containers import new_series, shrunk, write_dicom
 from glomspike.batch.near import brought_near
 from glomspike.errors import SlideError
-from glomspike.slide.dicom import slide_series
+from glomspike.slide.dicom import PIXEL_DATA, slide_series
 from glomspike.slide.find import find_slides
 from glomspike.slide.fingerprint import companions, fingerprint
 from glomspike.slide.reader import open_slide
@@ -83,3 +83,14 @@ def test_a_series_without_its_finest_level_is_refused(tmp_path, levels):
     finest.unlink()
     with pytest.raises(SlideError, match="is a DICOM series without its finest level; copy all files"):
         open_slide(coarse)
+
+
+@pytest.mark.parametrize("offset", [0, 0x7F00_0000])
+def test_a_damaged_table_of_tiles_is_refused_and_does_not_crash(tmp_path, levels, offset):
+    path = write(tmp_path, "a", levels)[0]
+    content = bytearray(path.read_bytes())
+    second = content.find(PIXEL_DATA) + len(PIXEL_DATA) + 4 + 4
+    content[second : second + 4] = offset.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(SlideError, match=r"has a damaged table of tiles in a-0\.dcm; copy the slide again"):
+        open_slide(path)

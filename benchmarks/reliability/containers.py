@@ -5,7 +5,7 @@ of which docs/formats.md names public ones.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,7 +175,18 @@ def write_dicom(
     return paths
 
 
-def _instance(level: RGB, factor: int, series: Series) -> Dataset:
+def write_dicom_beside(
+    path: Path, picture: RGB, flavour: Literal["LABEL", "OVERVIEW"], series: Series
+) -> Path:
+    """A file of a DICOM series that shows the glass: its label, or all of it."""
+    whole = replace(series, tile_px=max(picture.shape), mpp=series.mpp * 100)
+    dataset = _instance(picture, 1, whole, flavour)
+    _put_frames(dataset, list(_frames(picture, whole)), whole)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _instance(level: RGB, factor: int, series: Series, flavour: str = "VOLUME") -> Dataset:
     """The header of a level's file."""
     height, width = level.shape[:2]
     dataset = Dataset()
@@ -186,7 +197,7 @@ def _instance(level: RGB, factor: int, series: Series) -> Dataset:
     dataset.FrameOfReferenceUID = dataset.PyramidUID = generate_uid(entropy_srcs=[series.uid, "frame"])
     dataset.Modality, dataset.Manufacturer = "SM", "glomspike phantom"
     kind = ["ORIGINAL", "NONE"] if factor == 1 else ["DERIVED", "RESAMPLED"]
-    dataset.ImageType = [kind[0], "PRIMARY", "VOLUME", kind[1]]
+    dataset.ImageType = [kind[0], "PRIMARY", flavour, kind[1]]
     dataset.Rows = dataset.Columns = series.tile_px
     dataset.TotalPixelMatrixColumns, dataset.TotalPixelMatrixRows = width, height
     dataset.TotalPixelMatrixFocalPlanes, dataset.NumberOfOpticalPaths = series.focal_planes, 1

@@ -24,6 +24,7 @@ from benchmarks.reliability.containers import (
     padded,
     shrunk,
     write_dicom,
+    write_dicom_beside,
     write_ome,
     write_philips,
     write_tiff,
@@ -158,6 +159,14 @@ def _two_cases(folder: Path, picture: RGB) -> Path:
     return write_dicom(folder, "slide", pyramid(picture), FACTORS, new_series(suffix=""))[0]
 
 
+def _with_label(folder: Path, picture: RGB) -> Path:
+    series = new_series()
+    write_dicom_beside(folder / "0-label.dcm", _label(picture), "LABEL", series)
+    write_dicom_beside(folder / "1-overview.dcm", _macro(picture), "OVERVIEW", series)
+    write_dicom(folder, "slide", pyramid(picture), FACTORS, series)
+    return folder / "0-label.dcm"
+
+
 def _svs(compression: Literal["jpeg", "jpeg2000"]) -> Write:
     def write(folder: Path, picture: RGB) -> Path:
         def block(x: int, y: int, width: int, height: int) -> RGB:
@@ -261,6 +270,7 @@ CASES = (
     Case("DICOM", "a level in several files (concatenation)", _dicom(parts=3), "read"),
     Case("DICOM", "the same, tiles placed one by one", _dicom(parts=3, sparse=True), "read"),
     Case("DICOM", "files named `.DCM`, a coarser one given", _dicom(suffix=".DCM", first=1), "read"),
+    Case("DICOM", "a label and an overview in the series, the label given", _with_label, "read"),
     Case("DICOM", "two cases in a folder, no suffix", _two_cases, "read"),
     Case("DICOM", "without its finest level", _dicom(factors=FACTORS[1:]), "is a DICOM series without"),
     Case("DICOM", "focal planes", _dicom(focal_planes=3), "cannot be opened as a slide"),

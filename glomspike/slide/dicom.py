@@ -1,11 +1,19 @@
-"""Which DICOM files belong together: by what their headers say, whatever their names."""
+"""Which DICOM files belong together, by what their headers say, and whether they lead to their tiles."""
 
+import struct
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
+
+import numpy as np
 
 WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 SERIES_TAG = 0x0020000E
 PREAMBLE_BYTES = 128
+# Where compressed tiles begin: pixel data of unknown length, and in them the table of where each tile lies.
+PIXEL_DATA = bytes.fromhex("e07f1000") + b"OB\0\0" + bytes.fromhex("ffffffff feff00e0")
+LONGEST_HEADER_BYTES = 2**28
+LONGEST_TABLED_BYTES = 2**32  # offsets are of four bytes; files beyond have no table, or one that starts anew
 
 
 def slide_series(path: Path) -> str | None:
@@ -22,7 +30,23 @@ def files_of_series(path: Path, series: str) -> list[Path]:
     return [file for file in path.parent.iterdir() if file.is_file() and slide_series(file) == series]
 
 
-@lru_cache(maxsize=2**16)  # every slide of a folder has to know which of its files are not its own
+def leads_to_its_tiles(path: Path) -> bool:
+    """Whether a file's table of tiles is in order, or it has none: libdicom crashes on a damaged one."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        found = content.find(PIXEL_DATA, 0, LONGEST_HEADER_BYTES)
+        start = found + len(PIXEL_DATA)
+        if found < 0 or len(content) >= LONGEST_TABLED_BYTES or start + 4 > len(content):
+            return True
+        (size_bytes,) = struct.unpack_from("<I", content, start)
+        table = content[start + 4 : start + 4 + size_bytes]
+        length_bytes = len(content) - start - 4 - size_bytes
+    if len(table) < size_bytes or size_bytes % 4:
+        return False
+    offsets = np.frombuffer(table, "<u4").astype(np.int64)
+    return bool((np.diff(offsets, prepend=-1, append=length_bytes) > 0).all())
+
+
+@lru_cache(maxsize=2**16)  # each slide of a folder looks at the files of all others
 def _series(path: Path, _size_bytes: int, _time_ns: int) -> str | None:
     with path.open("rb") as file:
         file.seek(PREAMBLE_BYTES)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import RGB, Mpp
+from glomspike.slide.dicom import files_of_series, leads_to_its_tiles, slide_series
 from glomspike.slide.levels import StoredLevel, fit_levels
 from glomspike.slide.source import Bounds
 
@@ -38,6 +39,8 @@ class Scan:
             raise
         except openslide.OpenSlideError as error:
             raise SlideError(path, f"cannot be opened as a slide ({error})", _cure(error)) from error
+        if self.vendor == "dicom":
+            _check_tables(path)
         if lacks_level0:
             cure = "copy all files of the series into one folder"
             raise SlideError(path, "is a DICOM series without its finest level", cure)
@@ -109,6 +112,14 @@ class Scan:
     def close(self) -> None:
         """Let go of the file. A handle closes with its last user: other threads may still be reading."""
         self._handle = None
+
+
+def _check_tables(path: Path) -> None:
+    """Raises SlideError where a file of a DICOM series would crash the process when its tiles are read."""
+    series = slide_series(path)
+    for file in files_of_series(path, series) if series else [path]:
+        if not leads_to_its_tiles(file):
+            raise SlideError(path, f"has a damaged table of tiles in {file.name}", _COPY_AGAIN)
 
 
 def _cure(error: openslide.OpenSlideError) -> str:

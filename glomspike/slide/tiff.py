@@ -1,7 +1,7 @@
 """TIFF files that OpenSlide does not read, or not rightly: OME-TIFF, strips, 16 bits, WebP, JPEG 2000.
 
-Pixels are as stored: an orientation that the file has is noted and not applied, since OpenSlide, QuPath and
-ImageJ don't either, and annotations must lie where viewers show them.
+Pixels are as stored: an orientation that the file has is noted and not applied, since most slide viewers do
+not apply it, and annotations must lie where they show the tissue.
 """
 
 import logging
@@ -267,7 +267,7 @@ def _orientation_note(page: Any) -> tuple[str, ...]:
     if _orientation(page) in (0, UPRIGHT):
         return ()
     tag = f"TIFF orientation {_orientation(page)}"
-    return (f"the file wants to be shown turned ({tag}), but was read as stored, as QuPath and ImageJ do",)
+    return (f"the file wants to be shown turned ({tag}) and was read as stored, as most slide viewers do",)
 
 
 def _mpp(file: tifffile.TiffFile, page: Any) -> Mpp | None:
