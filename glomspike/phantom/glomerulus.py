@@ -88,9 +88,16 @@ def plan_glomerulus(
     """A glomerulus without spikes whose capsule is about `radius_um` around `centre_um`."""
     centre = np.asarray(centre_um, dtype=np.float64)
     capsule = resample(blob(rng, radius_um, 0.06) * rng.uniform(0.88, 1.1, size=2), 1.0) + centre
-    tuft = _tuft(rng, capsule, centre, radius_um)
+    tuft = tuft_outline(rng, capsule, centre, radius_um)
     scar = rng.uniform(0.05, 0.4) if rng.random() < habit.scarred else 0.0
     section = cut_tuft(rng, habit.anatomy, tuft, capsule, scar)
+    return furnished(rng, habit, centre, capsule, tuft, section)
+
+
+def furnished(
+    rng: np.random.Generator, habit: Habit, centre: Points, capsule: Points, tuft: Points, section: Section
+) -> GlomerulusPlan:
+    """The glomerulus of a section through its tuft: with its crescent, cells and look-alikes of spikes."""
     faces = outer_faces(section)
     crescent = _crescent(rng, capsule, tuft, centre) if rng.random() < habit.crescents else np.zeros((0, 2))
     return GlomerulusPlan(
@@ -114,7 +121,9 @@ def with_spikes(rng: np.random.Generator, plan: GlomerulusPlan, lesion: Lesion) 
     return replace(plan, growth=grow(rng, plan.section, plan.faces, lesion))
 
 
-def _tuft(rng: np.random.Generator, capsule_um: Points, centre_um: Points, radius_um: float) -> Points:
+def tuft_outline(
+    rng: np.random.Generator, capsule_um: Points, centre_um: Points, radius_um: float
+) -> Points:
     """The tuft fills half to almost all of the capsule, lobed, held at the hilum on one side."""
     hilum = rng.uniform(0, 2 * np.pi)
     fill = rng.uniform(0.76, 0.97)

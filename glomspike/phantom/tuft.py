@@ -5,6 +5,7 @@ so that corners and junctions arise as in tissue, not by drawing them. Everythin
 pixels in a frame whose origin is the glomerulus's centre; lengths are micrometres.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +26,7 @@ COARSE_UM = 0.5  # pixel that loops are packed on
 LEAST_LUMEN_UM2 = 3.0
 
 Mask = NDArray[np.bool_]
+Loop = tuple[NDArray[np.float64], float]  # axis (4, 2) or (4, 3) and radius, µm
 
 
 @dataclass(frozen=True)
@@ -110,14 +112,38 @@ def cut_tuft(
     `scar` is the share of the tuft that is sclerosed: collapsed loops in solid matrix.
     """
     low, high = edge_um.min(axis=0) - 4.0, edge_um.max(axis=0) + 4.0
-    coarse = tuple(np.ceil((high - low) / COARSE_UM).astype(int)[::-1])
-    shape = (2 * int(coarse[0]), 2 * int(coarse[1]))
-    inside = _depth_in(tuft_um, low, shape)
-    sclerosis = _sclerosis(rng, inside, scar)
+    coarse = coarse_shape(low, high)
+    shape = (2 * coarse[0], 2 * coarse[1])
+    inside = depth_in(tuft_um, low, shape)
+    sclerosis = sclerosis_of(rng, inside, scar)
     seeds, lobules = _seeds(rng, anatomy, tuft_um)
-    depth_um = _packed(rng, anatomy, seeds, lobules, low, (int(coarse[0]), int(coarse[1])))
+    depth_um = packed(rng, anatomy, _loops(rng, anatomy, seeds, lobules), low, coarse)
+    stalk_um = stalk_edge(rng, anatomy, _from_stalks(rng, anatomy, tuft_um, lobules, low, shape))
+    return section_of(rng, anatomy, low, inside, sclerosis, depth_um, stalk_um)
+
+
+def coarse_shape(low_um: Points, high_um: Points) -> tuple[int, int]:
+    """Height and width of the raster that loops are packed on."""
+    width, height = np.ceil((high_um - low_um) / COARSE_UM).astype(int).tolist()
+    return height, width
+
+
+def section_of(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    low_um: Points,
+    inside_um: Texture,
+    sclerosis: Texture,
+    depth_um: Texture,
+    stalk_um: Texture,
+) -> Section:
+    """The section, from rasters whose corner lies at `low_um`.
+
+    `inside_um` is the depth in the tuft, `sclerosis` 1 in a scar, `stalk_um` the distance to the edge of the
+    stalks, and on the coarse raster `depth_um` the depth in the nearest lumen.
+    """
+    inside, low, shape = inside_um, low_um, inside_um.shape
     depth_um = np.asarray(cv2.resize(depth_um, shape[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
-    stalk_um = _stalks(rng, anatomy, tuft_um, lobules, low, shape)
     depth_um = np.minimum(np.minimum(depth_um, stalk_um), inside - 0.5)
     depth_um -= 5.0 * sclerosis * (cloud(rng, shape, 10.0) > -0.6)
     lumen_um = _signed_distance(_without_specks(_rounded(depth_um > 0, anatomy.rounding_um)))
@@ -135,7 +161,7 @@ def cut_tuft(
     )
 
 
-def _depth_in(polygon_um: Points, low_um: Points, shape: tuple[int, int]) -> Texture:
+def depth_in(polygon_um: Points, low_um: Points, shape: tuple[int, int]) -> Texture:
     """µm inside the polygon, negative outside."""
     mask = np.zeros(shape, dtype=np.uint8)
     cv2.fillPoly(mask, [np.round((polygon_um - low_um) / GRID_UM).astype(np.int32)], 1)
@@ -189,13 +215,19 @@ def _seeds(rng: np.random.Generator, anatomy: Anatomy, tuft_um: Points) -> tuple
     return seeds[distance < reach], lobules
 
 
-def _packed(
-    rng: np.random.Generator,
-    anatomy: Anatomy,
-    seeds: Points,
-    lobules: Points,
-    low_um: Points,
-    shape: tuple[int, int],
+def _loops(rng: np.random.Generator, anatomy: Anatomy, seeds: Points, lobules: Points) -> Iterator[Loop]:
+    for seed in seeds:
+        radius = loop_radius(rng, anatomy)
+        yield _axis(rng, seed, radius, lobules), radius
+
+
+def loop_radius(rng: np.random.Generator, anatomy: Anatomy) -> float:
+    """The radius of one loop, µm."""
+    return anatomy.loop_um * float(np.clip(rng.lognormal(0.0, 0.35), 0.4, 2.2))
+
+
+def packed(
+    rng: np.random.Generator, anatomy: Anatomy, loops: Iterable[Loop], low_um: Points, shape: tuple[int, int]
 ) -> Texture:
     """µm into the nearest lumen (negative outside), where every loop gives way to its neighbours."""
     warp = 2.2 * np.stack([cloud(rng, shape, 5.0 / COARSE_UM) for _ in range(2)])
@@ -205,11 +237,9 @@ def _packed(
     y = (rows + 0.5) * COARSE_UM + low_um[1] + warp[1]
     best = np.full(shape, -20.0, dtype=np.float32)
     second = best.copy()
-    for seed in seeds:
-        radius = anatomy.loop_um * float(np.clip(rng.lognormal(0.0, 0.35), 0.4, 2.2))
-        line = _axis(rng, seed, radius, lobules)
-        window = _window(line, radius + 9.0, low_um, shape)
-        depth = _depth_in_tube(x[window], y[window], line, radius * np.linspace(1 - anatomy.tapered, 1, 4))
+    for line, radius in loops:
+        window = window_around(line, radius + 9.0, low_um, shape)
+        depth = depth_in_tube(x[window], y[window], line, radius * np.linspace(1 - anatomy.tapered, 1, 4))
         depth = np.minimum(depth, 0.6 * radius).astype(np.float32)
         np.maximum(second[window], np.minimum(best[window], depth), out=second[window])
         np.maximum(best[window], depth, out=best[window])
@@ -233,27 +263,37 @@ def _axis(rng: np.random.Generator, seed: Points, radius_um: float, lobules: Poi
     return np.asarray(seed + line - line.mean(axis=0), dtype=np.float64)
 
 
-def _window(line_um: Points, reach_um: float, low_um: Points, shape: tuple[int, int]) -> tuple[slice, slice]:
-    start = np.floor((line_um.min(axis=0) - reach_um - low_um) / COARSE_UM).astype(int)
-    stop = np.ceil((line_um.max(axis=0) + reach_um - low_um) / COARSE_UM).astype(int)
+def window_around(
+    line_um: Points, reach_um: float, low_um: Points, shape: tuple[int, int]
+) -> tuple[slice, slice]:
+    """The part of the coarse raster within reach of a line."""
+    line = line_um[:, :2]
+    start = np.floor((line.min(axis=0) - reach_um - low_um) / COARSE_UM).astype(int)
+    stop = np.ceil((line.max(axis=0) + reach_um - low_um) / COARSE_UM).astype(int)
     (left, top), (right, bottom) = np.clip([start, stop], 0, np.array(shape[::-1]))
     return slice(top, bottom), slice(left, right)
 
 
-def _depth_in_tube(
-    x: Texture, y: Texture, axis_um: Points, radii_um: NDArray[np.float64]
+def depth_in_tube(
+    x: Texture, y: Texture, axis_um: NDArray[np.float64], radii_um: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How deep places lie in a bent tube of a radius for each point of its axis; negative outside."""
+    """How deep places lie in a bent tube of a radius for each point of its axis; negative outside.
+
+    The axis is (n, 2), or (n, 3) where it leaves the plane of the section: the third number is how far.
+    """
     deepest = np.full(x.shape, -np.inf)
-    for (start, stop), (first, last) in zip(pairwise(axis_um), pairwise(radii_um), strict=True):
-        dx, dy = stop - start
-        along = np.clip(((x - start[0]) * dx + (y - start[1]) * dy) / max(dx * dx + dy * dy, 1e-9), 0, 1)
+    axis = axis_um if axis_um.shape[1] == 3 else np.pad(axis_um, ((0, 0), (0, 1)))
+    for (start, stop), (first, last) in zip(pairwise(axis), pairwise(radii_um), strict=True):
+        dx, dy, dz = stop - start
+        scalar = (x - start[0]) * dx + (y - start[1]) * dy - start[2] * dz
+        along = np.clip(scalar / max(dx * dx + dy * dy + dz * dz, 1e-9), 0, 1)
         away = np.hypot(x - start[0] - along * dx, y - start[1] - along * dy)
+        away = np.hypot(away, start[2] + along * dz)
         np.maximum(deepest, first + (last - first) * along - away, out=deepest)
     return deepest
 
 
-def _stalks(
+def _from_stalks(
     rng: np.random.Generator,
     anatomy: Anatomy,
     tuft_um: Points,
@@ -261,7 +301,7 @@ def _stalks(
     low_um: Points,
     shape: tuple[int, int],
 ) -> Texture:
-    """µm to the edge of the nearest stalk of mesangium (negative inside): trees that join the lobules."""
+    """µm to the axis of the nearest stalk of mesangium: trees that join the lobules."""
     spots = spread(rng, shapely.Polygon(tuft_um).buffer(-4.0), 2.2 * anatomy.loop_um + 3.0)
     distance, _ = cKDTree(lobules).query(spots)
     nodes = np.vstack([lobules, spots[distance < 0.45 * anatomy.lobule_um]])
@@ -270,7 +310,12 @@ def _stalks(
     pixels = np.round((nodes - low_um) / GRID_UM).astype(int)
     for a, b in zip(tree.row, tree.col, strict=True):
         cv2.line(canvas, pixels[a].tolist(), pixels[b].tolist(), 0)
-    away = cv2.distanceTransform(canvas, cv2.DIST_L2, 5) * GRID_UM
+    return np.asarray(cv2.distanceTransform(canvas, cv2.DIST_L2, 5) * GRID_UM, dtype=np.float32)
+
+
+def stalk_edge(rng: np.random.Generator, anatomy: Anatomy, away_um: Texture) -> Texture:
+    """µm to the edge of the nearest stalk (negative inside), from the distance to its axis."""
+    shape, away = away_um.shape, away_um
     width = anatomy.matrix_um * (0.45 + 0.35 * cloud(rng, shape, 8.0 / GRID_UM))
     return np.asarray(away + 0.8 * cloud(rng, shape, 2.0 / GRID_UM) - width, dtype=np.float32)
 
@@ -301,7 +346,7 @@ def _slope(rng: np.random.Generator, anatomy: Anatomy, shape: tuple[int, int]) -
     return np.asarray(anatomy.oblique * usual * (0.6 + 3.5 * strong), dtype=np.float32)
 
 
-def _sclerosis(rng: np.random.Generator, inside_um: Texture, share: float) -> Texture:
+def sclerosis_of(rng: np.random.Generator, inside_um: Texture, share: float) -> Texture:
     """A scar over about `share` of the tuft, 0 to 1 with a soft edge."""
     if not share:
         return np.zeros_like(inside_um)
