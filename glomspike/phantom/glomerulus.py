@@ -121,9 +121,7 @@ def with_spikes(rng: np.random.Generator, plan: GlomerulusPlan, lesion: Lesion) 
     return replace(plan, growth=grow(rng, plan.section, plan.faces, lesion))
 
 
-def tuft_outline(
-    rng: np.random.Generator, capsule_um: Points, centre_um: Points, radius_um: float
-) -> Points:
+def tuft_outline(rng: np.random.Generator, capsule_um: Points, centre_um: Points, radius_um: float) -> Points:
     """The tuft fills half to almost all of the capsule, lobed, held at the hilum on one side."""
     hilum = rng.uniform(0, 2 * np.pi)
     fill = rng.uniform(0.76, 0.97)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.findings import RGB, Points
+from glomspike.phantom.artefacts import Artefacts
 from glomspike.phantom.dyes import Dyes
 from glomspike.phantom.noise import Noise
 from glomspike.phantom.paint_cortex import CortexPainter, reaches
@@ -29,31 +30,22 @@ FULL = 200  # what 1 of a dye is on a stored card
 Card = tuple[Points, NDArray[np.uint8]]  # corner in µm; silver, cytoplasm, nuclei, coverage (h, w, 4)
 
 
-class Painter:
-    """Paints blocks of one phantom slide."""
+class Camera:
+    """Takes pictures of stained blocks: artefacts on the slide, focus, optics, noise."""
 
-    def __init__(self, plan: TissuePlan, stain: Stain, scanner: Scanner, seed: int) -> None:
-        self.plan, self.stain, self.scanner = plan, stain, scanner
-        rng = np.random.default_rng(seed)
-        self._cortex = CortexPainter(plan, scanner.mpp, rng)
-        self._camera = Noise(rng).prepare(FINE_PX)
+    def __init__(
+        self, artefacts: Artefacts, stain: Stain, scanner: Scanner, rng: np.random.Generator
+    ) -> None:
+        self.artefacts, self.stain, self.scanner = artefacts, stain, scanner
+        self._noise = Noise(rng).prepare(FINE_PX)
         self._focus = Noise(rng).prepare(FOCUS_PX)
-        self._seeds = rng.integers(2**31, size=len(plan.glomeruli))
-        # enough for the glomeruli that a band across a wide slide meets
-        self._card = lru_cache(maxsize=64)(self._painted)
 
-    def block(self, x_px: int, y_px: int, width_px: int, height_px: int) -> RGB:
-        """The pixels (height, width, 3) of a block whose corner lies at a pixel of the slide."""
-        x, y = x_px - MARGIN_PX, y_px - MARGIN_PX
-        width, height = width_px + 2 * MARGIN_PX, height_px + 2 * MARGIN_PX
-        dyes = Dyes.empty(width, height, x, y, self.scanner.mpp)
-        self._cortex.paint(dyes, self.stain.precipitate)
-        for number, glomerulus in enumerate(self.plan.glomeruli):
-            if reaches(glomerulus.capsule_um, dyes):
-                _lay(self._card(number), dyes)
-        blurred = np.maximum(self.plan.artefacts.paint(dyes), self._out_of_focus(dyes))
+    def picture(self, dyes: Dyes) -> RGB:
+        """The pixels (height, width, 3) of a block, from a raster that `with_margin` gave."""
+        height, width = dyes.silver.shape
+        blurred = np.maximum(self.artefacts.paint(dyes), self._out_of_focus(dyes))
         light = self.stain.light(dyes.silver, dyes.cytoplasm, dyes.nuclei)
-        noise = self._camera.at(x, y, width, height, FINE_PX)
+        noise = self._noise.at(int(dyes.x_px), int(dyes.y_px), width, height, FINE_PX)
         picture = self.scanner.scan(light, blurred, noise)
         return picture[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX]
 
@@ -72,6 +64,40 @@ class Painter:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         far = np.clip(0.8 * (small - 0.6), 0, 1).astype(np.float32)
         return np.asarray(cv2.warpAffine(far, move, (width, height), flags=flags), dtype=np.float32)
+
+
+def with_margin(x_px: int, y_px: int, width_px: int, height_px: int, mpp: float) -> Dyes:
+    """An empty raster for a block, with what blur and halos reach beyond it."""
+    width, height = width_px + 2 * MARGIN_PX, height_px + 2 * MARGIN_PX
+    return Dyes.empty(width, height, x_px - MARGIN_PX, y_px - MARGIN_PX, mpp)
+
+
+class Painter:
+    """Paints blocks of one phantom slide. Sections of the same `bend_seed` bend their tubules alike."""
+
+    def __init__(
+        self, plan: TissuePlan, stain: Stain, scanner: Scanner, seed: int, bend_seed: int | None = None
+    ) -> None:
+        self.plan, self.stain, self.scanner = plan, stain, scanner
+        rng = np.random.default_rng(seed)
+        self._cortex = CortexPainter(plan, scanner.mpp, rng, bend_seed)
+        self._camera = Camera(plan.artefacts, stain, scanner, rng)
+        self._seeds = rng.integers(2**31, size=len(plan.glomeruli))
+        # enough for the glomeruli that a band across a wide slide meets
+        self._card = lru_cache(maxsize=64)(self._painted)
+
+    def block(self, x_px: int, y_px: int, width_px: int, height_px: int) -> RGB:
+        """The pixels (height, width, 3) of a block whose corner lies at a pixel of the slide."""
+        dyes = with_margin(x_px, y_px, width_px, height_px, self.scanner.mpp)
+        self.stain_tissue(dyes)
+        return self._camera.picture(dyes)
+
+    def stain_tissue(self, dyes: Dyes) -> None:
+        """Fills an empty raster whose corner lies on a pixel of the slide with tissue."""
+        self._cortex.paint(dyes, self.stain.precipitate)
+        for number, glomerulus in enumerate(self.plan.glomeruli):
+            if reaches(glomerulus.capsule_um, dyes):
+                _lay(self._card(number), dyes)
 
     def _painted(self, number: int) -> Card:
         plan = self.plan.glomeruli[number]

@@ -23,11 +23,14 @@ GRAIN_UM, CLOUD_UM, PATCHY_UM = 0.7, 2.5, 10.0  # texture scales
 class CortexPainter:
     """Paints the cortex of one phantom slide into blocks."""
 
-    def __init__(self, plan: TissuePlan, mpp: float, rng: np.random.Generator) -> None:
+    def __init__(
+        self, plan: TissuePlan, mpp: float, rng: np.random.Generator, bend_seed: int | None = None
+    ) -> None:
         self.plan = plan
         self._scales = [round(um / mpp, 2) for um in (GRAIN_UM, CLOUD_UM, PATCHY_UM)]
         self._noise = Noise(rng).prepare(*self._scales)
-        self._warp = Noise(rng).prepare(25.0, 26.0)
+        bends = rng if bend_seed is None else np.random.default_rng(bend_seed)
+        self._warp = Noise(bends).prepare(25.0, 26.0)
         self._jitter = rng.uniform(0, 1, size=(256, 256, 4)).astype(np.float32)
         self._tree = cKDTree(plan.tubules_um)
 
