@@ -6,6 +6,7 @@ const OBJECTIVE_UM = 10; // µm/px times magnification: 40× is 0.25 µm/px
 const DEEPEST_MPP = 1 / 16; // of the slide's finest
 const AROUND = 1.5; // of a glomerulus's circle that is shown when it is fitted
 const QUICK_MS = 250;
+const COARSE_ZOOMS = 3;
 const CALLS = {
   spiked: { colour: "#e02b2b", width: 3, dash: undefined },
   "not spiked": { colour: "#00a08a", width: 2, dash: undefined },
@@ -208,13 +209,17 @@ export class Viewer {
   }
 }
 
+// The tiles over those of the coarsest zooms, which are few and always there, so that nothing is ever blank.
 function tiled({ mpps, side }, address, projection, extent) {
-  const tileGrid = new ol.tilegrid.TileGrid({ extent, origin: [0, 0], resolutions: mpps, tileSize: side });
-  const source = new ol.source.TileImage({
-    projection, tileGrid, transition: 120, wrapX: false,
-    tileUrlFunction: ([zoom, column, row]) => `${address}/tiles/${zoom}/${column}/${row}`,
+  const zooms = (resolutions) => new ol.layer.Tile({
+    extent,
+    source: new ol.source.TileImage({
+      projection, transition: 0, wrapX: false,
+      tileGrid: new ol.tilegrid.TileGrid({ extent, origin: [0, 0], resolutions, tileSize: side }),
+      tileUrlFunction: ([zoom, column, row]) => `${address}/tiles/${zoom}/${column}/${row}`,
+    }),
   });
-  return new ol.layer.Tile({ source, preload: 2, extent });
+  return new ol.layer.Group({ layers: [zooms(mpps.slice(0, COARSE_ZOOMS)), zooms(mpps)] });
 }
 
 function labelOf(text, colour) {
