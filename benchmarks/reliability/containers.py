@@ -137,6 +137,7 @@ class Series:
     parts: int = 1
     sparse: bool = False
     focal_planes: int = 1
+    icc_profile: bytes | None = None
 
 
 def new_series(**options: Any) -> Series:
@@ -213,6 +214,8 @@ def _instance(level: RGB, factor: int, series: Series, flavour: str = "VOLUME") 
     shared.PixelMeasuresSequence = DicomSequence([measures])
     dataset.SharedFunctionalGroupsSequence = DicomSequence([shared])
     path.OpticalPathIdentifier = "1"
+    if series.icc_profile is not None:
+        path.ICCProfile = series.icc_profile + bytes(len(series.icc_profile) % 2)
     dataset.OpticalPathSequence = DicomSequence([path])
     return dataset
 

@@ -20,6 +20,7 @@ from glomspike.slide.scale import mpp_of_dots
 from glomspike.slide.source import Bounds, Level
 
 FORMATS = ("PNG", "JPEG")
+COLOUR_MODES = ("RGB", "RGBA", "P")  # whose profiles are of RGB
 
 # What Pillow raises for damaged files.
 _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EOFError, struct.error)
@@ -37,7 +38,7 @@ class Picture:
     notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
-        self._pixels, self.mpp = _decode(path)
+        self._pixels, self.mpp, self.profile = _decode(path)
         width_px, height_px = self._pixels.size
         self.levels = (Level(width_px, height_px, 1.0, 1.0, 1.0),)
         self.bounds = Bounds(0, 0, width_px, height_px)
@@ -52,9 +53,10 @@ class Picture:
         """Nothing is open: the file was read whole."""
 
 
-def _decode(path: Path) -> tuple[Image.Image, Mpp | None]:
+def _decode(path: Path) -> tuple[Image.Image, Mpp | None, bytes | None]:
     with decoded(path) as picture:
-        return _to_rgb(picture), mpp_of_dots(picture.info.get("dpi", (0, 0)))
+        profile = picture.info.get("icc_profile") if picture.mode in COLOUR_MODES else None
+        return _to_rgb(picture), mpp_of_dots(picture.info.get("dpi", (0, 0))), profile or None
 
 
 @contextmanager

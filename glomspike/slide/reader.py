@@ -15,6 +15,7 @@ from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import read_field
 from glomspike.slide.picture import Picture
+from glomspike.slide.profile import ColourProfile
 from glomspike.slide.readable import check_readable
 from glomspike.slide.scan import Scan
 from glomspike.slide.source import Level, PixelSource
@@ -44,14 +45,15 @@ def open_slide(path: Path, mpp: float | None = None) -> "Slide":
 
 
 def read_picture(path: Path) -> RGB:
-    """Return a plain picture (height, width, 3) as RGB on white, the pixels that a slide of it has.
+    """Return a plain picture (height, width, 3) as sRGB on white, the pixels that a slide of it has.
 
     It needs no µm/px. Raises SlideError as `open_slide` does, but for the scale.
     """
     source = open_source(path)
     try:
         level = source.levels[0]
-        return np.array(source.crop(0, 0, 0, level.width_px, level.height_px))
+        stored = source.crop(0, 0, 0, level.width_px, level.height_px)
+        return np.array(ColourProfile(source.profile).in_srgb(stored))
     finally:
         source.close()
 
@@ -79,6 +81,7 @@ class Slide:
     def __init__(self, path: Path, source: PixelSource, mpp: float | None = None) -> None:
         self.path = path
         self._source = source
+        self._profile = ColourProfile(source.profile)
         level0, bounds = source.levels[0], source.bounds
         self.facts = SlideFacts(
             name=path.name,
@@ -107,7 +110,7 @@ class Slide:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know of the file, one sentence each."""
-        return self._source.notes
+        return (*self._source.notes, *self._profile.notes)
 
     @property
     def level_mpps(self) -> tuple[float, ...]:
@@ -115,7 +118,7 @@ class Slide:
         return tuple(self._level_mpp(level) for level in self._source.levels)
 
     def read(self, x0: float, y0: float, width0: float, height0: float, mpp: float) -> RGB:
-        """The region as RGB on white, (round(height), round(width)) square pixels of `mpp` µm.
+        """The region as sRGB on white, (round(height), round(width)) square pixels of `mpp` µm.
 
         The corner `x0`, `y0` and the size are level-0 pixels, fractions included, and the corner of the
         first pixel lies exactly there. Read from the nearest finer level, or level 0, and resampled with
@@ -133,7 +136,8 @@ class Slide:
         for down in rows:
             for across in columns:
                 crop = self._crop(index, across, down)
-                pixels[down.place, across.place] = np.asarray(_resampled(crop, across, down))
+                picture = self._profile.in_srgb(_resampled(crop, across, down))
+                pixels[down.place, across.place] = np.asarray(picture)
         return pixels
 
     def thumbnail(self, longest_px: int) -> tuple[RGB, FieldFrame]:

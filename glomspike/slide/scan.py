@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import openslide
-from PIL import Image
+from PIL import Image, ImageCms
 
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import RGB, Mpp
@@ -32,6 +32,7 @@ class Scan:
             properties = self._handle.properties
             self.vendor: str = properties[openslide.PROPERTY_NAME_VENDOR]
             self.mpp = _mpp(properties)
+            self.profile = _profile(self._handle)
             self._stored = _stored_levels(self._handle)
             self.bounds = _bounds(properties, self._stored[0])
             lacks_level0 = properties.get("dicom.ImageType[3]") == "RESAMPLED"
@@ -112,6 +113,14 @@ class Scan:
     def close(self) -> None:
         """Let go of the file. A handle closes with its last user: other threads may still be reading."""
         self._handle = None
+
+
+def _profile(handle: openslide.OpenSlide) -> bytes | None:
+    try:
+        profile = handle.color_profile
+    except ImageCms.PyCMSError:
+        return b""  # none that can be used
+    return None if profile is None else profile.tobytes()
 
 
 def _check_tables(path: Path) -> None:

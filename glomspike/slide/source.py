@@ -49,6 +49,11 @@ class PixelSource(Protocol):
     def bounds(self) -> Bounds: ...
 
     @property
+    def profile(self) -> bytes | None:
+        """The ICC profile that the file has for its colours, which `crop` does not apply."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know of the file, one sentence each."""
         ...

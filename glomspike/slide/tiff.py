@@ -29,6 +29,7 @@ from glomspike.slide.source import Bounds
 CACHE_BYTES = 128 * 2**20  # of decoded tiles, for each level
 PROBED_TILES = 24  # of level 0, to see how many bits are used
 MOST_LOST = 0.1  # of level 0's tiles
+RGB_KINDS = (2, 3, 6)  # RGB, palettes, YCbCr
 UPRIGHT = 1
 ORIENTATION_TAG = 274
 # What libtiff's simple way decodes as it should.
@@ -87,6 +88,7 @@ class Tiff:
         self._check_length(first)
         self.vendor = "ome-tiff" if image else "generic-tiff" if first.is_tiled else "picture"
         self.mpp = image.mpp if image and image.mpp else _mpp(file, first)
+        self.profile = _profile(first)
         self.bounds = Bounds(0, 0, first.imagewidth, first.imagelength)
         lock = Lock()
         colours, bits_note = self._colours(first, image.bits if image else None, lock)
@@ -277,6 +279,11 @@ def _mpp(file: tifffile.TiffFile, page: Any) -> Mpp | None:
     unit = int(page.resolutionunit)
     inches = {2: 1.0, 3: UM_PER_INCH / 1e4}.get(unit)
     return mpp_of_dots((x * inches, y * inches)) if inches else None
+
+
+def _profile(page: Any) -> bytes | None:
+    """The profile of colours; those of grey and of inks are none of the RGB that these become."""
+    return bytes(page.iccprofile) if page.iccprofile and int(page.photometric) in RGB_KINDS else None
 
 
 def _declared_bits(page: Any) -> int | None:
