@@ -26,6 +26,7 @@ from glomspike.errors import OutputError
 from glomspike.findings import RGB, Circle, Glomerulus, Outline, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.lesions.infer import tell_lesions
+from glomspike.names import as_text
 from glomspike.networks.models import Model, Models
 from glomspike.networks.weights import Card, Kind
 from glomspike.report.overview import write_overview
@@ -111,7 +112,7 @@ def fill_folder(
             job = _Job(slide, models, options, results.path, progress)
             result = job.run()
             counts = Counts.of(result, job.unreadable_windows)
-            _write_annotations(results.path, path.stem, result, job)
+            _write_annotations(results.path, as_text(path.stem), result, job)
             _write_report(results.path, result, counts, job)
             publish = results.publish if options.overwrite == "never" else results.replace
             publish(_record(job, settings, result, counts))

@@ -364,7 +364,7 @@ def test_annotations_are_the_slides_and_not_the_overviews_beside_it(slide, tmp_p
 
 
 def test_a_folder_of_pictures_gives_samples_as_a_folder_of_slides_does(tmp_path, capsys):
-    cv2.imwrite(str(tmp_path / "a.png"), tissue())
+    cv2.imwrite(str(tmp_path / "a.png"), tissue(2_600, 1_400))
     write_layers(tmp_path / "a.xml", annotations().layers, Mpp(MPP, MPP))
     out = tmp_path / "out"
     status, said, _ = typed("samples", str(tmp_path), "--out", str(out), "--mpp", str(MPP), capsys=capsys)

@@ -33,6 +33,7 @@ from benchmarks.reliability.damage import damaged
 from benchmarks.reliability.small_slides import write_small_containers, write_small_slides
 from glomspike.batch.local import LocalWorkers
 from glomspike.batch.task import Batch, WeightPaths
+from glomspike.names import as_text
 from glomspike.networks.models import load_cards
 from glomspike.pipeline import Options
 from glomspike.slide.find import find_slides
@@ -45,6 +46,7 @@ MOMENT = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC")  # of a run, in report.ht
 ODD_NAMES = (
     "with spaces.svs", "it's \"quoted\".svs", "two\nlines.svs", "🔬.svs", "-x-.svs", "--help.svs",
     "ü µm.svs", "semi;colon, comma.svs", "n" * 196 + ".svs", "same.svs", "same.ndpi.svs", "#%&.svs",
+    os.fsdecode(b"no utf-8 \xe9.svs"),
 )  # fmt: skip
 
 
@@ -334,11 +336,10 @@ def names(work: Path) -> bool:
     status, counts, said = _run(work / "slides", work / "out")
     with (work / "out" / "summary.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    true = {
-        str(path.relative_to(work / "slides")) for path in (work / "slides").rglob("*.*") if path.is_file()
-    }
+    files = [path for path in (work / "slides").rglob("*.*") if path.is_file()]
+    true = {as_text(str(path.relative_to(work / "slides"))) for path in files}
     folders = {row["folder"] for row in rows}
-    whole = all((work / "out" / folder / "run.json").is_file() for folder in folders)
+    whole = len(list((work / "out").rglob("run.json"))) == len(rows)
     again, second, _ = _run(work / "slides", work / "out")
     right = (
         (status, again) == (0, 0) and {row["slide"] for row in rows} == true and len(folders) == len(rows)

@@ -1,5 +1,6 @@
 """The command line: which commands there are, and how a failure is told."""
 
+import io
 import signal
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,8 @@ def _glomspike() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command that was typed and exits; a failure is one line on stderr, its status the exit's."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
     sys.exit(_status(arguments))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glomspike.names import as_text
+
 if TYPE_CHECKING:
     from glomspike.findings import SlideRow
 
@@ -95,4 +97,4 @@ class _BatchLog:
 
 def one_line(name: str) -> str:
     """A file's name as it can be shown in one line of text, whatever it contains."""
-    return " ".join(name.encode("utf-8", "backslashreplace").decode().split())
+    return " ".join(as_text(name).split())

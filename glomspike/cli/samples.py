@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glomspike.errors import GlomspikeError, UsageError, missing_slide
+from glomspike.names import as_text
 
 if TYPE_CHECKING:
     from glomspike.learn.corrections.find import CorrectedFolder
@@ -104,7 +105,7 @@ def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
     annotations = xml or annotations_beside(slide)
     if annotations is None:
         raise UsageError(slide, "has no annotations beside it", "give the XML file after the slide")
-    return Corrected(slide, annotations, slide.stem, patient)
+    return Corrected(slide, annotations, as_text(slide.stem), patient)
 
 
 def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:

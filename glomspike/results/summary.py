@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glomspike.errors import OutputError
 from glomspike.findings import SlideRow
+from glomspike.names import as_text
 from glomspike.results.files import replace_file
 
 SUMMARY_NAME = "summary.csv"
@@ -33,8 +34,8 @@ def write_summary(out: Path, rows: Sequence[SlideRow]) -> None:
     table = csv.DictWriter(text, _COLUMNS)
     table.writeheader()
     table.writerows(_cells(row) for row in rows)
-    # A file's name may hold bytes that are no text; they are shown as \udcff or so.
-    replace_file(out / SUMMARY_NAME, text.getvalue().encode("utf-8", "backslashreplace"))
+    # A file's name may hold bytes that are no text; they are shown as %FF or so.
+    replace_file(out / SUMMARY_NAME, as_text(text.getvalue()).encode())
 
 
 def _cells(row: SlideRow) -> dict[str, object]:

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from glomspike.errors import OutputError, SlideError
+from glomspike.names import as_text
 from glomspike.results.record import RECORD_NAME, RunRecord
 from glomspike.review.summary import remembered_path
 from glomspike.slide.fingerprint import fingerprint
@@ -47,7 +48,7 @@ def find_slide(record: RunRecord, folder: Path, given: Sequence[Path]) -> Slide 
     Raises SlideError where a file that was given is another slide, or cannot be opened.
     """
     for path in given:
-        if path.is_file() and path.name == record.slide.name:
+        if path.is_file() and as_text(path.name) == record.slide.name:
             if fingerprint(path) != record.slide.fingerprint:
                 raise SlideError(path, "is not the slide of these results", "give the slide that was run")
             return _opened(path, record)
@@ -68,8 +69,7 @@ def _named(place: Path, name: str) -> Iterator[Path]:
         below[:] = sorted(part for part in below if not part.startswith("."))
         if len(Path(parent).parts) - start >= DEEPEST:
             below.clear()
-        if name in files:
-            yield Path(parent, name)
+        yield from (Path(parent, file) for file in files if as_text(file) == name)
 
 
 def _is_it(path: Path, record: RunRecord) -> bool:

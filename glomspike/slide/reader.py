@@ -13,6 +13,7 @@ from PIL import Image
 from glomspike.errors import NoScaleError, SlideError
 from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.geometry.frames import FieldFrame
+from glomspike.names import as_text
 from glomspike.slide.field import read_field
 from glomspike.slide.picture import Picture
 from glomspike.slide.profile import ColourProfile
@@ -84,7 +85,7 @@ class Slide:
         self._profile = ColourProfile(source.profile)
         level0, bounds = source.levels[0], source.bounds
         self.facts = SlideFacts(
-            name=path.name,
+            name=as_text(path.name),
             vendor=source.vendor,
             width0=level0.width_px,
             height0=level0.height_px,

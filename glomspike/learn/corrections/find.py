@@ -7,6 +7,7 @@ from pathlib import Path
 from glomspike.errors import GlomspikeError, SamplesError
 from glomspike.learn.corrections.patients import patients_of, read_patients
 from glomspike.learn.corrections.write import Corrected
+from glomspike.names import as_text
 from glomspike.slide.find import FoundSlide, find_slides
 from glomspike.slide.fingerprint import fingerprint
 
@@ -44,7 +45,7 @@ def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedF
     failures += _shared(annotated)
     known = patients_of(list(annotated), read_patients(patients), patients) if patients else {}
     corrected = [
-        Corrected(found.path, annotations, found.folder, known.get(found))
+        Corrected(found.path, annotations, as_text(found.folder), known.get(found))
         for found, annotations in annotated.items()
     ]
     failures += _copies(corrected)
@@ -91,9 +92,9 @@ def _copies(corrected: Sequence[Corrected]) -> Iterator[SamplesError]:
 
 def annotations_beside(slide: Path) -> Path | None:
     """The annotation file of a slide's name in its folder. Raises SamplesError where there are several."""
-    there = [
-        slide.with_suffix(suffix) for suffix in ANNOTATION_SUFFIXES if slide.with_suffix(suffix).is_file()
-    ]
+    stems = {slide.stem, as_text(slide.stem)}  # the latter as a run names its files
+    beside = [slide.with_name(f"{stem}{suffix}") for stem in stems for suffix in ANNOTATION_SUFFIXES]
+    there = [path for path in beside if path.is_file()]
     if len(there) > 1:
         names = " and ".join(path.name for path in there)
         raise SamplesError(slide, f"has {names} beside it", "take the one away that you did not correct")

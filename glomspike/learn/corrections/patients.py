@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from glomspike.errors import SamplesError
 from glomspike.learn.samples import refuse_two_spellings
+from glomspike.names import as_text
 from glomspike.slide.find import FoundSlide
 
 COLUMNS = ("slide", "patient")
@@ -122,7 +123,7 @@ def _names(slide: FoundSlide) -> tuple[str, ...]:
 
 
 def _spelled(name: str, folded: bool) -> str:
-    plain = unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
+    plain = unicodedata.normalize("NFC", as_text(name)).replace("\\", "/").removeprefix("./")
     return plain.casefold() if folded else plain
 
 
