@@ -62,10 +62,15 @@ def test_no_slide_is_what_is_dicom_but_no_slide_image(tmp_path, levels):
     assert slide_series(other) is None
 
 
-def test_a_damaged_header_belongs_to_no_series(tmp_path, levels):
-    path = write(tmp_path, "a", levels)[0]
-    path.write_bytes(path.read_bytes()[:150])
+@pytest.mark.parametrize("length", [0, 100, 150, 400])
+def test_a_damaged_header_belongs_to_no_series_and_is_not_passed_over(tmp_path, levels, length):
+    path, other = write(tmp_path / "slides", "a", levels)
+    other.unlink()
+    path.write_bytes(path.read_bytes()[:length])
     assert slide_series(path) is None
+    assert [slide.path for slide in find_slides(tmp_path / "slides", tmp_path / "out")] == [path]
+    with pytest.raises(SlideError, match=r"was copied whole|copy the slide again"):
+        open_slide(path)
 
 
 def test_a_copy_on_a_fast_disk_has_all_levels_and_nothing_else(tmp_path, levels):

@@ -4,6 +4,7 @@ import struct
 from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,13 +17,22 @@ LONGEST_HEADER_BYTES = 2**28
 LONGEST_TABLED_BYTES = 2**32  # offsets are of four bytes; files beyond have no table, or one that starts anew
 
 
+class _Header(NamedTuple):
+    """What kind of object a file holds, and the series that it belongs to."""
+
+    sop_class: str
+    series: str
+
+
 def slide_series(path: Path) -> str | None:
     """The series that a file of a whole-slide image belongs to; None for every other file."""
-    try:
-        status = path.stat()
-        return _series(path, status.st_size, status.st_mtime_ns)
-    except OSError:
-        return None
+    header = _header_of(path)
+    return header.series if header and header.sop_class == WHOLE_SLIDE_IMAGE else None
+
+
+def is_damaged(path: Path) -> bool:
+    """Whether a file is DICOM by its name and has no header that can be read."""
+    return path.suffix.lower() == ".dcm" and _header_of(path) is None
 
 
 def files_of_series(path: Path, series: str) -> list[Path]:
@@ -46,21 +56,26 @@ def leads_to_its_tiles(path: Path) -> bool:
     return bool((np.diff(offsets, prepend=-1, append=length_bytes) > 0).all())
 
 
+def _header_of(path: Path) -> _Header | None:
+    try:
+        status = path.stat()
+        return _read_header(path, status.st_size, status.st_mtime_ns)
+    except OSError:
+        return None
+
+
 @lru_cache(maxsize=2**16)  # each slide of a folder looks at the files of all others
-def _series(path: Path, _size_bytes: int, _time_ns: int) -> str | None:
+def _read_header(path: Path, _size_bytes: int, _time_ns: int) -> _Header | None:
     with path.open("rb") as file:
         file.seek(PREAMBLE_BYTES)
         if file.read(4) != b"DICM":
             return None
         file.seek(0)
-        from pydicom.config import disable_value_validation
         from pydicom.filereader import read_partial
 
         try:
-            with disable_value_validation():  # which warns on stderr
-                # What follows may be long: a place on the slide for each of its tiles.
-                header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
-                is_slide = header.get("SOPClassUID") == WHOLE_SLIDE_IMAGE and "SeriesInstanceUID" in header
-                return str(header.SeriesInstanceUID) if is_slide else None
+            # What follows may be long: a place on the slide for each of its tiles.
+            header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
+            return _Header(str(header["SOPClassUID"].value), str(header["SeriesInstanceUID"].value))
         except Exception:  # noqa: BLE001  (a damaged header fails in many ways)
             return None

@@ -9,7 +9,7 @@ from pathlib import Path
 import openslide
 
 from glomspike.errors import SlideError
-from glomspike.slide.dicom import slide_series
+from glomspike.slide.dicom import is_damaged, slide_series
 from glomspike.slide.fingerprint import companions
 
 # Files of these names are slides even where OpenSlide does not know them: they are damaged, and it is said.
@@ -103,7 +103,7 @@ def _is_written(folder: Path) -> bool:
 def _is_slide(path: Path) -> bool:
     if path.suffix.lower() in SLIDE_SUFFIXES:
         return path.is_file() or path.is_symlink()  # a link to nothing is a slide that is missing
-    return path.is_file() and openslide.OpenSlide.detect_format(path) is not None
+    return path.is_file() and (openslide.OpenSlide.detect_format(path) is not None or is_damaged(path))
 
 
 def _is_picture(path: Path) -> bool:
