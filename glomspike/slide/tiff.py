@@ -5,46 +5,34 @@ not apply it, and annotations must lie where they show the tissue.
 """
 
 import logging
-import math
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import RGB, Mpp
 from glomspike.slide.colours import Colours, colours_of
-from glomspike.slide.levels import StoredLevel, fit_levels
+from glomspike.slide.levels import fit_levels
 from glomspike.slide.ome import AS_LARGE, OmeImage, choose_image, read_ome
 from glomspike.slide.scale import UM_PER_INCH, mpp_of_dots, mpp_of_imagej
 from glomspike.slide.source import Bounds
+from glomspike.slide.tiff_level import COPY_AGAIN, DAMAGE, TiffLevel
 
-CACHE_BYTES = 128 * 2**20  # of decoded tiles, for each level
-PROBED_TILES = 24  # of level 0, to see how many bits are used
 MOST_LOST = 0.1  # of level 0's tiles
 RGB_KINDS = (2, 3, 6)  # RGB, palettes, YCbCr
 UPRIGHT = 1
 ORIENTATION_TAG = 274
-# What libtiff's simple way decodes as it should.
-USUAL_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 33003, 33005, 50000)
+# None, LZW, JPEG, Deflate, PackBits and Zstandard: what OpenSlide decodes in TIFF of no vendor.
+USUAL_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 50000)
 
-_COPY_AGAIN = "copy the slide again, or save it again as a JPEG-compressed TIFF"
 _ONE = "save the one you want as a file of its own"
 
-# What tifffile and its codecs raise for damaged files; codecs' errors are RuntimeErrors.
-_DAMAGE = (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, EOFError, AttributeError,
-           MemoryError, ZeroDivisionError, OverflowError)  # fmt: skip
-
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters comes as an error
-
-_Samples = NDArray[Any]  # (height, width, samples)
 
 
 def open_tiff(path: Path, openslide_knows: bool) -> "Tiff | None":
@@ -57,7 +45,7 @@ def open_tiff(path: Path, openslide_knows: bool) -> "Tiff | None":
         file = tifffile.TiffFile(path)
         if not len(file.pages):
             raise ValueError("no pages")
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(f"not a TIFF: {error}") from error
     try:
         image = _ome_image(path, file)
@@ -67,9 +55,9 @@ def open_tiff(path: Path, openslide_knows: bool) -> "Tiff | None":
     except SlideError:
         file.close()
         raise
-    except _DAMAGE as error:
+    except DAMAGE as error:
         file.close()
-        raise SlideError(path, "cannot be decoded as a TIFF: its tables are damaged", _COPY_AGAIN) from error
+        raise SlideError(path, "cannot be decoded as a TIFF: its tables are damaged", COPY_AGAIN) from error
     file.close()
     return None
 
@@ -92,7 +80,7 @@ class Tiff:
         self.bounds = Bounds(0, 0, first.imagewidth, first.imagelength)
         lock = Lock()
         colours, bits_note = self._colours(first, image.bits if image else None, lock)
-        self._stored = [_TiffLevel(path, file, page, colours, lock) for page in pages]
+        self._stored = [TiffLevel(path, file, page, colours, lock) for page in pages]
         pyramid = fit_levels([level.stored for level in self._stored], self._seen)
         self.levels, self._numbers = pyramid.levels, pyramid.numbers
         self.notes = (*pyramid.notes, *bits_note, *_orientation_note(first))
@@ -120,7 +108,7 @@ class Tiff:
         """Refuses a file that was cut short. What single tiles have lost is counted while they are read."""
         ends = np.add(page.dataoffsets, page.databytecounts)
         if (ends > self._file.filehandle.size).mean() > MOST_LOST:
-            raise SlideError(self._path, "ends before its pixels do", _COPY_AGAIN)
+            raise SlideError(self._path, "ends before its pixels do", COPY_AGAIN)
 
     def _colours(self, page: Any, bits: int | None, lock: Lock) -> tuple[Colours, tuple[str, ...]]:
         """How a page's samples become RGB; a note where its values use fewer bits than they have."""
@@ -129,92 +117,12 @@ class Tiff:
             return declared, ()
         bits = bits or _declared_bits(page)
         if bits is None:
-            highest = _TiffLevel(self._path, self._file, page, declared, lock).highest_value()
+            highest = TiffLevel(self._path, self._file, page, declared, lock).highest_value()
             bits = next(few for few in (8, 10, 12, 14, 16) if highest < 2**few)
         if bits == 16:
             return declared, ()
         note = f"values of 16 bits use only {bits}, and are shown as such"
         return declared.with_bits(bits), (note,)
-
-
-class _TiffLevel:
-    """One page of a file, read region by region from its tiles or strips."""
-
-    def __init__(self, path: Path, file: tifffile.TiffFile, page: Any, colours: Colours, lock: Lock) -> None:
-        self._path, self._file, self._page, self._colours, self._lock = path, file, page, colours, lock
-        self._width_px, self._height_px = int(page.imagewidth), int(page.imagelength)
-        self._tile_width_px = int(page.tilewidth) or self._width_px
-        self._tile_height_px = int(page.tilelength) or min(int(page.rowsperstrip), self._height_px)
-        self._across = math.ceil(self._width_px / self._tile_width_px)
-        self._down = math.ceil(self._height_px / self._tile_height_px)
-        tile_px = self._tile_width_px * self._tile_height_px
-        _check_size(path, tile_px)
-        self._tile = lru_cache(max(1, CACHE_BYTES // (3 * tile_px)))(self._decoded)
-
-    @property
-    def stored(self) -> StoredLevel:
-        """What levels are laid on each other by; strips are no tiles."""
-        is_tiled = bool(self._page.is_tiled)
-        tile = (self._tile_width_px, self._tile_height_px) if is_tiled else (0, 0)
-        return StoredLevel(self._width_px, self._height_px, *tile, step0=1.0)
-
-    def read(self, left: int, top: int, width_px: int, height_px: int) -> RGB:
-        """A region in this level's pixels, white outside. Raises UnreadableRegion."""
-        pixels = np.full((height_px, width_px, 3), 255, np.uint8)
-        right, lower = min(left + width_px, self._width_px), min(top + height_px, self._height_px)
-        wide, high = self._tile_width_px, self._tile_height_px
-        columns, rows = (
-            range(max(0, left) // wide, _tiles(right, wide)),
-            range(max(0, top) // high, _tiles(lower, high)),
-        )
-        for row, column in product(rows, columns):
-            tile = self._tile(column, row)
-            x, y = column * wide, row * high
-            here = (
-                slice(max(left, x), min(right, x + tile.shape[1])),
-                slice(max(top, y), min(lower, y + tile.shape[0])),
-            )
-            across, down = here
-            pixels[down.start - top : down.stop - top, across.start - left : across.stop - left] = tile[
-                down.start - y : down.stop - y, across.start - x : across.stop - x
-            ]
-        return pixels
-
-    def highest_value(self) -> int:
-        """The highest value in some tiles spread over the level."""
-        count = self._across * self._down
-        tiles = np.unique(np.linspace(0, count - 1, min(count, PROBED_TILES)).astype(int))
-        return max(
-            int(self._samples(tile % self._across, tile // self._across).max()) for tile in tiles.tolist()
-        )
-
-    def _decoded(self, column: int, row: int) -> RGB:
-        try:
-            return self._colours.rgb(self._samples(column, row))
-        except _DAMAGE as error:
-            corner = f"{column * self._tile_width_px}, {row * self._tile_height_px}"
-            cause = f"cannot be decoded at pixel {corner} of a level ({error})"
-            raise UnreadableRegion(self._path, cause, _COPY_AGAIN) from error
-
-    def _samples(self, column: int, row: int) -> _Samples:
-        """A tile's samples as they are stored."""
-        planes = self._page.samplesperpixel if self._page.planarconfig == 2 else 1
-        place, count = row * self._across + column, self._across * self._down
-        return np.concatenate([self._segment(place + plane * count) for plane in range(planes)], axis=-1)
-
-    def _segment(self, index: int) -> _Samples:
-        offset, size = self._page.dataoffsets[index], self._page.databytecounts[index]
-        if size == 0:
-            raise ValueError("a tile of length zero")
-        with self._lock:
-            self._file.filehandle.seek(offset)
-            content = self._file.filehandle.read(size)
-        samples, _, _ = self._page.decode(content, index, jpegtables=self._page.jpegtables)
-        return np.asarray(samples[0])
-
-
-def _tiles(length_px: int, side_px: int) -> int:
-    return -(-max(0, length_px) // side_px)
 
 
 def _ome_image(path: Path, file: tifffile.TiffFile) -> tuple[int, OmeImage] | None:
@@ -227,7 +135,7 @@ def _ome_image(path: Path, file: tifffile.TiffFile) -> tuple[int, OmeImage] | No
     except ValueError as error:
         raise SlideError(path, str(error), "save it again as one RGB picture") from error
     if len(images) != len(file.series):
-        raise SlideError(path, "does not hold the pictures that its OME-XML names", _COPY_AGAIN)
+        raise SlideError(path, "does not hold the pictures that its OME-XML names", COPY_AGAIN)
     place = choose_image(path, images)
     return place, images[place]
 
@@ -290,9 +198,3 @@ def _declared_bits(page: Any) -> int | None:
     tag = page.tags.get("MaxSampleValue")
     highest = int(np.max(tag.value)) if tag is not None else 0
     return max(8, highest.bit_length()) if 0 < highest < 2**16 else None
-
-
-def _check_size(path: Path, tile_px: int) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and tile_px > 2 * limit:
-        raise SlideError(path, "has too many pixels for a plain picture", "save it as a tiled pyramidal TIFF")
