@@ -155,7 +155,10 @@ class Glomerulus:
 
 @dataclass(frozen=True)
 class SlideFacts:
-    """What a slide says of itself: size and bounds in level-0 pixels, scale, vendor."""
+    """What is known of a slide: size and bounds in level-0 pixels, scale, vendor.
+
+    `mpp` is the scale that is used, `file_mpp` what the file says, None where it says nothing.
+    """
 
     name: str
     vendor: str
@@ -166,6 +169,7 @@ class SlideFacts:
     bounds_y0: int
     bounds_width0: int
     bounds_height0: int
+    file_mpp: Mpp | None = None
 
 
 @dataclass(frozen=True, eq=False)

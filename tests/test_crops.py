@@ -77,10 +77,23 @@ def test_a_scale_is_asked_for_where_the_picture_has_none(
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
 def test_a_microscopes_resolution_is_the_scale_and_a_printers_is_not(tmp_path: Path, suffix: str) -> None:
-    with open_slide(save(tmp_path / f"own.{suffix}", dpi=25_400 / 0.5), 0.25) as picture:
+    with open_slide(save(tmp_path / f"own.{suffix}", dpi=25_400 / 0.5)) as picture:
         assert picture.facts.mpp.mean == pytest.approx(0.5, rel=1e-3)
     with open_slide(save(tmp_path / f"print.{suffix}", dpi=1200), 0.25) as picture:
         assert picture.facts.mpp.mean == 0.25
+
+
+def test_a_wrong_scale_in_the_file_is_replaced_and_the_record_has_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(save(tmp_path / "one.png", dpi=25_400 / 0.5), tmp_path / "out", "--mpp", 0.25) == 0
+    said = "--mpp 0.25 is used, though the slide says 0.5 µm/px of itself"
+    assert f"one.png: {said}" in capsys.readouterr().err
+    record = json.loads((tmp_path / "out" / "one" / "run.json").read_text())
+    assert said in record["warnings"]
+    assert (record["slide"]["mpp_x"], record["slide"]["mpp_y"]) == (0.25, 0.25)
+    assert record["slide"]["file_mpp_x"] == pytest.approx(0.5, rel=1e-3)
+    assert record["options"]["mpp"] == 0.25
 
 
 def test_other_files_than_pictures_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,9 +195,18 @@ def test_a_slide_without_scale_needs_the_option(tmp_path):
         assert slide.facts.mpp == Mpp(0.5, 0.5)
 
 
-def test_a_slides_own_scale_goes_before_the_option(waved):
+def test_what_is_typed_goes_before_what_the_file_says_and_a_note_names_both(waved):
     with open_slide(waved.path, 0.5) as slide:
-        assert slide.facts.mpp == Mpp(0.25, 0.25)
+        assert (slide.facts.mpp, slide.facts.file_mpp) == (Mpp(0.5, 0.5), Mpp(0.25, 0.25))
+        assert slide.notes == ("--mpp 0.5 is used, though the slide says 0.25 µm/px of itself",)
+        assert slide.level_mpps == (0.5, 2.0, 8.0)
+
+
+@pytest.mark.parametrize("mpp", [None, 0.25, 0.252])
+def test_a_rounding_of_what_the_file_says_needs_no_note(waved, mpp):
+    with open_slide(waved.path, mpp) as slide:
+        assert slide.facts.mpp.x == (mpp or 0.25)
+        assert slide.notes == ()
 
 
 @pytest.mark.parametrize("mpp", [0.0, 0.049, 5.1, 25.0, -1.0, float("nan"), float("inf")])

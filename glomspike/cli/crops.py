@@ -25,7 +25,7 @@ glomerulus; for a folder there are summary.csv and index.html besides."""
     "--mpp",
     type=Number(0.05, 5),
     metavar="UM",
-    help="µm per pixel of the pictures, where their resolution tag does not say it.",
+    help="µm per pixel of the pictures, where their resolution tag does not say it, or says it wrongly.",
 )
 @click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")
 @click.option(

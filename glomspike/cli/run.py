@@ -58,7 +58,7 @@ class Number(click.FloatRange):
     "--mpp",
     type=Number(0.05, 5),
     metavar="UM",
-    help="µm per pixel, for a slide that does not say it of itself.",
+    help="µm per pixel, for a slide that does not say it of itself, or says it wrongly.",
 )
 @click.option("--detector", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own detector.")
 @click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")

@@ -42,7 +42,7 @@ further."""
     "--patients", type=click.Path(path_type=Path), metavar="CSV", help="Columns slide, patient; for a folder."
 )
 @click.option(
-    "--mpp", type=click.FloatRange(0.05, 5), metavar="UM", help="µm per pixel, for slides that do not say it."
+    "--mpp", type=click.FloatRange(0.05, 5), metavar="UM", help="µm per pixel, where slides do not say it."
 )
 @click.option(
     "--slides",

@@ -85,7 +85,12 @@ def _facts(record: RunRecord) -> SlideFacts:
         bounds_y0=slide.bounds_y,
         bounds_width0=slide.bounds_width,
         bounds_height0=slide.bounds_height,
+        file_mpp=_mpp(slide.file_mpp_x, slide.file_mpp_y),
     )
+
+
+def _mpp(x: float | None, y: float | None) -> Mpp | None:
+    return None if x is None or y is None else Mpp(x, y)
 
 
 def _outlines(written: Path, slide: SlideFacts) -> dict[int, Points]:

@@ -72,7 +72,10 @@ class Versions(_Strict):
 
 
 class SlideRecord(_Strict):
-    """The slide as it was seen; sizes and bounds in level-0 pixels."""
+    """The slide as it was seen; sizes and bounds in level-0 pixels.
+
+    `mpp_x`, `mpp_y` are the scale that was used, `file_mpp_x`, `file_mpp_y` what the file says, if anything.
+    """
 
     name: str
     fingerprint: str
@@ -85,6 +88,8 @@ class SlideRecord(_Strict):
     bounds_height: int
     mpp_x: float
     mpp_y: float
+    file_mpp_x: float | None = None
+    file_mpp_y: float | None = None
 
     @classmethod
     def of(cls, slide: SlideFacts, fingerprint: str) -> "SlideRecord":
@@ -101,6 +106,8 @@ class SlideRecord(_Strict):
             bounds_height=slide.bounds_height0,
             mpp_x=slide.mpp.x,
             mpp_y=slide.mpp.y,
+            file_mpp_x=slide.file_mpp.x if slide.file_mpp else None,
+            file_mpp_y=slide.file_mpp.y if slide.file_mpp else None,
         )
 
 

@@ -80,6 +80,6 @@ def _is_it(path: Path, record: RunRecord) -> bool:
 
 
 def _opened(path: Path, record: RunRecord) -> Slide:
-    """The slide, at the scale of the run where it has none of its own."""
+    """The slide, at the scale of the run."""
     mpp = record.options.get("mpp")
     return open_slide(path, float(mpp) if isinstance(mpp, int | float) else None)

@@ -23,6 +23,7 @@ from glomspike.slide.source import Level, PixelSource
 
 MIN_MPP = 0.05
 MAX_MPP = 5.0
+ROUNDED = 0.02  # by how much a scale that somebody types may differ from the file's and mean the same
 
 # The largest side that OpenSlide reads in one piece: beyond it, corners of its pieces are cut to whole
 # level-0 pixels. It also bounds the memory of a read from a slide without lower levels.
@@ -38,7 +39,7 @@ _FILTER_RADIUS_PX = 2  # of the filter above, in the coarser of its two grids
 def open_slide(path: Path, mpp: float | None = None) -> "Slide":
     """A slide of any vendor that OpenSlide knows, or a PNG, JPEG or TIFF picture.
 
-    `mpp` is µm/px for slides that have no usable value of their own; a slide's own value goes first.
+    `mpp` is µm/px as the user knows it: for slides that have no usable value, and in place of a wrong one.
     Raises SlideError for a path that is not a readable slide, and for a scale that is missing or outside
     0.05 to 5 µm/px.
     """
@@ -90,6 +91,7 @@ class Slide:
             width0=level0.width_px,
             height0=level0.height_px,
             mpp=_usable_mpp(path, source.mpp, mpp),
+            file_mpp=source.mpp,
             bounds_x0=bounds.x0,
             bounds_y0=bounds.y0,
             bounds_width0=bounds.width0,
@@ -111,7 +113,7 @@ class Slide:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know of the file, one sentence each."""
-        return (*self._source.notes, *self._profile.notes)
+        return (*_scale_notes(self.facts), *self._source.notes, *self._profile.notes)
 
     @property
     def level_mpps(self) -> tuple[float, ...]:
@@ -231,18 +233,29 @@ def _resampled(crop: Image.Image, across: _Piece, down: _Piece) -> Image.Image:
 
 
 def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:
-    """The slide's own scale where it has a sane one, else the option's. Raises SlideError for neither."""
+    """The option's scale where there is one, else the slide's. Raises SlideError for neither."""
     allowed = f"{MIN_MPP} to {MAX_MPP:g} µm/px"
-    if option is not None and not _is_sane(option):
-        raise SlideError(path, f"--mpp {option:g} is outside {allowed}", "give the slide's true µm/px")
-    if own is not None and _is_sane(own.x) and _is_sane(own.y):
-        return own
     if option is not None:
+        if not _is_sane(option):
+            raise SlideError(path, f"--mpp {option:g} is outside {allowed}", "give the slide's true µm/px")
         return Mpp(option, option)
     if own is None:
         raise NoScaleError(path, "has no µm/px", "give it with --mpp")
+    if _is_sane(own.x) and _is_sane(own.y):
+        return own
     cause = f"says {own.x:g} x {own.y:g} µm/px, outside {allowed}"
     raise SlideError(path, cause, "give the true value with --mpp")
+
+
+def _scale_notes(facts: SlideFacts) -> tuple[str, ...]:
+    """A note where what was typed is used and not what the file says, beyond a rounding."""
+    used, said = facts.mpp, facts.file_mpp
+    if said is None or all(
+        math.isclose(*pair, rel_tol=ROUNDED) for pair in ((used.x, said.x), (used.y, said.y))
+    ):
+        return ()
+    file = f"{said.x:.4g}" if said.x == said.y else f"{said.x:.4g} x {said.y:.4g}"
+    return (f"--mpp {used.x:g} is used, though the slide says {file} µm/px of itself",)
 
 
 def _is_sane(mpp: float) -> bool:
