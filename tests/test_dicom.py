@@ -99,3 +99,10 @@ def test_a_damaged_table_of_tiles_is_refused_and_does_not_crash(tmp_path, levels
     path.write_bytes(content)
     with pytest.raises(SlideError, match=r"has a damaged table of tiles in a-0\.dcm; copy the slide again"):
         open_slide(path)
+
+
+def test_tiles_that_are_to_be_placed_one_by_one_and_are_not_are_refused(tmp_path, levels):
+    path = write(tmp_path, "a", levels)[0]
+    path.write_bytes(path.read_bytes().replace(b"CS\x0a\0TILED_FULL", b"CS\x0c\0TILED_SPARSE"))
+    with pytest.raises(SlideError, match="has a damaged table of tiles"):
+        open_slide(path)

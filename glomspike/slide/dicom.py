@@ -8,11 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glomspike.errors import SlideError
+
 WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 SERIES_TAG = 0x0020000E
 PREAMBLE_BYTES = 128
 # Where compressed tiles begin: pixel data of unknown length, and in them the table of where each tile lies.
 PIXEL_DATA = bytes.fromhex("e07f1000") + b"OB\0\0" + bytes.fromhex("ffffffff feff00e0")
+SPARSE, PLACES_TAG = b"TILED_SPARSE", bytes.fromhex("00523092")  # tiles' places are given one by one
 LONGEST_HEADER_BYTES = 2**28
 LONGEST_TABLED_BYTES = 2**32  # offsets are of four bytes; files beyond have no table, or one that starts anew
 
@@ -40,13 +43,24 @@ def files_of_series(path: Path, series: str) -> list[Path]:
     return [file for file in path.parent.iterdir() if file.is_file() and slide_series(file) == series]
 
 
-def leads_to_its_tiles(path: Path) -> bool:
-    """Whether a file's table of tiles is in order, or it has none: libdicom crashes on a damaged one."""
+def check_tiles(path: Path) -> None:
+    """Raise SlideError where a file of a slide does not lead to its tiles: libdicom would crash."""
+    series = slide_series(path)
+    for file in files_of_series(path, series) if series else []:
+        if not _leads_to_its_tiles(file):
+            cure = "copy the slide again, or scan it again if the original is damaged too"
+            raise SlideError(path, f"has a damaged table of tiles in {file.name}", cure)
+
+
+def _leads_to_its_tiles(path: Path) -> bool:
+    """Whether a file has the places of its tiles where it must, and its table of them is in order."""
     with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
         found = content.find(PIXEL_DATA, 0, LONGEST_HEADER_BYTES)
         start = found + len(PIXEL_DATA)
         if found < 0 or len(content) >= LONGEST_TABLED_BYTES or start + 4 > len(content):
             return True
+        if content.find(SPARSE, 0, found) >= 0 > content.find(PLACES_TAG, 0, found):
+            return False
         (size_bytes,) = struct.unpack_from("<I", content, start)
         table = content[start + 4 : start + 4 + size_bytes]
         length_bytes = len(content) - start - 4 - size_bytes

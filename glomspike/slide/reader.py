@@ -14,6 +14,7 @@ from glomspike.errors import NoScaleError, SlideError
 from glomspike.findings import RGB, Mpp, SlideFacts
 from glomspike.geometry.frames import FieldFrame
 from glomspike.names import as_text
+from glomspike.slide.dicom import check_tiles
 from glomspike.slide.field import read_field
 from glomspike.slide.picture import Picture
 from glomspike.slide.profile import ColourProfile
@@ -67,6 +68,8 @@ def open_source(path: Path) -> PixelSource:
     """
     check_readable(path)
     vendor = openslide.OpenSlide.detect_format(path)
+    if vendor == "dicom":
+        check_tiles(path)
     if vendor not in (None, "generic-tiff"):
         return Scan(path)
     from glomspike.slide.tiff import open_tiff

@@ -10,7 +10,6 @@ from PIL import Image, ImageCms
 
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import RGB, Mpp
-from glomspike.slide.dicom import files_of_series, leads_to_its_tiles, slide_series
 from glomspike.slide.levels import StoredLevel, fit_levels
 from glomspike.slide.source import Bounds
 
@@ -40,8 +39,6 @@ class Scan:
             raise
         except openslide.OpenSlideError as error:
             raise SlideError(path, f"cannot be opened as a slide ({error})", _cure(error)) from error
-        if self.vendor == "dicom":
-            _check_tables(path)
         if lacks_level0:
             cure = "copy all files of the series into one folder"
             raise SlideError(path, "is a DICOM series without its finest level", cure)
@@ -121,14 +118,6 @@ def _profile(handle: openslide.OpenSlide) -> bytes | None:
     except ImageCms.PyCMSError:
         return b""  # none that can be used
     return None if profile is None else profile.tobytes()
-
-
-def _check_tables(path: Path) -> None:
-    """Raises SlideError where a file of a DICOM series would crash the process when its tiles are read."""
-    series = slide_series(path)
-    for file in files_of_series(path, series) if series else [path]:
-        if not leads_to_its_tiles(file):
-            raise SlideError(path, f"has a damaged table of tiles in {file.name}", _COPY_AGAIN)
 
 
 def _cure(error: openslide.OpenSlideError) -> str:
