@@ -10,10 +10,8 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
-from torchvision.models.resnet import BasicBlock, ResNet
-from torchvision.ops import roi_align
 
+from glomspike.networks.libraries import BasicBlock, ResNet, resnet18, roi_align
 from glomspike.networks.weights import Normalisation
 
 NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))

@@ -5,9 +5,9 @@ from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 from torch import Tensor, nn
-from torchvision.ops import roi_align
 
 from glomspike.classify.model import DenseTiles, feature_map
+from glomspike.networks.libraries import roi_align
 
 Pooling = Literal["attention", "gated-attention", "max", "single"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import NamedTuple
 
-import segmentation_models_pytorch as smp
 import torch
-from segmentation_models_pytorch.decoders.fpn.decoder import FPNDecoder
 from torch import Tensor, nn
+
+from glomspike.networks.libraries import smp
 
 STRIDE = 4
 # Before training every place is a centre with a probability of 0.1: sigmoid(-2.19).
@@ -43,7 +43,7 @@ class CircleNet(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = smp.encoders.get_encoder(encoder, weights=encoder_weights)
-        self.decoder = FPNDecoder(
+        self.decoder = smp.decoders.fpn.decoder.FPNDecoder(
             encoder_channels=self.encoder.out_channels,
             encoder_depth=5,
             pyramid_channels=pyramid_channels,

@@ -6,7 +6,8 @@ from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models import get_model
+
+from glomspike.networks.libraries import get_model
 
 FOCAL_GAMMA = 2.5
 STEM = 4  # modules of a ResNet before its stages

@@ -14,6 +14,7 @@ from glomspike.detect.model import CircleNet
 from glomspike.errors import WeightsError
 from glomspike.lesions.model import LesionNetwork
 from glomspike.networks.quick import quickened
+from glomspike.networks.unfilled import unfilled
 from glomspike.networks.weights import Card, Kind, installed, load_card, load_state
 from glomspike.segment.model import segmentation_network
 
@@ -123,7 +124,7 @@ def _network(card: Card, tensors_path: Path) -> nn.Module:
         "lesions": LesionNetwork,
     }
     try:
-        with torch.device("meta"):
+        with unfilled():
             return build[card.kind](**card.arguments)
     except (TypeError, ValueError, KeyError) as error:
         cause = f"its card describes a {card.architecture} that this version does not know"

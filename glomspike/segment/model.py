@@ -5,8 +5,9 @@ Ronneberger et al., "U-Net" (2015) or Chen et al., "DeepLabV3+" (2018), on a res
 
 from typing import Literal
 
-import segmentation_models_pytorch as smp
 from torch import nn
+
+from glomspike.networks.libraries import smp
 
 Architecture = Literal["Unet", "DeepLabV3Plus"]
 UNET_CHANNELS = (128, 96, 64, 32, 16)

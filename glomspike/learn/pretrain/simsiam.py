@@ -6,9 +6,10 @@ a library for it would bring a second training framework along for these few lin
 
 from typing import NamedTuple
 
-import segmentation_models_pytorch as smp
 from torch import Tensor, nn
 from torch.nn import functional
+
+from glomspike.networks.libraries import smp
 
 PROJECTED = 512
 BOTTLENECK = 128

@@ -1,0 +1,59 @@
+"""What networks are built of comes without PyTorch's compiler, which is there when somebody wants it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from glomspike.networks.libraries import resnet18, smp
+from glomspike.networks.unfilled import unfilled
+
+ROOT = Path(__file__).parents[1]
+LOADED_THEN_COMPILED = """
+import sys
+import torch
+from glomspike.networks.models import load_models
+load_models({arguments}device=torch.device("cpu"))
+assert not [name for name in sys.modules if name.startswith(("torch._dynamo", "torch._inductor"))]
+
+weight = torch.nn.Parameter(torch.ones(1))
+optimiser = torch.optim.SGD([weight], lr=0.5)
+weight.sum().backward()
+optimiser.step()
+assert weight.item() == 0.5
+import torch._dynamo.utils
+assert torch._dynamo.utils.is_compile_supported.__module__ == "torch._dynamo.utils"
+assert torch.compiler.disable.__module__ == "torch.compiler"
+"""
+
+
+def test_the_models_are_loaded_without_the_compiler_and_it_can_be_had_later() -> None:
+    program = LOADED_THEN_COMPILED.format(arguments="None, None, None, None, ")
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unfilled_network_has_the_shapes_of_a_filled_one_and_takes_its_weights() -> None:
+    for build in (lambda: resnet18(weights=None), lambda: smp.Unet("resnet18", encoder_weights=None)):
+        filled: nn.Module = build()
+        with unfilled():
+            empty: nn.Module = build()
+        assert all(weight.is_meta for weight in empty.parameters())
+        state = filled.state_dict()
+        assert {name: weight.shape for name, weight in empty.state_dict().items()} == {
+            name: weight.shape for name, weight in state.items()
+        }
+        empty.load_state_dict(state, assign=True)
+        picture = torch.rand(1, 3, 64, 64)
+        with torch.inference_mode():
+            assert torch.equal(empty.eval()(picture), filled.eval()(picture))
+
+
+def test_weights_are_drawn_outside_the_context_as_ever() -> None:
+    with unfilled():
+        nn.Linear(8, 8)
+    assert nn.Linear(8, 8).weight.std() > 0
