@@ -21,6 +21,7 @@ from torch import nn
 
 from glomspike import cli
 from glomspike.classify import train_msa_mil
+from glomspike.classify.train_attention import attention_settings
 from glomspike.detect import train as detect_train
 from glomspike.errors import OutputError
 from glomspike.learn.training import Settings, fabric_on, learning_rate, train
@@ -151,6 +152,26 @@ def test_fewer_samples_than_a_batch_holds_come_again(tmp_path: Path) -> None:
     assert len(seen) == 30
 
 
+@pytest.mark.slow
+def test_a_batch_smaller_than_the_number_of_processes_gives_each_a_sample(tmp_path: Path) -> None:
+    script = tmp_path / "two.py"  # a file, since the second process is started as the first was
+    script.write_text(
+        "from pathlib import Path\n"
+        "from lightning_fabric import Fabric\n"
+        "from rich.console import Console\n"
+        "from test_training import Line\n"
+        "from glomspike.learn.training import Settings, train\n"
+        "fabric = Fabric(accelerator='cpu', devices=2, strategy='ddp', precision='32-true')\n"
+        "fabric.launch()\n"
+        "settings = Settings(epochs=2, batch=1)\n"
+        f"train(Line(), settings, fabric, Path({str(tmp_path / 'out')!r}), Console(quiet=True))\n"
+    )
+    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
+    subprocess.run([sys.executable, script], env={**os.environ, "PYTHONPATH": paths}, check=True)
+    with (tmp_path / "out" / "metrics.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
 def test_a_finished_training_is_not_done_again(tmp_path: Path) -> None:
     written = learnt(Line(), tmp_path)
     again = learnt(Line(dies_at=(1, 0)), tmp_path)
@@ -169,6 +190,11 @@ def test_an_out_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="file/out: cannot be written"):
         learnt(Line(), tmp_path / "file" / "out")
+
+
+def test_trainings_of_pooled_tiles_follow_the_schedule_that_is_given() -> None:
+    assert attention_settings(5, None, 0).schedule == "onecycle"
+    assert attention_settings(5, None, 0, "steps").schedule == "steps"
 
 
 def test_the_learning_rate_rises_and_falls_or_falls_in_steps() -> None:

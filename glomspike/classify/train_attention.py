@@ -26,7 +26,7 @@ from glomspike.classify.views import varied
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
 from glomspike.learn.pretrain.encoder import begin_with
-from glomspike.learn.training import Batch, Example, Settings, task_signature
+from glomspike.learn.training import Batch, Example, Schedule, Settings, task_signature
 from glomspike.networks.weights import Card
 
 BETA = 0.5  # the SIC's share of the loss is this to the power of the epoch
@@ -56,10 +56,19 @@ class AttentionOptions:
         return cls(cast(Pooling, card.architecture), arguments["auxiliary"], Tiling.of(arguments))
 
 
-def attention_settings(epochs: int, learning_rate: float | None, seed: int) -> Settings:
+def attention_settings(
+    epochs: int, learning_rate: float | None, seed: int, schedule: Schedule = "onecycle"
+) -> Settings:
     """The reference's: AMSGrad, a bag a step, and an end once the loss stays under 0.005."""
     return Settings(
-        epochs, 1, learning_rate or 5e-4, weight_decay=1e-5, seed=seed, amsgrad=True, enough_loss=0.005
+        epochs,
+        batch=1,
+        learning_rate=learning_rate or 5e-4,
+        weight_decay=1e-5,
+        schedule=schedule,
+        seed=seed,
+        amsgrad=True,
+        enough_loss=0.005,
     )
 
 

@@ -198,7 +198,7 @@ def command(
     if pooled:
         from glomspike.classify.train_attention import attention_settings
 
-        settings = attention_settings(settings.epochs, learning_rate, seed)
+        settings = attention_settings(settings.epochs, learning_rate, seed, schedule)
     written = train(task, settings, fabric, out, console)
     console.print(f"weights: {written}", highlight=False, soft_wrap=True)
 

@@ -53,6 +53,7 @@ ENOUGH_EPOCHS = 5
 class Settings:
     """How long and how fast to learn. `seed` and the samples decide everything random.
 
+    On more GPUs than `batch` samples, each GPU gets a sample: the batch then is as large as there are GPUs.
     Once the loss was below `enough_loss` for five epochs in a row, there are no more.
     """
 
@@ -148,6 +149,7 @@ class Run:
 
     def __init__(self, task: Task, settings: Settings, fabric: Fabric, out: Path, console: Console) -> None:
         self.task, self.settings, self.fabric, self.out, self.console = task, settings, fabric, out, console
+        self.batch = max(settings.batch, fabric.world_size)
         self.signature = _signature(task, settings)
         self.progress = _Progress()
         seed_epoch(settings.seed, 0)
@@ -199,10 +201,10 @@ class Run:
 
     def _learn(self, number: int, samples: int) -> float:
         self.network.train()
-        batches = max(1, samples // self.settings.batch)
+        batches = max(1, samples // self.batch)
         total = torch.zeros((), device=self.fabric.device)
         with progress_bar(self.console, number, self.settings.epochs) as bar:
-            shown = bar.add_task("", total=batches * self.settings.batch, loss=float("nan"))
+            shown = bar.add_task("", total=batches * self.batch, loss=float("nan"))
             for step, batch in enumerate(self._batches(number, batches, samples)):
                 self._set_rate(number - 1 + step / batches)
                 self.optimizer.zero_grad()
@@ -213,7 +215,7 @@ class Run:
                 total += loss.detach()
                 if step % 10 == 9:
                     bar.update(shown, loss=float(total) / (step + 1))
-                bar.advance(shown, self.settings.batch)
+                bar.advance(shown, self.batch)
         return float(total) / batches
 
     def _batches(self, number: int, batches: int, samples: int) -> Iterator[Batch]:
@@ -221,7 +223,7 @@ class Run:
 
         Where there are fewer samples than one batch holds, they come again.
         """
-        size, rank, world = self.settings.batch, self.fabric.global_rank, self.fabric.world_size
+        size, rank, world = self.batch, self.fabric.global_rank, self.fabric.world_size
 
         def made(index: int) -> Example:
             rng = np.random.default_rng((self.settings.seed, number, index))
