@@ -121,8 +121,9 @@ def vegf_fields(folder: Path) -> Iterator[Row]:
     for path in sorted(folder.glob("*.jpg")):
         image = read_picture(path)
         mask = np.zeros(image.shape[:2], np.uint8)
-        for outline in roifile.roiread(folder / f"{path.stem}.rois.zip"):
-            cv2.fillPoly(mask, [outline.coordinates().round().astype(np.int32)], 255)
+        outlines = roifile.roiread(folder / f"{path.stem}.rois.zip")
+        for outline in outlines if isinstance(outlines, list) else [outlines]:
+            cv2.fillPoly(mask, [np.asarray(outline.coordinates()).round().astype(np.int32)], 255)
         yield Row(path.stem, image, mask, VEGF_MPP, "vegf", "train", circled(VEGF_UNMARKED[path.stem]))
 
 

@@ -37,6 +37,7 @@ from glomspike.slide.mask import read_mask
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Label = Literal["normal", "spiked"]
+Row = list[str | None]
 
 MPP = 0.25
 DIAMETERS_UM = (120.0, 220.0)
@@ -89,7 +90,8 @@ def main(public: Path, out: Path, crops: int, sclerosed: int, seed: int) -> None
 def _write_crops(origin: Path, folder: Path, crops: int, labels: Sequence[Label], seed: int) -> None:
     """A table of so many of a table's glomeruli, each once with every label."""
     samples = read_samples([origin / "samples.csv"])
-    rng, rows = np.random.default_rng(seed), []
+    rng = np.random.default_rng(seed)
+    rows: list[Row] = []
     _folder(folder, origin)
     for split, share in SHARES.items():
         of_split = [sample for sample in samples if sample.split == split]
@@ -98,9 +100,7 @@ def _write_crops(origin: Path, folder: Path, crops: int, labels: Sequence[Label]
     _write_table(folder, rows)
 
 
-def _in_silver(
-    sample: Sample, folder: Path, labels: Sequence[Label], rng: np.random.Generator
-) -> list[list[object]]:
+def _in_silver(sample: Sample, folder: Path, labels: Sequence[Label], rng: np.random.Generator) -> list[Row]:
     """A glomerulus without and with spikes, as far as asked for, written; its rows."""
     picture = load_picture(sample)
     assert sample.mask is not None
@@ -108,12 +108,12 @@ def _in_silver(
     diameter_px = 2 * np.sqrt((mask > 0).sum() / np.pi)
     factor = rng.uniform(*DIAMETERS_UM) / MPP / diameter_px
     size = [round(side * factor) for side in mask.shape[::-1]]
-    pixels = cv2.resize(picture.pixels, size, interpolation=cv2.INTER_CUBIC)
+    pixels = np.asarray(cv2.resize(picture.pixels, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     inside = cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR) > 127
     plain = unmixed(pixels, rng)
     silver, stretches, middles = spiked(plain.silver, inside, MPP, rng)
     near_miss = lined(plain.silver, inside, MPP, rng) if rng.random() < NEAR_MISSES else plain.silver
-    rows = []
+    rows: list[Row] = []
     for label in labels:
         dyes = Dyes(silver if label == "spiked" else near_miss, plain.cytoplasm, plain.nuclei)
         taken, stem = photographed(stained(dyes, rng), MPP, rng), f"{sample.image.stem}-{label}"
@@ -148,7 +148,8 @@ def unmixed(pixels: Image, rng: np.random.Generator) -> Dyes:
         grain = gaussian_filter(rng.standard_normal(ridge.shape), rng.uniform(0.15, 0.4) / MPP)
         dusted = rng.uniform(0.15, 0.6) * np.clip(cytoplasm, 0, 1) * np.clip(grain / grain.std(), 0, 2) / 2
         silver = np.maximum(silver, dusted)
-    return Dyes(silver.astype(np.float32), cytoplasm, np.clip(blue - 0.35, 0, 1))
+    nuclei = np.clip(blue - 0.35, 0, 1)
+    return Dyes(silver.astype(np.float32), cytoplasm.astype(np.float32), nuclei.astype(np.float32))
 
 
 def _unmixing() -> NDArray[np.float64]:
@@ -164,7 +165,7 @@ def stained(dyes: Dyes, rng: np.random.Generator) -> Floats:
     nuclei = rng.dirichlet([0.5] * 3) @ _NUCLEI * rng.uniform(0.3, 1.0)
     density = np.multiply.outer(dyes.silver, silver) + np.multiply.outer(dyes.cytoplasm, counterstain)
     density += np.multiply.outer(dyes.nuclei, nuclei)
-    return np.exp(-density)
+    return np.asarray(np.exp(-density), dtype=np.float64)
 
 
 def photographed(transmission: Floats, mpp: float, rng: np.random.Generator) -> Photograph:
@@ -175,7 +176,7 @@ def photographed(transmission: Floats, mpp: float, rng: np.random.Generator) -> 
     shown = gaussian_filter(light * transmission, (*[rng.uniform(0.15, 0.45) / mpp] * 2, 0))
     shrunk = rng.uniform(1, COARSEST_MPP / mpp) if rng.random() < COARSE else 1.0
     size = [round(side / shrunk) for side in shown.shape[1::-1]]
-    shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
+    shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), dtype=np.float64)
     shown += rng.uniform(0.5, 5) * gaussian_filter(
         rng.standard_normal(shown.shape), (*[rng.uniform(0, 0.6)] * 2, 0)
     )
@@ -221,7 +222,8 @@ def _write_truth(
 def _write_field(folder: Path, origin: Path, seed: int) -> None:
     """The field as if taken through several cameras, some of which say that it is finer or coarser."""
     (sample,) = [s for s in read_samples([origin / "samples.csv"]) if s.image.stem == SILVER_FIELD]
-    pixels, rows = load_picture(sample, MPP).pixels, []
+    pixels = load_picture(sample, MPP).pixels
+    rows: list[Row] = []
     for number in range(FIELDS):
         rng = np.random.default_rng([seed, number])
         taken = photographed(pixels / 255, MPP, rng)
@@ -241,7 +243,7 @@ def _folder(folder: Path, origin: Path) -> Path:
     return folder
 
 
-def _write_table(folder: Path, rows: list[list[object]]) -> None:
+def _write_table(folder: Path, rows: list[Row]) -> None:
     with (folder / "samples.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image", "mpp", "mask", "xml", "label", "patient", "split"])

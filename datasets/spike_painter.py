@@ -100,11 +100,13 @@ class _Grid:
         """The grid of a picture's optical density; without what lies at the outline, Bowman's capsule."""
         scale = _grid_scale(mpp)
         um = mpp / scale
-        ink = cv2.resize(density.min(axis=2), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-        within = cv2.resize(inside.astype(np.uint8), (ink.shape[1], ink.shape[0]))
-        within = cv2.erode(within, _disc(2 * CAPSULE_UM / um)) > 0
+        darkest = density.min(axis=2)
+        drawn = cv2.resize(darkest, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        ink = np.asarray(drawn, dtype=np.float64)
+        covered = cv2.resize(inside.astype(np.uint8), (ink.shape[1], ink.shape[0]))
+        within = np.asarray(cv2.erode(covered, _disc(2 * CAPSULE_UM / um))) > 0
         # Wall is what is black, and what is a thin line on lighter ground however faint.
-        lines = cv2.morphologyEx(ink, cv2.MORPH_TOPHAT, _disc(LINE_UM / um))
+        lines = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_TOPHAT, _disc(LINE_UM / um)), dtype=np.float64)
         black, line = _otsu(ink[within]), _otsu(lines[within])
         return cls(ink, np.maximum(ink / black, lines / line) - 1, within, scale, um)
 
@@ -211,7 +213,7 @@ def _walls(ring: Array, grid: _Grid, lumens: NDArray[np.uint8], density: Array) 
     return stretches
 
 
-def _sampled(picture: Array, points: Array) -> Array:
+def _sampled(picture: Array | NDArray[np.uint8], points: Array) -> Array:
     return np.asarray(
         map_coordinates(picture, [points[..., 1] - 0.5, points[..., 0] - 0.5], order=1), np.float64
     )
@@ -224,9 +226,9 @@ def _measured(profile: Array, dark: Mask, lumen: Mask, um: float) -> tuple[Indic
     begin = _first(dark, length - 1)
     end = _first(~dark & (column >= begin[:, None]), length - 1)
     wall = (column >= begin[:, None]) & (column <= end[:, None])
-    peak = np.where(wall, profile, -np.inf).argmax(axis=1)
+    peak = np.asarray(np.where(wall, profile, -np.inf).argmax(axis=1))
     following = _first((dark | lumen) & (column > end[:, None]), length)
-    return peak, end, (following - end) * um
+    return peak, end, np.asarray((following - end) * um, dtype=np.float64)
 
 
 def _first(true: Mask, otherwise: int) -> Indices:
@@ -349,13 +351,14 @@ def _painted(
                 draw(canvas, stretch)
         grid = cv2.resize(canvas.steps, (width * scale, height * scale), interpolation=cv2.INTER_AREA)
         soft = cv2.GaussianBlur(grid.astype(np.float32), (0, 0), blur_um * scale / mpp)
-        added += cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA) / OD_STEPS
+        small = cv2.resize(soft, (width, height), interpolation=cv2.INTER_AREA)
+        added += np.asarray(small, dtype=np.float64) / OD_STEPS
     density = optical_density(pixels)
     # What is black already doesn't turn blacker where a spike's root lies on it.
     full = np.median(np.concatenate([stretch.ink.min(axis=1) for stretch in stretches]))
     bare = 1 - np.clip(density.min(axis=2) / full, 0, 1)
     darkened = (pixels + FLARE) * np.exp(-added * bare[..., None]) - FLARE
-    return np.clip(np.round(darkened), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(darkened), 0, 255), dtype=np.uint8)
 
 
 def _draw_spikes(
@@ -395,7 +398,7 @@ def _draw_spike(
     spine = out_um * towards + bend * out_um**2 / length * side
     outline = np.vstack([spine + half_um * side, (spine - half_um * side)[::-1]])
     canvas.polygon(stretch.edge_px[at] + outline / canvas.mpp, ink)
-    tip = stretch.edge_px[at] + spine[-1] / canvas.mpp
+    tip = np.asarray(stretch.edge_px[at] + spine[-1] / canvas.mpp)
     canvas.dot(tip, width * (0.8 if lesion.form == "club" else 0.37), ink)
     return tip
 

@@ -24,7 +24,7 @@ from benchmarks.quality.measured_page import write_measured
 from benchmarks.quality.plain_resnet import Pictures, fresh_network, spike_probabilities, train_whole
 from glomspike.classify.evaluate import evaluate_classifier
 from glomspike.classify.tiles import Tiling
-from glomspike.classify.train import BagTask
+from glomspike.classify.train_attention import AttentionTask
 from glomspike.classify.train_msa_mil import MilOptions, MilTask
 from glomspike.learn.evaluation import interval_numbers
 from glomspike.learn.pretrain.encoder import load_encoder
@@ -152,7 +152,7 @@ def settings_of(scale: Scale) -> Settings:
     return Settings(scale.epochs, BATCH, RATE, seed=SEED, examples_every=scale.epochs)
 
 
-def trained(task: BagTask, settings: Settings, device: torch.device, folder: Path) -> Numbers:
+def trained(task: MilTask | AttentionTask, settings: Settings, device: torch.device, folder: Path) -> Numbers:
     """The numbers on a task's test crops after its training in `folder`."""
     train(task, settings, fabric_on(device, 1), folder, Console(stderr=True))
     test = in_split(read_samples(task.tables), "test")

@@ -9,6 +9,7 @@ import click
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 from matplotlib.patches import Ellipse, Polygon, Rectangle
 
 from glomspike.annotate.imagescope import read_imagescope
@@ -45,7 +46,7 @@ def main(slide: Path, truth: Path, picture: Path) -> None:
         for region in layer.regions:
             _draw(axes, layer, region, frame.scale_x0)
     handles = [
-        plt.Line2D([], [], color=_shade(style.colour), lw=3, label=f"{style.name}: {meaning}")
+        Line2D([], [], color=_shade(style.colour), lw=3, label=f"{style.name}: {meaning}")
         for style, meaning in MEANINGS
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)

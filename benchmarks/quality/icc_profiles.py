@@ -77,9 +77,9 @@ def colour_changes(scanner: Scanner) -> tuple[Callable[[RGB], RGB], Callable[[RG
     """From sRGB to what the scanner stores, and back by its profile, eight bits each."""
     stored = ImageCms.ImageCmsProfile(io.BytesIO(profile(scanner)))
     srgb = ImageCms.createProfile("sRGB")
-    ways = ((srgb, stored), (stored, srgb))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-    to, back = (ImageCms.buildTransform(*way, "RGB", "RGB", intent) for way in ways)
+    to = ImageCms.buildTransform(srgb, stored, "RGB", "RGB", intent)
+    back = ImageCms.buildTransform(stored, srgb, "RGB", "RGB", intent)
 
     def changed(transform: ImageCms.ImageCmsTransform) -> Callable[[RGB], RGB]:
         return lambda pixels: np.asarray(ImageCms.applyTransform(Image.fromarray(pixels), transform))

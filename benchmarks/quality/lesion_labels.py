@@ -96,7 +96,9 @@ def _measured(folder: Path, rows: Sequence[Sample], fabric: Fabric) -> Evaluatio
 
 def _numbers(found: Evaluation) -> str:
     numbers = found.numbers
-    low, high = numbers["auc_ci95"]
+    interval = numbers["auc_ci95"]
+    assert isinstance(interval, list)
+    low, high = interval
     auc = f"{numbers['auc']:.3f} [{low:.3f}, {high:.3f}]"
     return f"{numbers['balanced_accuracy']:.3f} | {numbers['macro_f1']:.3f} | {auc}"
 

@@ -64,7 +64,7 @@ def train_whole(network: nn.Module, pictures: Pictures, epochs: int, rate: float
             target = torch.from_numpy(pictures.spiked[part]).float().to(device)
             loss = functional.binary_cross_entropy_with_logits(odds, target)
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
     network.eval()

@@ -95,7 +95,7 @@ def _empty_tiles(content: bytearray, path: Path, rng: np.random.Generator) -> by
 def _wrong_size(content: bytearray, path: Path, rng: np.random.Generator) -> bytearray:
     """Another width or height of level 0 or of its tiles, from none to absurd."""
     with tifffile.TiffFile(path) as tiff:
-        tags = [tiff.pages[0].tags[tag] for tag in SIZES if tag in tiff.pages[0].tags]
+        tags = [tiff.pages.first.tags[tag] for tag in SIZES if tag in tiff.pages.first.tags]
         tag, order = tags[int(rng.integers(len(tags)))], tiff.byteorder
     wrong = int(rng.choice([0, 1, 17, 60_000]))
     content[tag.valueoffset : tag.valueoffset + 2] = wrong.to_bytes(2, "little" if order == "<" else "big")
@@ -105,7 +105,7 @@ def _wrong_size(content: bytearray, path: Path, rng: np.random.Generator) -> byt
 def _values(path: Path, tags: tuple[int, int]) -> tuple[int, int]:
     """Where in the file a table of level 0 is, and its length in bytes."""
     with tifffile.TiffFile(path) as tiff:
-        tag = next(tiff.pages[0].tags[tag] for tag in tags if tag in tiff.pages[0].tags)
+        tag = next(tiff.pages.first.tags[tag] for tag in tags if tag in tiff.pages.first.tags)
         return int(tag.valueoffset), int(tag.valuebytecount)
 
 

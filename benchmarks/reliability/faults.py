@@ -158,14 +158,14 @@ def damage(work: Path, real: Sequence[Path]) -> bool:
     longest_s, last = 0.0, time.monotonic()
     found = find_slides(work / "damaged", work / "out")
     with LocalWorkers(batch, ["cpu"]) as workers:
-        for slide, row in workers.rows(found, wait=True):
+        for done, row in workers.rows(found, wait=True):
             assert row is not None
             longest_s, last = max(longest_s, time.monotonic() - last), time.monotonic()
             unreadable = (row.unreadable_windows or 0) + (row.unreadable_tiles or 0)
             kind = "failed" if row.status == "failed" else "with unreadable parts" if unreadable else "whole"
             kind = "fell over" if "unexpectedly" in row.cause or "process" in row.cause else kind
             ends[kind] += 1
-            print(f"    {slide.name}: {kind}; {row.cause}", flush=True)
+            print(f"    {done.name}: {kind}; {row.cause}", flush=True)
     memory_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     passed_over = len(list((work / "damaged").rglob("*.*"))) - len(found)
     right = (

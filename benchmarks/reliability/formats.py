@@ -201,7 +201,7 @@ def _picture(name: str, **options: Any) -> Write:
 def _unknown_codec(folder: Path, picture: RGB) -> Path:
     path = write_tiff(folder / "slide.tif", [picture], compression="zlib")
     with tifffile.TiffFile(path, mode="r+") as tiff:
-        tiff.pages[0].tags["Compression"].overwrite(34661)
+        tiff.pages.first.tags["Compression"].overwrite(34661)
     return path
 
 
@@ -304,8 +304,8 @@ def misread(slide: Slide, picture: RGB) -> str:
         read = slide.read(x0, y0, side_px * scale0, side_px * scale0, mpp)
         side0 = round(side_px * scale0)
         there = picture[int(y0) : int(y0) + side0, int(x0) : int(x0) + side0]
-        truth = cv2.resize(there, (side_px, side_px), interpolation=cv2.INTER_AREA)
-        first, second = (np.float32(_grey(one)) for one in (read, truth))
+        truth = np.asarray(cv2.resize(there, (side_px, side_px), interpolation=cv2.INTER_AREA), np.uint8)
+        first, second = (_grey(picture).astype(np.float32) for picture in (read, truth))
         window = cv2.createHanningWindow((side_px, side_px), cv2.CV_32F)
         (right, down), _ = cv2.phaseCorrelate(first, second, window)
         off = abs(float(first.mean() - second.mean()))

@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -212,13 +212,11 @@ def beside_others(bench: Bench, pythons: dict[str, Path]) -> None:
     pictures = bench.work / "pictures.npz"
     run("-m", "benchmarks.speed.pictures", bench.slide("small"), pictures)
     ways = {
-        "glomspike": lambda: run("-m", "benchmarks.speed.glomspike_way", pictures),
-        "papers_way": lambda: run("-m", "benchmarks.speed.papers_way", pictures),
+        "glomspike": partial(run, "-m", "benchmarks.speed.glomspike_way", pictures),
+        "papers_way": partial(run, "-m", "benchmarks.speed.papers_way", pictures),
     }
     for name, python in pythons.items():
-        ways[name] = lambda name=name, python=python: run(
-            "-m", f"benchmarks.speed.{name}", pictures, python=python
-        )
+        ways[name] = partial(run, "-m", f"benchmarks.speed.{name}", pictures, python=python)
     runs = bench.in_rounds(**ways)
     own = [ran.numbers for ran in runs["glomspike"]]
     rows = []

@@ -5,6 +5,7 @@ python -m benchmarks.speed.glomspike_way PICTURES
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def main(pictures: Pictures) -> None:
     """Print the seconds as JSON; each thing is done once before it is timed."""
     models, crops = load_models(None, None, None, None, torch.device("cpu")), pictures.crops
     segmenter = models.segmenter
-    ways = {
+    ways: dict[str, Callable[[], object]] = {
         "tiles": lambda: score(models, pictures.glomerulus),
         "segment": lambda: glomerulus_probability(segmenter.network, crops, segmenter.card.normalisation),
     }

@@ -9,6 +9,7 @@ with glomspike's own network and weights, which sees each window in as much arou
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,8 @@ def main(pictures: Pictures) -> None:
     picture, corners, seconds = Image.fromarray(pictures.glomerulus), pictures.corners_px, {}
     for name, (judge, side_px) in ways.items():
         windows_one_by_one(judge, picture, corners[:BATCH], side_px, model.card.normalisation)
-        seconds[name] = seconds_of(
-            lambda judge=judge, side_px=side_px: windows_one_by_one(
-                judge, picture, corners, side_px, model.card.normalisation
-            )
-        )
+        scored = partial(windows_one_by_one, judge, picture, corners, side_px, model.card.normalisation)
+        seconds[name] = seconds_of(scored)
     print(json.dumps(seconds))
 
 

@@ -11,7 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -70,8 +72,8 @@ class Biopsy:
         top, bottom = max(y_px, TOP_PX), min(y_px + height_px, TOP_PX + self._layout.core_height_px)
         if top < bottom:
             with ThreadPoolExecutor(PAINTERS) as pool:
-                places = zip(self._painters, self._layout.cores_x_px, strict=True)
-                list(pool.map(lambda place: _lay(*place, pixels, (x_px, y_px), (top, bottom)), places))
+                lay = partial(_lay, pixels=pixels, corner_px=(x_px, y_px), rows_px=(top, bottom))
+                list(pool.map(lay, self._painters, self._layout.cores_x_px))
         return pixels
 
 
@@ -123,7 +125,12 @@ def write_on_more_glass(path: Path, slide: Path) -> None:
         for page in small.pages:
             assert isinstance(page, tifffile.TiffPage)
             height, width, _ = page.shape
-            of = {"photometric": "rgb", "metadata": None, "compression": "jpeg", "dtype": np.uint8}
+            of: dict[str, Any] = {
+                "photometric": "rgb",
+                "metadata": None,
+                "compression": "jpeg",
+                "dtype": np.uint8,
+            }
             if not page.is_tiled:
                 large.write(page.asarray(), rowsperstrip=16, description=page.description, **of)
                 continue
@@ -144,9 +151,9 @@ def _on_glass(page: tifffile.TiffPage, glass: bytes) -> Iterator[bytes]:
 
 def _compressed(page: tifffile.TiffPage) -> Iterator[bytes]:
     file = page.parent.filehandle
-    for segment, _ in file.read_segments(page.dataoffsets, page.databytecounts, sort=False):
-        assert segment is not None
-        yield segment
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        file.seek(offset)
+        yield file.read(size)
 
 
 @click.command()

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -144,11 +145,11 @@ class Trace:
 
 def _reader() -> str:
     """The stage that the code calling from above reads for."""
-    frame = sys._getframe(2)  # noqa: SLF001
+    frame: FrameType | None = sys._getframe(2)  # noqa: SLF001
     while frame is not None:
         if stage := READERS.get(frame.f_globals["__name__"]):
             return stage
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return "read"
 
 

@@ -15,6 +15,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +53,8 @@ def wsinfer_model(folder: Path) -> LocalModelTorchScript:
     model, side_px = load_model("classifier", None, torch.device("cpu")), view_side_px(TILE_PX)
     network = OneColumn(Middles(model.network, side_px)).eval()
     with torch.inference_mode():
-        torch.jit.trace(network, torch.zeros(2, 3, side_px, side_px)).save(str(folder / "model.pt"))
+        traced: Any = torch.jit.trace(network, torch.zeros(2, 3, side_px, side_px))
+        traced.save(str(folder / "model.pt"))
     normalise = {"mean": list(model.card.normalisation.mean), "std": list(model.card.normalisation.std)}
     transform = [
         TransformConfigurationItem("ToTensor", None),
