@@ -61,8 +61,8 @@ class Dyes:
     """How much silver, counterstain and nuclear stain is where, each (h, w)."""
 
     silver: Map
-    cytoplasm: Map
-    nuclei: Map
+    cytoplasm: Floats
+    nuclei: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +148,7 @@ def unmixed(pixels: Image, rng: np.random.Generator) -> Dyes:
         grain = gaussian_filter(rng.standard_normal(ridge.shape), rng.uniform(0.15, 0.4) / MPP)
         dusted = rng.uniform(0.15, 0.6) * np.clip(cytoplasm, 0, 1) * np.clip(grain / grain.std(), 0, 2) / 2
         silver = np.maximum(silver, dusted)
-    nuclei = np.clip(blue - 0.35, 0, 1)
-    return Dyes(silver.astype(np.float32), cytoplasm.astype(np.float32), nuclei.astype(np.float32))
+    return Dyes(silver.astype(np.float32), cytoplasm, np.clip(blue - 0.35, 0, 1))
 
 
 def _unmixing() -> NDArray[np.float64]:
