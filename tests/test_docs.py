@@ -1,0 +1,72 @@
+"""Documents that list what is in a folder list all of it, and links lead somewhere."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+def linked(document):
+    """The paths below the checkout that a document links to."""
+    links = LINK.findall((ROOT / document).read_text("utf-8"))
+    return {(ROOT / document).parent.joinpath(link).resolve() for link in links}
+
+
+@pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
+def test_a_decision_has_its_number_a_status_and_a_date(path):
+    title, blank, status = path.read_text("utf-8").splitlines()[:3]
+    assert re.match(rf"# {int(path.name[:4])}\. ", title)
+    assert blank == ""
+    assert re.fullmatch(r"(Accepted|Replaced by \d+), \d{4}-\d\d-\d\d\.", status)
+
+
+def test_the_index_lists_every_decision_in_order():
+    index = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    assert re.findall(r"\]\((\d{4}-[^)]+\.md)\)", index) == [path.name for path in DECISIONS]
+
+
+def test_gaps_in_the_numbers_of_decisions_are_explained():
+    numbers = {int(path.name[:4]) for path in DECISIONS}
+    index = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
+    explained = re.search(r"^No record ever had the numbers (.*)\.$", index, re.MULTILINE)
+    assert explained is not None
+    missing = set(range(1, max(numbers) + 1)) - numbers
+    assert {int(number) for number in re.findall(r"\d+", explained[1])} == missing
+
+
+def test_readme_lists_every_folder_and_program_of_the_checkout():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("the checkout is not one of git's")
+    names = {name.partition("/")[0] for name in listed.stdout.splitlines()}
+    where = (ROOT / "README.md").read_text("utf-8").partition("## Where things are")[2]
+    unlisted = [name for name in names if not re.search(rf"^    {re.escape(name)}\b", where, re.MULTILINE)]
+    assert [name for name in unlisted if not name.startswith(".") and name not in OBVIOUS] == []
+
+
+OBVIOUS = {"README.md", "LICENSE", "CHANGELOG.md"}
+
+
+@pytest.mark.parametrize("folder", ["datasets", "benchmarks"])
+def test_every_program_of_a_folder_is_in_its_table(folder):
+    table = (ROOT / folder / "README.md").read_text("utf-8")
+    paths = [path for path in (ROOT / folder).rglob("*.py") if 'if __name__ == "__main__"' in path.read_text("utf-8")]
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    assert [module for module in modules if module not in table] == []
+
+
+DOCUMENTS = [
+    path.relative_to(ROOT).as_posix()
+    for folder in (".", "docs", "docs/adr", "benchmarks", "datasets", "examples", "weights")
+    for path in sorted((ROOT / folder).glob("*.md"))
+]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_between_documents_lead_somewhere(document):
+    assert [path for path in linked(document) if not path.exists()] == []
