@@ -1,9 +1,6 @@
 """Small slides for the tests: Aperio pyramids, and pictures whose every point is known."""
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 import tifffile
 
 from glomspike.slide.picture import Picture
@@ -11,16 +8,6 @@ from glomspike.slide.reader import Slide
 
 TILE_PX = 64
 PERIOD0 = 100.0  # of the waves below, in level-0 pixels
-
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-
-
-def shared(name):
-    """A file or folder of real data, where there is one."""
-    path = SHARED_DATA / name
-    if not path.exists():
-        pytest.skip(f"{name} is not here")
-    return path
 
 
 def wave(x0, y0):

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Sets up .venv/ with the development tools, then checks style, types and behaviour.
+# Sets up .venv/ with the development tools, then checks style, types and behaviour; tells in the end which tests
+# were skipped, and why, and which took longest.
 # tests/run.sh [--slow] [PYTEST ARGUMENTS]; --slow also runs the tests that take long.
 set -euo pipefail
 
@@ -17,4 +18,4 @@ ruff check .
 ruff format --check .
 if command -v shellcheck >/dev/null; then shellcheck run.sh setup/*.sh tests/*.sh docker/*.sh .ci/run; fi
 mypy
-exec python -m pytest "$@"
+exec python -m pytest -rs --durations=10 "$@"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pyramids import shared
+from outside import outside
 from results import glomerulus, slide_facts, slide_result, spike_score
 from shapely.geometry import shape
 
@@ -214,7 +214,7 @@ def test_packed_files_are_read_and_damaged_or_swollen_ones_are_refused(tmp_path,
 
 
 def test_real_annotations_of_qupath_are_read():
-    paths = sorted(shared("he-fields/annotations").glob("*.geojson"))
+    paths = sorted(outside("he-fields/annotations").glob("*.geojson"))
     layers = [layer for path in paths for layer in read_geojson(path)]
     assert len(paths) > 20
     assert sum(len(layer.regions) for layer in layers) >= len(paths)

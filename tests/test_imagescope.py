@@ -1,12 +1,12 @@
 """ImageScope files, checked with a parser that shares no code with the writer."""
 
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outside import outside
 from results import glomerulus, slide_facts, slide_result, spike_score
 
 from glomspike.annotate.imagescope import read_imagescope, write_imagescope, write_layers
@@ -16,7 +16,6 @@ from glomspike.findings import Mpp
 
 LAYERS = ["Spiked glomeruli", "Other glomeruli", "Outlines", "Spike tiles"]
 COLOURS = [255, 65280, 65535, 16711680]
-GENUINE = Path(__file__).parents[2] / "shared" / "data" / "imagescope"
 
 
 def written(tmp_path, result):
@@ -324,10 +323,9 @@ def test_a_missing_or_oversized_file_is_refused(tmp_path, monkeypatch):
         read_text(tmp_path, document(""))
 
 
-@pytest.mark.skipif(not GENUINE.is_dir(), reason="the genuine ImageScope files are not here")
 def test_genuine_files_are_read_and_measured_as_imagescope_measured_them():
     measured = 0
-    for path in sorted(GENUINE.glob("*.xml")):
+    for path in sorted(outside("imagescope").glob("*.xml")):
         elements = list(ET.parse(path).getroot().iter("Region"))
         read = [region for layer in read_imagescope(path) for region in layer.regions]
         assert len(read) == len(elements)
@@ -342,9 +340,8 @@ def test_genuine_files_are_read_and_measured_as_imagescope_measured_them():
     assert measured >= 15
 
 
-@pytest.mark.skipif(not GENUINE.is_dir(), reason="the genuine ImageScope files are not here")
 def test_genuine_layers_written_again_hold_the_same(tmp_path):
-    for path in sorted(GENUINE.glob("*.xml")):
+    for path in sorted(outside("imagescope").glob("*.xml")):
         first = read_imagescope(path)
         write_layers(tmp_path / "again.xml", first, Mpp(0.252, 0.252))
         again = read_imagescope(tmp_path / "again.xml")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from outside import outside
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
@@ -21,7 +22,6 @@ from glomspike.slide.reader import open_slide
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "phantom.svs"
-DATA = ROOT.parent / "shared" / "data"
 TABLES = ("glomeruli.csv", "{}.xml", "{}.geojson")
 
 
@@ -244,24 +244,18 @@ def test_exchanged_weights_are_refused(small_slide: Path, tmp_path: Path) -> Non
     assert list((tmp_path / "out").iterdir()) == []
 
 
-real = pytest.mark.skipif(not DATA.is_dir(), reason="the real slides are not beside the checkout")
-
-
-@real
 @pytest.mark.parametrize("name", ["cmu-1-small-region.svs", "hamamatsu-fluorescence.ndpi"])
 def test_real_slides_that_are_no_kidney_run_through(name: str, tmp_path: Path) -> None:
-    done = run(DATA / "slides" / name, tmp_path)
+    done = run(outside("slides") / name, tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / Path(name).stem / "run.json").is_file()
 
 
-@real
 def test_a_real_slide_without_scale_is_refused_and_runs_with_one(tmp_path: Path) -> None:
-    slide = DATA / "slides" / "tcga-cr-7395-01a-01-ts1.svs"
+    slide = outside("slides") / "tcga-cr-7395-01a-01-ts1.svs"
     assert "µm/px" in one_line_failure(run(slide, tmp_path), 1)
     assert run(slide, tmp_path, "--mpp", "0.5").returncode == 0
 
 
-@real
 def test_a_broken_slide_is_told_in_one_line(tmp_path: Path) -> None:
-    assert "broken.svs" in one_line_failure(run(DATA / "slides" / "broken.svs", tmp_path), 1)
+    assert "broken.svs" in one_line_failure(run(outside("slides") / "broken.svs", tmp_path), 1)

@@ -1,31 +1,25 @@
 """Painted silver: what is taken of the real pictures, how it is painted, and what is measured on it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from cards import DRAFT
+from outside import outside
 
 from benchmarks.quality.measure_painted import DATA, Painted, write_to_card
 from datasets.painted_silver import SOURCES, Glomerulus, load, sampled_lesion, variants
 from glomspike.networks.weights import Metric, load_card, save_weights
 
-REAL = Path(__file__).parents[2] / "shared" / "data"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="the real silver pictures are not here")
 
-
-@real
 def test_both_objectives_of_the_fields_agree_on_the_size_of_a_glomerulus():
-    taken = list(load(REAL))
+    taken = list(load(outside(".")))
     mpp = {glomerulus.source.optics: glomerulus.mpp for glomerulus in taken}
     assert len(taken) == len(SOURCES)
     assert mpp["200x"] / mpp["400x"] == pytest.approx(2, rel=0.05)
     assert all(glomerulus.inside.any() and not glomerulus.inside.all() for glomerulus in taken)
 
 
-@real
 def test_paint_lies_on_the_stretches_only_and_thickening_on_the_same():
-    field = next(g for g in load(REAL) if g.source.name == "20181355-PASM-1")
+    field = next(g for g in load(outside(".")) if g.source.name == "20181355-PASM-1")
     made = {v.name: v for v in variants(field, np.random.default_rng(0))}
     plain, half = made["unpainted"].pixels, made["half"]
     edge = np.concatenate([stretch.edge_px for stretch in half.stretches])

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openslide import OpenSlide
+from outside import outside
 from PIL import Image
 from pyramids import (
     PERIOD0,
     break_tiles,
     empty_tile,
     scanned_slide,
-    shared,
     shrunk,
     waves,
     write_aperio,
@@ -268,7 +268,7 @@ def test_a_slide_cut_short_is_refused_or_unreadable(tmp_path):
 
 
 def test_real_slides_open_or_say_why_not():
-    folder = shared("slides")
+    folder = outside("slides")
     with open_slide(folder / "cmu-1-small-region.svs") as slide:
         assert slide.facts.mpp == Mpp(0.499, 0.499)
         assert slide.read(900, 1200, 256, 256, 0.499).std() > 5
@@ -283,7 +283,7 @@ def test_real_slides_open_or_say_why_not():
 
 def test_levels_of_a_real_slide_lie_on_each_other():
     """Its sizes are odd: were OpenSlide's downsample of 2.0005 true, the far side would move by a pixel."""
-    with open_slide(shared("slides/tcga-cr-7395-01a-01-ts1.svs"), 0.25) as slide:
+    with open_slide(outside("slides/tcga-cr-7395-01a-01-ts1.svs"), 0.25) as slide:
         fine = slide.read(3500, 2500, 800, 800, 0.25).mean(axis=2)
         coarse = slide.read(3500, 2500, 800, 800, 0.5).mean(axis=2)
     averaged = fine.reshape(400, 2, 400, 2).mean(axis=(1, 3))

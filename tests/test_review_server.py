@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outside import outside
 from PIL import Image
-from pyramids import shared, waves, write_aperio
+from pyramids import waves, write_aperio
 from reviews import TOKEN, Client, Found, change, new_id, reviewed, served, write_discs, write_results
 
 from glomspike.findings import SlideFacts
@@ -262,7 +263,7 @@ def test_a_pyramid_starts_at_the_bounds_and_is_square_whatever_the_pixels_are():
 
 @pytest.mark.parametrize("name", ["cmu-1-small-region.svs", "hamamatsu-fluorescence.ndpi"])
 def test_tiles_of_real_slides_are_what_the_reader_reads(name):
-    with open_slide(shared(f"slides/{name}"), 0.5) as slide:
+    with open_slide(outside(f"slides/{name}"), 0.5) as slide:
         pyramid, facts = Pyramid.of(slide.facts), slide.facts
         for zoom in (0, len(pyramid.mpps) - 1):
             side0 = TILE_PX * pyramid.mpps[zoom] / facts.mpp.x

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
-from pyramids import shared
+from outside import outside
 from results import glomerulus, slide_result, spike_score
 
 from glomspike.annotate import imagescope
@@ -49,7 +49,7 @@ def test_any_layers_written_are_valid(tmp_path_factory, drawn):
 
 
 def test_genuine_files_are_valid():
-    paths = sorted(shared("imagescope").glob("*.xml"))
+    paths = sorted(outside("imagescope").glob("*.xml"))
     assert len(paths) == 3
     for path in paths:
         check(path)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from outside import outside
 from PIL import Image
-from pyramids import break_tiles, scanned_slide, shared, waves, write_aperio
+from pyramids import break_tiles, scanned_slide, waves, write_aperio
 
 from glomspike.findings import Mpp
 from glomspike.geometry.frames import FieldFrame
@@ -193,8 +194,8 @@ def test_a_fraction_knows_parts_of_pixels():
 
 @pytest.mark.parametrize(("folder", "mpp"), [("pas-fields", 0.5), ("hubmap-lowmag", 4.0)])
 def test_every_real_glomerulus_lies_in_tissue(folder, mpp):
-    for path in sorted((shared(folder) / "images").iterdir()):
-        mask_path = next((shared(folder) / "masks").glob(f"{path.stem}.*"))
+    for path in sorted((outside(folder) / "images").iterdir()):
+        mask_path = next((outside(folder) / "masks").glob(f"{path.stem}.*"))
         truth = np.asarray(Image.open(mask_path).convert("RGB")).max(axis=2) > 0
         if truth.any():
             with open_slide(path, mpp) as slide:
@@ -203,12 +204,12 @@ def test_every_real_glomerulus_lies_in_tissue(folder, mpp):
 
 @pytest.mark.parametrize(("folder", "mpp"), [("stain-patches", 0.5), ("vegf-fields", 0.7)])
 def test_real_fields_full_of_tissue_are_all_tissue(folder, mpp):
-    for path in sorted(shared(folder).glob("*.jpg")):
+    for path in sorted(outside(folder).glob("*.jpg")):
         with open_slide(path, mpp) as slide:
             assert find_tissue(slide).mask.mean() > 0.97, path.name
 
 
 def test_real_dark_microscope_fields_of_silver_are_mostly_tissue():
-    for path in sorted(shared("pasm-fields").glob("*PASM*.jpg")):
+    for path in sorted(outside("pasm-fields").glob("*PASM*.jpg")):
         with open_slide(path, 0.5) as slide:
             assert find_tissue(slide).mask.mean() > 0.8, path.name

@@ -57,6 +57,7 @@ class Server:
 @contextmanager
 def server(results: Path, slides: Path) -> Iterator[Server]:
     """`glomspike review` in a process of its own, until the context ends."""
+    command: list[str | Path]
     command = [sys.executable, "-m", "glomspike", "review", results, "--slide", slides, "--no-browser"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -171,8 +172,8 @@ def main(work: Path, tiles: int, device: str) -> None:
     results = work / "results"
     if not (results / SLIDE / "run.json").exists():
         slide = work / "slides" / f"{SLIDE}.svs"
-        command = [sys.executable, "-m", "glomspike", slide, results, "--device", device]
-        subprocess.run(command, check=True)
+        job: list[str | Path] = [sys.executable, "-m", "glomspike", slide, results, "--device", device]
+        subprocess.run(job, check=True)
     with server(results, work / "slides") as of:
         measure_first_view(of)
         measure_tiles(of, tiles)
