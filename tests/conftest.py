@@ -1,4 +1,4 @@
-"""A real browser for the tests of pages, which are skipped where there is none."""
+"""Settings of all tests: a real browser for pages, whose tests are skipped where there is none, and no deadlines."""
 
 import shutil
 
