@@ -1,4 +1,4 @@
-"""Settings of all tests: a real browser for pages, whose tests are skipped where there is none, and no deadlines."""
+"""Settings of all tests: no deadlines, and a real browser for pages, where there is one."""
 
 import shutil
 
