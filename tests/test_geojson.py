@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from results import glomerulus, slide_facts, slide_result, spike_score
 from shapely.geometry import shape
 
 from glomspike.annotate.geojson import read_geojson, write_geojson
+from glomspike.annotate.meaning import meaning
 from glomspike.errors import AnnotationError
 from glomspike.findings import Circle, Glomerulus, Mpp, Outline
 
@@ -195,6 +197,30 @@ def test_an_object_that_is_no_shape_is_skipped_by_its_number_and_the_others_are_
     (layer,) = read(tmp_path, [feature("Polygon", [TRIANGLE]), empty, feature("Polygon", [TRIANGLE])])
     assert len(layer.regions) == 2
     assert layer.skipped == (skipped,)
+
+
+numbers = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+anything = st.recursive(numbers, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
+kinds = st.sampled_from(["Polygon", "MultiPolygon", "Point", "MultiPoint", "LineString", "Else"])
+said = anything | st.dictionaries(
+    st.sampled_from(["name", "names", "color", "colorRGB"]), anything, max_size=4
+)
+objects = st.fixed_dictionaries({}, optional={
+    "geometry": anything | st.fixed_dictionaries({"type": kinds | anything, "coordinates": anything}),
+    "properties": anything | st.fixed_dictionaries({}, optional={"name": anything, "classification": said}),
+})  # fmt: skip
+
+
+@given(st.lists(objects | anything, max_size=3))
+def test_whatever_is_in_a_file_it_is_read_or_refused(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("any") / "given.geojson"
+    path.write_text(json.dumps(content))
+    layers = ()
+    with suppress(AnnotationError):  # all that may be raised
+        layers = read_geojson(path)
+    for layer in layers:
+        assert all(np.isfinite(region.vertices_viewer).all() for region in layer.regions)
+    meaning(layers, slide_facts(), "qupath")
 
 
 def test_packed_files_are_read_and_damaged_or_swollen_ones_are_refused(tmp_path, monkeypatch):

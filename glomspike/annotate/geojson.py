@@ -146,7 +146,8 @@ def _classification(feature: dict[str, Any]) -> tuple[str, Colour]:
         return said, UNCLASSIFIED_COLOUR
     if not isinstance(said, dict):
         return "", UNCLASSIFIED_COLOUR
-    name = said.get("name") or ": ".join(map(str, said.get("names") or []))
+    parts = said.get("names")
+    name = said.get("name") or (": ".join(map(str, parts)) if isinstance(parts, list) else "")
     colour, packed = said.get("color"), said.get("colorRGB")
     if isinstance(packed, int):
         colour = [packed >> 16 & 255, packed >> 8 & 255, packed & 255]
