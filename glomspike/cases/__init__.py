@@ -1,0 +1,1 @@
+"""Several slides and images of one biopsy: levels registered, profiles matched, glomeruli counted once."""
