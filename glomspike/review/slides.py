@@ -114,10 +114,12 @@ class ReviewedSlide:
         held = cache.get(key)
         if held is not None:
             return held
-        field, image = self._read("images", number), self._read(kind, number)
-        if field is None or image is None:
+        image = self._read(kind, number)
+        if image is None:
             return None
-        image = image[: field.shape[0], : field.shape[1]]
+        if kind == "heatmaps":
+            field = self._read("images", number)
+            image = image if field is None else image[: field.shape[0], : field.shape[1]]
         if small:
             scale = THUMBNAIL_PX / max(image.shape[:2])
             resized = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

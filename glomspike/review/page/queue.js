@@ -9,6 +9,41 @@ const ORDERS = {
   probability: (one) => [-(one.run?.probability ?? -1), number(one)],
 };
 
+// Shows pictures as they come into sight, one after the other: the slide's tiles go first through the few
+// connections that a browser opens.
+class Pictures {
+  constructor(list) {
+    this.waiting = new Set();
+    this.loading = false;
+    this.sight = new IntersectionObserver((seen) => {
+      for (const { target, isIntersecting } of seen) {
+        if (isIntersecting) this.waiting.add(target);
+        else this.waiting.delete(target);
+      }
+      this.load();
+    }, { root: list, rootMargin: "120px" });
+  }
+
+  add(picture, address) {
+    picture.dataset.address = address;
+    this.sight.observe(picture);
+  }
+
+  async load() {
+    if (this.loading) return;
+    this.loading = true;
+    for (const picture of this.waiting) {
+      this.waiting.delete(picture);
+      this.sight.unobserve(picture);
+      await new Promise((done) => {
+        picture.onload = picture.onerror = done;
+        picture.src = picture.dataset.address;
+      });
+    }
+    this.loading = false;
+  }
+}
+
 function number(one) {
   return one.run ? one.run.number : Infinity;
 }
@@ -16,6 +51,7 @@ function number(one) {
 export class Queue {
   constructor(list, chosen) {
     this.list = list;
+    this.pictures = new Pictures(list);
     this.order = "worth";
     this.rows = new Map();
     this.glomeruli = new Map();
@@ -65,8 +101,7 @@ export class Queue {
     button.dataset.key = one.key;
     const picture = document.createElement("img");
     picture.alt = "";
-    picture.loading = "lazy";
-    if (one.run?.pictured) picture.src = `${this.address}/pictures/images/${one.run.number}?small`;
+    if (one.run?.pictured) this.pictures.add(picture, `${this.address}/pictures/images/${one.run.number}?small`);
     else picture.className = "blank";
     button.append(picture, span("label"), span("mark"), span("call"), span("why"));
     row.append(button);

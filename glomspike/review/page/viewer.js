@@ -22,6 +22,7 @@ export class Viewer {
     this.zoomed = zoomed;
     this.key = null;
     this.clicks = true;
+    this.hasHeat = false;
     this.shapes = new ol.source.Vector();
     this.marks = new ol.source.Vector();
     this.shapesLayer = new ol.layer.Vector({
@@ -65,7 +66,7 @@ export class Viewer {
     this.projection = projection;
     this.shapes.clear();
     this.marks.clear();
-    this.heat.setVisible(false);
+    this.showHeat(false);
     this.fitWhole(0);
   }
 
@@ -98,7 +99,7 @@ export class Viewer {
       this.mark(one);
       this.placePictures(one);
     } else {
-      this.heat.setVisible(false);
+      this.showHeat(false);
     }
   }
 
@@ -114,7 +115,7 @@ export class Viewer {
 
   // The heatmap lies over the slide; where the slide is not at hand, the run's picture lies in its place.
   async placePictures(one) {
-    this.heat.setVisible(false);
+    this.showHeat(false);
     if (!one.run?.pictured) return;
     const number = one.run.number;
     if (!this.places.has(number)) {
@@ -128,7 +129,7 @@ export class Viewer {
     });
     if (one.run.probability !== null) {
       this.heat.setSource(picture("heatmaps"));
-      this.heat.setVisible(true);
+      this.showHeat(true);
     }
     if (!this.hasTiles) {
       this.tissue.setSource(picture("images"));
@@ -177,6 +178,13 @@ export class Viewer {
 
   fadeHeat(opacity) {
     this.heat.setOpacity(opacity);
+    this.showHeat(this.hasHeat);
+  }
+
+  // A heatmap that is faded out is not asked for.
+  showHeat(hasHeat) {
+    this.hasHeat = hasHeat;
+    this.heat.setVisible(hasHeat && this.heat.getOpacity() > 0);
   }
 
   tellView() {
