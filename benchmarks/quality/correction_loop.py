@@ -1,13 +1,14 @@
 """The loop of correcting and learning, played by a script: how much better do corrections make the models?
 
     python -m benchmarks.quality.correction_loop WORK [--corrected 7] [--tests 4] [--epochs 1]
+        [--by viewer|page]
 
-Makes phantom slides and recolours them as an immunofluorescence of basement membranes looks: bright green on
-black, a stain that no shipped model has seen. Runs the main job, corrects its annotations on some slides as a
-pathologist would in ImageScope, makes samples of them, trains all three models for a short while from the
-shipped weights, and runs the main job again on the other slides. Prints what was found, outlined and called
-before and after. Each step is a command that a user would type. WORK/phantoms is kept for the next time, all
-else is made anew in WORK/loop.
+Makes phantom slides and recolours them as an immunofluorescence of basement membranes looks: bright green
+on black, a stain that no shipped model has seen. Runs the main job, corrects its annotations on some slides
+as a pathologist would in ImageScope, or its results on the page of `glomspike review` (`--by page`), makes
+samples of them, trains all three models for a short while from the shipped weights, and runs the main job
+again on the other slides. Prints what was found, outlined and called before and after. Each step is a
+command that a user would type. WORK/phantoms is kept for the next time, all else is made anew in WORK/loop.
 """
 
 import csv
@@ -23,6 +24,7 @@ import numpy as np
 import shapely
 from sklearn.metrics import roc_auc_score
 
+from benchmarks.quality.reviewing import review
 from glomspike.annotate.imagescope import read_imagescope, write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import OTHER, OUTLINES, SPIKE_TILES, SPIKED, STYLES, Style
@@ -48,7 +50,14 @@ GLOW = np.array([0.15, 1.0, 0.35], np.float32)  # of membranes, in red, green an
 @click.option("--tests", default=4, show_default=True, help="How many other slides are measured on.")
 @click.option("--epochs", default=1, show_default=True, help="How long each model is trained.")
 @click.option("--seed", default=4000, show_default=True, help="Which slides.")
-def main(work: Path, corrected: int, tests: int, epochs: int, seed: int) -> None:
+@click.option(
+    "--by",
+    type=click.Choice(["viewer", "page"]),
+    default="viewer",
+    show_default=True,
+    help="Whether annotations are corrected as in ImageScope, or results as on the review page.",
+)
+def main(work: Path, corrected: int, tests: int, epochs: int, seed: int, by: str) -> None:
     """Correct some slides of a new stain, learn from them, and measure on others."""
     samples = stained_slides(work / "phantoms", corrected + tests, seed)[: corrected + tests]
     ours, others = samples[:corrected], samples[corrected:]
@@ -59,9 +68,13 @@ def main(work: Path, corrected: int, tests: int, epochs: int, seed: int) -> None
         for sample in chosen:
             (loop / name / sample.image.name).symlink_to(sample.image.resolve())
         _type(loop / name, loop / "before" / name)
+    results = loop / "before" / "corrected"
     for sample in ours:
-        correct(sample, loop / "before" / "corrected" / sample.image.stem, loop / "corrected")
-    _type("samples", loop / "corrected", "--out", loop / "samples")
+        if by == "page":
+            review(sample, results / sample.image.stem)
+        else:
+            correct(sample, results / sample.image.stem, loop / "corrected")
+    _type("samples", results if by == "page" else loop / "corrected", "--out", loop / "samples")
     weights: list[str | Path] = []
     for model in MODELS:
         table = loop / "samples" / "samples.csv"

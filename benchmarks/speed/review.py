@@ -5,8 +5,8 @@
 Makes the slide of `benchmarks/speed/slide.py` and its results by the main job, where WORK does not hold them.
 Starts `glomspike review`, asks for different tiles, four requests at once, at zooms and places drawn evenly
 among the tiles at a glomerulus or near one, and prints the latency, the server's processor time, which other
-work on the machine hardly changes, and its memory. With Chromium, opens the page and prints when the first tile
-and the last one of its first view were there. Linux.
+work on the machine hardly changes, and its memory. With Chromium, opens the page and prints when the first
+tile and the last one of its first view were there. Linux.
 """
 
 import json
