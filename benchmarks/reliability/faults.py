@@ -167,7 +167,7 @@ def damage(work: Path, real: Sequence[Path]) -> bool:
             ends[kind] += 1
             print(f"    {done.name}: {kind}; {row.cause}", flush=True)
     memory_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    passed_over = len(list((work / "damaged").rglob("*.*"))) - len(found)
+    passed_over = sum(path.is_file() for path in (work / "damaged").rglob("*")) - len(found)
     right = (
         not ends["fell over"]
         and longest_s <= LONGEST_S
