@@ -64,7 +64,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["slide.svs", "out", "--mpp", "25"], 2, "not in the range 0.05<=x<=5"),
         (["slide.svs", "out", "--threshold", "2"], 2, "not in the range 0<=x<=1"),
         (["weights", "--colour"], 2, "see `glomspike weights --help`"),
-        ([".", "out"], 1, "holds no slide that OpenSlide knows"),
+        ([".", "out"], 1, "holds no slide and no picture"),
         (["nosuch.svs", "out"], 1, "nosuch.svs: does not exist; check the path"),
         (["--device", "cpu", "nosuch.svs", "out"], 1, "nosuch.svs: does not exist"),
         (["run", "nosuch.svs", "out"], 1, "nosuch.svs: does not exist"),
