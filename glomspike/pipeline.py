@@ -119,6 +119,11 @@ def fill_folder(
     return Done(place, result)
 
 
+def analyse_slide(slide: Slide, models: Models, options: Options, progress: Progress) -> SlideResult:
+    """Give what `fill_folder` finds on an open slide, and write nothing. Raises SlideError."""
+    return _Job(slide, models, options, None, progress).run()
+
+
 def run_settings(path: Path, cards: Mapping[Kind, Card], options: Options) -> RunSettings:
     """What decides the results of a slide; a run is skipped where these are the same."""
     threshold = _threshold(cards["classifier"], options)
@@ -155,7 +160,7 @@ class _Job:
     slide: Slide
     models: Models
     options: Options
-    folder: Path
+    folder: Path | None  # for pictures of glomeruli, where they are wanted
     progress: Progress
     warnings: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -206,8 +211,9 @@ class _Job:
                 judged = self._with_lesions(self._judged(group), group)
                 with self.stage("pictures"):
                     self._finish(writing)  # of the group before, so that no more are held
-                    shown = [one for one in judged if one.glomerulus.is_glomerulus]
-                    writing = [writers.submit(self._write_pictures, one) for one in shown]
+                    if self.folder is not None:
+                        shown = [one for one in judged if one.glomerulus.is_glomerulus]
+                        writing = [writers.submit(self._write_pictures, one, self.folder) for one in shown]
                 glomeruli += [one.glomerulus for one in judged]
             self.progress("outline and score", len(circles), len(circles))
             with self.stage("pictures"):
@@ -337,9 +343,9 @@ class _Job:
             lost = f"{spikes.unreadable_tiles} of {spikes.unreadable_tiles + spikes.tiles} tiles"
             self.warnings.append(f"glomerulus {glomerulus.id}: {lost} could not be read and are not scored")
 
-    def _write_pictures(self, one: Judged) -> Portrait:
+    def _write_pictures(self, one: Judged, folder: Path) -> Portrait:
         heat = one.heat()
-        write_glomerulus_pictures(self.folder, one.glomerulus, one.field, heat)
+        write_glomerulus_pictures(folder, one.glomerulus, one.field, heat)
         return portray(one.glomerulus, one.field, heat)
 
     def _finish(self, writing: Sequence[Future[Portrait]]) -> None:

@@ -5,6 +5,10 @@ import shutil
 import hypothesis
 import pytest
 
+from glomspike.batch.process import prepare_process
+
+prepare_process()  # as the command is, before any test imports PyTorch
+
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")

@@ -259,3 +259,17 @@ def test_a_real_slide_without_scale_is_refused_and_runs_with_one(tmp_path: Path)
 
 def test_a_broken_slide_is_told_in_one_line(tmp_path: Path) -> None:
     assert "broken.svs" in one_line_failure(run(outside("slides") / "broken.svs", tmp_path), 1)
+
+
+def test_the_example_in_python_gives_the_numbers_of_the_command(example: Path) -> None:
+    command = [sys.executable, "-W", "ignore", ROOT / "examples" / "analyse.py", EXAMPLE]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    printed, rows = done.stdout.splitlines(), rows_of(example)
+    start = next(number for number, line in enumerate(printed) if line.startswith("id "))
+    tolerances = {"x": 0.1, "y": 0.1, "radius_um": 0.01, "area_um2": 1.0, "spike_probability": 1e-4}
+    for row, line in zip(rows, printed[start + 1 : start + 1 + len(rows)], strict=True):
+        id_, *numbers, spiked = line.split()
+        assert (id_, spiked) == (row["id"], "yes" if row["spiked"] == "1" else "no")
+        for number, (column, tolerance) in zip(numbers, tolerances.items(), strict=True):
+            assert float(number) == pytest.approx(float(row[column]), abs=tolerance)
+    assert printed[-1] == "picture of the first: (512, 512, 3)"

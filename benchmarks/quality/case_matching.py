@@ -84,7 +84,8 @@ def case_of(order: CaseOrder, errors: Errors) -> Case:
 
 def _imperfect(rng: np.random.Generator, outline: np.ndarray, errors: Errors) -> np.ndarray:
     centre = outline.mean(axis=0)
-    return centre + (outline - centre) * rng.normal(1, errors.size) + rng.normal(0, errors.shift_um, size=2)
+    shift_um = rng.normal(0, errors.shift_um, size=2)
+    return np.asarray(centre + (outline - centre) * rng.normal(1, errors.size) + shift_um)
 
 
 def _false(rng: np.random.Generator, section: LaidSection, like: Profile) -> Profile:

@@ -26,6 +26,8 @@ from typing import Any
 
 import click
 
+from glomspike.batch.process import prepare_process
+
 ROOT = Path(__file__).parents[2]
 SIZES = ("small", "large")
 
@@ -245,6 +247,7 @@ def main(
     wsinfer: Path | None,
 ) -> None:
     """Measure everything, and print it."""
+    prepare_process()  # for those that are measured, too
     bench = Bench(work, device, rounds)
     starting(bench)
     for name in slides:

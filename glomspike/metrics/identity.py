@@ -2,9 +2,12 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+Name = TypeVar("Name", bound=Hashable)  # of a profile
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class IdentityCounts:
 
 
 def identity_counts(
-    found: Sequence[Sequence[Hashable]], truth: Mapping[Hashable, Hashable], missed: Sequence[Hashable] = ()
+    found: Sequence[Sequence[Name]], truth: Mapping[Name, Hashable], missed: Sequence[Hashable] = ()
 ) -> IdentityCounts:
     """Compares groups of profiles with the true glomerulus of each profile.
 

@@ -1,6 +1,7 @@
 """Opens any slide and reads its regions at any scale: the only way to pixels in this program."""
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -37,13 +38,14 @@ _FILTER = Image.Resampling.BICUBIC
 _FILTER_RADIUS_PX = 2  # of the filter above, in the coarser of its two grids
 
 
-def open_slide(path: Path, mpp: float | None = None) -> "Slide":
+def open_slide(path: str | os.PathLike[str], mpp: float | None = None) -> "Slide":
     """A slide of any vendor that OpenSlide knows, or a PNG, JPEG or TIFF picture.
 
     `mpp` is µm/px as the user knows it: for slides that have no usable value, and in place of a wrong one.
     Raises SlideError for a path that is not a readable slide, and for a scale that is missing or outside
     0.05 to 5 µm/px.
     """
+    path = Path(path)
     return Slide(path, open_source(path), mpp)
 
 

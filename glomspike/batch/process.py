@@ -1,0 +1,23 @@
+"""How a process of the command is set up, before PyTorch and OpenCV are imported: they read it once."""
+
+import gc
+import os
+
+# PyTorch brings some million objects that stay; looking through them for garbage as they come takes a second.
+GARBAGE_THRESHOLD = 50_000
+
+ENVIRONMENT = {
+    # PyTorch asks the system for large arrays in large pages, where Linux has them.
+    "THP_MEM_ALLOC_ENABLE": "1",
+    # On the CPU its threads wait for one another busily: less long, so that those that read and write get on.
+    "GOMP_SPINCOUNT": "20000",
+    # What OpenCV does here is done for several pictures at a time: its threads would get in each other's way.
+    "OPENCV_FOR_THREADS_NUM": "1",
+}
+
+
+def prepare_process() -> None:
+    """Set up this process and those that it starts. What the user has set in the environment stays."""
+    gc.set_threshold(GARBAGE_THRESHOLD)
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
