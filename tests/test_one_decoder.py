@@ -100,8 +100,9 @@ def test_every_kind_of_picture_is_the_same_for_trainers_and_the_main_job(tmp_pat
     assert np.array_equal(for_trainers(path), shown)
 
 
-def test_a_picture_without_a_scale_is_read_all_the_same(tmp_path):
-    path = turned_by_exif(tmp_path / "a.png", 6)
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_picture_without_a_scale_is_read_all_the_same(tmp_path, suffix):
+    path = turned_by_exif(tmp_path / f"a{suffix}", 6)
     assert np.array_equal(for_trainers(path, mpp=None), BLOCKS)
 
 

@@ -22,9 +22,10 @@ from glomspike.geometry.raster import traced, vertices
 from glomspike.learn.samples import Sample
 from glomspike.slide.field import read_field
 from glomspike.slide.mask import read_mask
-from glomspike.slide.reader import open_slide, read_picture
+from glomspike.slide.reader import open_slide, open_source, read_picture
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 # Specks of an annotation are slips of the hand or of thresholding, not glomeruli.
 LEAST_REGION_PX = 16
 USUAL_MPP = 0.25
@@ -88,8 +89,16 @@ def load_pictures(samples: Sequence[Sample], mpp: float | None) -> list[Picture]
 
 
 def is_plain(sample: Sample) -> bool:
-    """Whether the image is a plain picture, which needs no scale; all else is opened as a slide."""
-    return sample.image.suffix.lower() in PICTURE_SUFFIXES
+    """Whether the image is a plain picture, which needs no scale; all else is opened as a slide.
+
+    A TIFF is one where neither it nor the table states a scale, and it is not tiled as slides are.
+    """
+    suffix = sample.image.suffix.lower()
+    if suffix not in TIFF_SUFFIXES or sample.mpp is not None:
+        return suffix in PICTURE_SUFFIXES
+    source = open_source(sample.image)
+    source.close()
+    return source.vendor == "picture" and source.mpp is None
 
 
 def load_picture(sample: Sample, mpp: float | None = None) -> Picture:
