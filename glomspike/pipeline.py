@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ from glomspike.slide.light import is_dark_field
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.tissue import find_tissue
 
+if TYPE_CHECKING:
+    from glomspike.annotate.dicom.origin import Origin
+
 BATCH = 8  # glomeruli worked on at once
 THREADS = 4  # that read from the slide, and that write pictures
 MARGIN_UM = 15.0  # around the outline in a glomerulus's pictures
@@ -64,7 +67,7 @@ class Options:
 
     `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
     every picture shows one glomerulus, which is not to be searched for; `mirrored` outlines each from four
-    mirror images.
+    mirror images; `dicom` writes DICOM objects too.
     """
 
     mpp: float | None = None
@@ -72,6 +75,7 @@ class Options:
     overwrite: Literal["never", "outdated", "always"] = "never"
     crops: bool = False
     mirrored: bool = False
+    dicom: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +113,13 @@ def fill_folder(
         with ResultFolder(place, scratch, wait) as results:
             if stands(place, settings, options):  # by now: another run was at it
                 return Done(place, None)
+            origin = _dicom_origin(slide, settings) if options.dicom else None
             job = _Job(slide, models, options, results.path, progress)
             result = job.run()
             counts = Counts.of(result, job.unreadable_windows)
             _write_annotations(results.path, as_text(path.stem), result, job)
+            if origin is not None:
+                _write_dicom(results.path, as_text(path.stem), result, counts, origin, settings, job)
             _write_report(results.path, result, counts, job)
             publish = results.publish if options.overwrite == "never" else results.replace
             publish(_record(job, settings, result, counts))
@@ -127,7 +134,12 @@ def analyse_slide(slide: Slide, models: Models, options: Options, progress: Prog
 def run_settings(path: Path, cards: Mapping[Kind, Card], options: Options) -> RunSettings:
     """What decides the results of a slide; a run is skipped where these are the same."""
     threshold = _threshold(cards["classifier"], options)
-    chosen = {"mpp": options.mpp, "crops": options.crops, "mirrored": options.mirrored}
+    chosen = {
+        "mpp": options.mpp,
+        "crops": options.crops,
+        "mirrored": options.mirrored,
+        "dicom": options.dicom,
+    }
     return RunSettings(
         version=__version__,
         fingerprint=fingerprint(path),
@@ -389,6 +401,28 @@ def _write_annotations(folder: Path, stem: str, result: SlideResult, job: _Job) 
         write_geojson(folder / f"{stem}.geojson", result)
         write_table(folder / "glomeruli.csv", result)
         write_overview(folder / "overview.png", *job.thumbnail, result)
+
+
+def _dicom_origin(slide: Slide, settings: RunSettings) -> "Origin":
+    from glomspike.annotate.dicom.write import checked_origin
+
+    return checked_origin(slide.path, slide.facts, settings.fingerprint)
+
+
+def _write_dicom(
+    folder: Path,
+    stem: str,
+    result: SlideResult,
+    counts: Counts,
+    origin: "Origin",
+    settings: RunSettings,
+    job: _Job,
+) -> None:
+    from glomspike.annotate.dicom.write import write_dicom
+
+    run_with = {"threshold": f"{settings.options['threshold']}", **settings.weights}
+    with job.stage("annotate"):
+        write_dicom(folder, stem, result, counts.model_dump(), origin, run_with)
 
 
 def _write_report(folder: Path, result: SlideResult, counts: Counts, job: _Job) -> None:

@@ -2,7 +2,7 @@
 # glomspike in a Docker container that sees just the paths it is given, by their own names: sourced by run.sh.
 
 commands=" run crops review samples train pretrain augment evaluate phantom weights doctor "
-flags=" --overwrite --no-browser --mirrored --from-scratch --linear-probe --by-lesion --no-auxiliary --help --version "  # options without a value; of `weights`, --json is one too
+flags=" --overwrite --no-browser --mirrored --dicom --from-scratch --linear-probe --by-lesion --no-auxiliary --help --version "  # options without a value; of `weights`, --json is one too
 declare -A mounts=()                    # path -> "readonly" or "writable"
 
 # run_in_container CHECKOUT ARGUMENTS...: replaces this process with glomspike in a container, building the

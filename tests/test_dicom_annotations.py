@@ -209,12 +209,15 @@ def test_objects_are_of_the_patient_study_and_image_of_a_dicom_slide(
 
 
 def test_another_slide_has_a_study_and_a_frame_of_its_own_which_stay_the_same(tmp_path: Path) -> None:
-    def belongs(fingerprint: str) -> tuple[str, str]:
-        header = origin(tmp_path / "s.svs", "aperio", fingerprint).header
+    def belongs(fingerprint: str, mpp: float = 0.25) -> tuple[str, str]:
+        header = origin_of(tmp_path / "s.svs", slide_facts(mpp=Mpp(mpp, mpp)), fingerprint).header
         return header.StudyInstanceUID, header.FrameOfReferenceUID
 
     assert belongs("ab" * 32) == belongs("ab" * 32)
     assert not set(belongs("ab" * 32)) & set(belongs("cd" * 32))
+    study, frame = belongs("ab" * 32, mpp=0.5)
+    assert study == belongs("ab" * 32)[0]
+    assert frame != belongs("ab" * 32)[1]  # a millimetre is at another pixel
     annotations, report = map(dcmread, written(tmp_path, some("aperio"), origin(tmp_path, "aperio")))
     assert annotations.PatientID == report.PatientID == ""
     assert "ReferencedImageSequence" not in annotations

@@ -12,11 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from highdicom.ann import annread
 from outside import outside
 from PIL import Image
+from pydicom import dcmread
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.reliability.containers import write_tiff
+from benchmarks.reliability.containers import new_series, shrunk, write_dicom, write_tiff
+from glomspike.annotate.dicom import codes
 from glomspike.phantom.slides import write_phantoms
 from glomspike.slide.reader import open_slide
 
@@ -273,3 +276,32 @@ def test_the_example_in_python_gives_the_numbers_of_the_command(example: Path) -
         for number, (column, tolerance) in zip(numbers, tolerances.items(), strict=True):
             assert float(number) == pytest.approx(float(row[column]), abs=tolerance)
     assert printed[-1] == "picture of the first: (512, 512, 3)"
+
+
+def test_a_dicom_slide_gets_dicom_objects_that_refer_to_it_and_lie_where_the_table_says(
+    small_slide: Path, tmp_path: Path
+) -> None:
+    with open_slide(small_slide) as slide:
+        facts = slide.facts
+        pixels = slide.read(0, 0, facts.width0, facts.height0, facts.mpp.x)
+    series = new_series(mpp=facts.mpp.x, syntax="uncompressed")
+    level0, _ = write_dicom(tmp_path / "in", "case", [pixels, shrunk(pixels, 4)], (1, 4), series)
+    assert run(level0, tmp_path / "out", "--dicom").returncode == 0
+    folder = tmp_path / "out" / "case-0"
+    files = json.loads((folder / "run.json").read_text())["files"]
+    assert {"case-0.ann.dcm", "case-0.sr.dcm"} <= files.keys()
+    annotations = annread(folder / "case-0.ann.dcm")
+    (image,) = annotations.ReferencedImageSequence
+    assert image.ReferencedSOPInstanceUID == dcmread(level0, stop_before_pixels=True).SOPInstanceUID
+    drawn = {}
+    for group in annotations.get_annotation_groups(graphic_type="ELLIPSE"):
+        _, numbers, _ = group.get_measurements(codes.NUMBER)
+        middles = [points.mean(axis=0) for points in group.get_graphic_data("2D")]
+        drawn |= dict(zip(numbers[:, 0].astype(int).tolist(), middles, strict=True))
+    rows = rows_of(folder)
+    assert rows
+    assert drawn.keys() == {int(row["id"]) for row in rows}
+    for row in rows:
+        np.testing.assert_allclose(drawn[int(row["id"])], [float(row["x"]), float(row["y"])], atol=0.06)
+    assert "nothing to do" in run(level0, tmp_path / "out", "--dicom").stdout
+    assert "dicom True, not False" in one_line_failure(run(level0, tmp_path / "out"), 1)

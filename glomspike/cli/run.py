@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -75,6 +75,7 @@ class Number(click.FloatRange):
     help="Spike probability from which a glomerulus counts as spiked, instead of the classifier's own.",
 )
 @click.option("--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average.")
+@click.option("--dicom", is_flag=True, help="Write annotations and a report as DICOM objects too.")
 @click.option(
     "--overwrite",
     is_flag=True,
@@ -108,6 +109,7 @@ def command(
     lesions: Path | None,
     threshold: float | None,
     mirrored: bool,
+    dicom: bool,
     overwrite: bool,
     workers: int | None,
     ray: str | None,
@@ -127,9 +129,10 @@ def command(
 
     weights = WeightPaths(detector, segmenter, classifier, lesions)
     if slide.is_dir():
-        options = Options(mpp, threshold, "outdated" if overwrite else "never", mirrored=mirrored)
+        replaced: Literal["outdated", "never"] = "outdated" if overwrite else "never"
+        options = Options(mpp, threshold, replaced, mirrored=mirrored, dicom=dicom)
         return run_folder(slide, out, weights, options, stage, device, workers or 1, ray)
-    options = Options(mpp, threshold, "always" if overwrite else "never", mirrored=mirrored)
+    options = Options(mpp, threshold, "always" if overwrite else "never", mirrored=mirrored, dicom=dicom)
     return run_slide(slide, out, weights, options, stage, device)
 
 

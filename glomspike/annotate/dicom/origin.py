@@ -51,12 +51,13 @@ class Origin:
 def origin_of(path: Path, slide: SlideFacts, fingerprint: str) -> Origin:
     """What the objects of a slide belong to.
 
-    A slide that is not DICOM does not say whose it is: its patient is left empty, and its study and frame of
-    reference are made from its fingerprint, the same for the same slide. Raises SlideError for a DICOM slide
-    whose header lacks what objects must refer to.
+    A slide that is not DICOM does not say whose it is: its patient is left empty, its study is made from its
+    fingerprint, the same for the same slide, and its frame of reference from that and µm/px, as millimetres
+    are others where a slide is taken to have another scale. Raises SlideError for a DICOM slide whose header
+    lacks what objects must refer to.
     """
     if slide.vendor != "dicom":
-        return Origin(_made_up(fingerprint), frozenset())
+        return Origin(_made_up(fingerprint, slide.mpp), frozenset())
     try:
         with values_as_they_stand():
             return _of_dicom(path, slide)
@@ -112,12 +113,13 @@ def _is_level0(header: Dataset, slide: SlideFacts) -> bool:
     return size0 == (slide.width0, slide.height0) and "VOLUME" in (header.get("ImageType") or ())
 
 
-def _made_up(fingerprint: str) -> Dataset:
+def _made_up(fingerprint: str, mpp: Mpp) -> Dataset:
     header = Dataset()
     header.SOPClassUID = VLWholeSlideMicroscopyImageStorage
     header.Modality = "SM"
     for name in _IDENTIFIERS:
         setattr(header, name, uid_for(f"{name} {fingerprint}"))
+    header.FrameOfReferenceUID = uid_for(f"FrameOfReferenceUID {fingerprint} {mpp.x} {mpp.y}")
     _fill(header)
     return header
 

@@ -59,7 +59,8 @@ def _to_level0(
             raise AnnotationError(path, "refers to another image than level 0 of this slide", _ANOTHER)
         return lambda points: np.asarray(points, dtype=np.float64)
     if annotations.FrameOfReferenceUID != origin.header.FrameOfReferenceUID:
-        raise AnnotationError(path, "has another frame of reference than this slide", _ANOTHER)
+        cause = "has another frame of reference than this slide, or was made with another --mpp"
+        raise AnnotationError(path, cause, _ANOTHER)
     if not origin.is_image:
         return lambda points_mm: from_millimetres(points_mm[:, :2], mpp)
     to_pixels = ReferenceToImageTransformer.for_image(origin.header, for_total_pixel_matrix=True)
