@@ -213,6 +213,12 @@ def test_a_coarse_slide_teaches_places_and_outlines_but_no_labels(tmp_path):
     assert load_bags(read_samples([tmp_path / "out" / "samples.csv"]), 0.25, Tiling()) == []
 
 
+def test_a_wrong_scale_of_the_slide_is_replaced_and_said(slide, tmp_path):
+    written = write_samples(corrected(slide, annotations()), tmp_path, 0.25)
+    assert "--mpp 0.25 is used, though the slide says 0.5 µm/px of itself" in written.notes
+    assert min(float(sample.mpp or 0) for sample in read_samples([tmp_path / "samples.csv"])) == 0.25
+
+
 def test_a_field_that_cannot_be_read_is_left_out_and_said(tmp_path):
     broken = write_aperio(tmp_path / "broken.svs", tissue(2_000, 1_400, DISCS[:1]), mpp=MPP)
     break_tiles(broken, 0, [330])

@@ -84,7 +84,7 @@ def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written
         rows = [_write_field(slide, plan, meant, out, corrected.folder, number) for number, plan in numbered]
     written = [row | {"patient": patient} for row in rows if row is not None]
     _replace_rows(out, before, corrected.folder, written)
-    notes = meant.notes
+    notes = (*slide.notes, *meant.notes)
     if unreadable := len(rows) - len(written):
         notes += (f"fields that could not be read from the slide, left out: {unreadable}",)
     labels = [one.label or "undetermined" for one in meant.glomeruli]
