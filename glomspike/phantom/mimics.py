@@ -1,4 +1,5 @@
-"""What looks like spikes and is not: strands, warts, grains, second contours, bristles into the lumen.
+"""What looks like spikes and is not: strands, warts, grains, second contours, bristles into the lumen; and
+what looks like a fur of them: veiled, blackened, thick, wrinkled and dusty walls.
 
 They stand on normal and on spiked glomeruli alike, so that none of them tells the two apart.
 """
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.findings import Points
+from glomspike.phantom.bands import Band, Texture, band_along
 from glomspike.phantom.surface import STEP_UM, Surface, inner_faces
 from glomspike.phantom.tuft import Section
 
@@ -25,6 +27,12 @@ class Mimicry:
     doubled: float  # share of lumens with a second contour
     rungs: bool  # second contours are tied to the first
     bristled: float  # share of lumens with bristles on the inside
+    veiled: float  # share of outer faces in a half-dense zone without spikes: as defocus or oblique cuts show them
+    blackened: float  # share whose silver has run beyond the wall, with a ragged edge
+    thickened: float  # share of thick, smooth walls, as in diabetes
+    embraced: float  # share with a podocyte's cytoplasm against them
+    wrinkled: float  # share with a wavy line close before them
+    dusty: float  # share with precipitate along them
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Mimicry":
@@ -33,7 +41,12 @@ class Mimicry:
         most = rng.random(7) * np.array([5.0, 7.0, 3.0, 9.0, 8.0, 0.4, 0.3]) * some
         thorns, warts, strands, grains, clusters, doubled, bristled = (float(value) for value in most)
         rungs = bool(rng.random() < 0.5)
-        return cls(thorns, warts, strands, grains, clusters, doubled, rungs, bristled)
+        along = rng.beta(0.7, 1.0, size=6) * (rng.random(6) < np.array([0.5, 0.3, 0.35, 0.5, 0.25, 0.3]))
+        veiled, blackened, thickened, embraced, wrinkled, dusty = (float(value) for value in along)
+        return cls(
+            thorns, warts, strands, grains, clusters, doubled, rungs, bristled,
+            veiled, blackened, thickened, embraced, wrinkled, dusty,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +74,7 @@ class Mimics:
     strokes: tuple[Stroke, ...]  # outside lumens
     inner: tuple[Stroke, ...]  # within them
     grains: tuple[Grain, ...]
+    bands: tuple[Band, ...]  # outside lumens
 
 
 def draw_mimics(
@@ -69,14 +83,18 @@ def draw_mimics(
     """Look-alikes for a glomerulus whose walls end at `faces`."""
     strokes: list[Stroke] = []
     grains: list[Grain] = []
+    bands: list[Band] = []
     for face in faces:
         strokes += _thorns(rng, face, mimicry.thorns)
         strokes += _strands(rng, section, face, mimicry.strands)
         grains += _warts(rng, face, mimicry.warts)
         grains += _grains(rng, face, mimicry.grains)
+        strokes += _wrinkles(rng, face, mimicry.wrinkled)
+        grains += _dust(rng, face, mimicry.dusty)
+        bands += _bands(rng, face, mimicry)
     grains += _clusters(rng, faces, mimicry.clusters)
     inner = _doubled(rng, section, mimicry) + _bristled(rng, section, mimicry.bristled)
-    return Mimics(tuple(strokes), tuple(inner), tuple(grains))
+    return Mimics(tuple(strokes), tuple(inner), tuple(grains), tuple(bands))
 
 
 def _apart(rng: np.random.Generator, face: Surface, per_100_um: float, least_um: float) -> NDArray[np.intp]:
@@ -129,6 +147,59 @@ def _grains(rng: np.random.Generator, face: Surface, per_100_um: float) -> list[
         )
         for at in _apart(rng, face, per_100_um, 0.3)
     ]
+
+
+def _part(rng: np.random.Generator, face: Surface) -> NDArray[np.intp]:
+    """Points of a stretch of a face, of any length up to all of it."""
+    start = int(rng.integers(len(face.line_um)))
+    return face.stretch(start, face.length_um * rng.uniform(0.2, 1.0))
+
+
+def _bands(rng: np.random.Generator, face: Surface, mimicry: Mimicry) -> list[Band]:
+    """Veils, silver that has run, thickening and cytoplasm along stretches of a face."""
+    found = []
+    if rng.random() < mimicry.veiled:
+        found.append((rng.uniform(0.4, 1.9), Texture.veil(rng)))
+    if rng.random() < mimicry.blackened:
+        black = Texture(
+            rng.uniform(0.7, 1.05), 0.0, rng.uniform(0, 0.25), rng.uniform(0.2, 0.6), rng.uniform(1, 3)
+        )
+        found.append((rng.uniform(0.3, 1.2), black))
+    if rng.random() < mimicry.thickened:
+        found.append((rng.uniform(0.3, 1.2), Texture(rng.uniform(0.6, 1.0), 0.0, 0.05, 0.1, 3.0)))
+    if rng.random() < mimicry.embraced:
+        cell = Texture(
+            rng.uniform(0, 0.15), rng.uniform(0.5, 1.4), rng.uniform(0, 0.5), 0.5, rng.uniform(1.5, 5)
+        )
+        found.append((rng.uniform(0.8, 3.0), cell))
+    bands = []
+    for depth_um, texture in found:
+        at = _part(rng, face)
+        bands.append(band_along(rng, face.line_um[at], face.out[at], depth_um, texture))
+    return bands
+
+
+def _wrinkles(rng: np.random.Generator, face: Surface, share: float) -> list[Stroke]:
+    """A membrane that lies in folds: a wavy line that touches the wall and leaves it again."""
+    if rng.random() >= share:
+        return []
+    at = _part(rng, face)
+    waves = np.cumsum(2 * np.pi * STEP_UM / rng.uniform(2.2, 6.0) * rng.lognormal(0, 0.3, size=len(at)))
+    away = rng.uniform(0.2, 0.7) * (1 + np.sin(waves)) * rng.uniform(0.5, 1.0)
+    line = face.line_um[at] + face.out[at] * away[:, None]
+    return [Stroke(line, rng.uniform(0.35, 0.9), rng.uniform(0.5, 1.0))]
+
+
+def _dust(rng: np.random.Generator, face: Surface, share: float) -> list[Grain]:
+    """Precipitate along a stretch of wall: grains of any size, anywhere up to 1.5 µm from it."""
+    if rng.random() >= share:
+        return []
+    at = _part(rng, face)
+    chosen = rng.choice(at, size=int(len(at) * STEP_UM * rng.uniform(0.3, 1.2)))
+    away = rng.exponential(rng.uniform(0.3, 0.9), size=len(chosen))
+    places = face.line_um[chosen] + face.out[chosen] * np.minimum(away, 2.5)[:, None]
+    darkness = rng.uniform(0.4, 1.0)
+    return [Grain(place, float(0.12 + 0.28 * rng.random() ** 2), darkness) for place in places]
 
 
 def _clusters(rng: np.random.Generator, faces: tuple[Surface, ...], mean: float) -> list[Grain]:

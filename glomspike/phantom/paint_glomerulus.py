@@ -6,17 +6,14 @@ upright through half of the section's depth and slants through the other, which 
 grey skirt that sections show. The slanting half is summed over planes.
 """
 
-from itertools import pairwise
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from glomspike.phantom.curves import normals
 from glomspike.phantom.dyes import SHIFT, Dyes, draw_nuclei
+from glomspike.phantom.fringe import paint_fringe
 from glomspike.phantom.glomerulus import GlomerulusPlan
 from glomspike.phantom.noise import cloud
-from glomspike.phantom.spikes import Sheet, Spikes
 from glomspike.phantom.stain import Dye
 from glomspike.phantom.tuft import GRID_UM
 
@@ -32,8 +29,7 @@ def paint_glomerulus(rng: np.random.Generator, plan: GlomerulusPlan, depth_um: f
     patches = cloud(rng, plan.section.shape, 12.0)
     _paint_cells(rng, dyes, plan, grain, patches)
     _paint_walls(rng, dyes, plan, depth_um, grain, patches)
-    _paint_sheets(dyes, plan)
-    _paint_lines(dyes, plan, grain)
+    paint_fringe(dyes, plan, grain, cloud(rng, plan.section.shape, 1.2))
     _paint_nuclei(rng, dyes, plan, grain)
     _paint_capsule(rng, dyes, plan, patches)
     np.clip(dyes.silver, 0, 1.2, out=dyes.silver)
@@ -93,75 +89,6 @@ def _within_wall(level_um: Dye, wall_um: Dye, softness_um: Dye | np.float32) -> 
     inner = np.clip(level_um / (2 * softness_um) + 0.5, 0, 1)
     outer = np.clip((wall_um - level_um) / (2 * softness_um) + 0.5, 0, 1)
     return np.asarray(np.minimum(inner, outer), dtype=np.float32)
-
-
-def _paint_sheets(dyes: Dyes, plan: GlomerulusPlan) -> None:
-    """Spikes seen end-on: dark dots on the grey sheet, or pale holes in a dark one."""
-    for sheet in plan.growth.sheets:
-        dots = _dots(dyes, sheet)
-        if sheet.holes:
-            edge = cv2.GaussianBlur(dyes.coverage(sheet.edge_um), (0, 0), 2.0)
-            np.maximum(dyes.silver, 0.75 * edge, out=dyes.silver)
-            dyes.silver[:] *= 1 - 0.75 * dots
-        else:
-            np.maximum(dyes.silver, 0.95 * dots, out=dyes.silver)
-
-
-def _dots(dyes: Dyes, sheet: Sheet) -> Dye:
-    canvas = np.zeros(dyes.silver.shape, dtype=np.uint8)
-    radius = round(sheet.radius_um / dyes.mpp * (1 << SHIFT))
-    for centre in dyes.pixels(sheet.places_um):
-        cv2.circle(canvas, centre.tolist(), radius, 255, -1, cv2.LINE_AA, SHIFT)
-    return np.asarray(canvas / np.float32(255), dtype=np.float32)
-
-
-def _paint_lines(dyes: Dyes, plan: GlomerulusPlan, grain: Dye) -> None:
-    """Spikes and their look-alikes, drawn with the same pen; what stands outside ends at a lumen."""
-    outside, inside = np.zeros((2, *dyes.silver.shape), dtype=np.uint8)
-    for stroke in plan.mimics.strokes:
-        _draw_stroke(outside, dyes, stroke.line_um, stroke.width_um, int(255 * stroke.darkness))
-    for spikes in plan.growth.stretches:
-        for polygon in _spike_shapes(dyes, spikes):
-            cv2.fillConvexPoly(outside, polygon, int(255 * spikes.darkness), cv2.LINE_AA, SHIFT)
-        if spikes.joined:
-            _draw_stroke(outside, dyes, spikes.tip_um, 0.4, int(210 * spikes.darkness))
-    for stroke in plan.mimics.inner:
-        _draw_stroke(inside, dyes, stroke.line_um, stroke.width_um, int(255 * stroke.darkness))
-    for grains in plan.mimics.grains:
-        centre = dyes.pixels(grains.centre_um[None])[0].tolist()
-        radius = round(grains.radius_um / dyes.mpp * (1 << SHIFT))
-        cv2.circle(inside, centre, radius, int(255 * grains.darkness), -1, cv2.LINE_AA, SHIFT)
-    kept = np.clip(plan.section.lumen_um / 0.3 + 0.5, 0, 1)
-    ink = np.maximum(outside * kept, inside) * np.clip((0.98 + 0.07 * grain) / 255, 0, None)
-    np.maximum(dyes.silver, ink, out=dyes.silver)
-
-
-def _draw_stroke(
-    canvas: NDArray[np.uint8], dyes: Dyes, line_um: NDArray[np.float64], width_um: float, darkness: int
-) -> None:
-    """A line of any width: a ribbon of quadrilaterals, for cv2's own lines have whole widths."""
-    for start, stop in pairwise(line_um):
-        along = stop - start
-        side = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-9) * width_um / 2
-        corners = np.stack([start + side, stop + side, stop - side, start - side])
-        cv2.fillConvexPoly(canvas, dyes.pixels(corners), darkness, cv2.LINE_AA, SHIFT)
-
-
-def _spike_shapes(dyes: Dyes, spikes: Spikes) -> list[NDArray[np.int32]]:
-    """The outlines of a stretch's spikes: tapered bristles, or clubs with a disc at the end."""
-    shapes = []
-    turn = np.linspace(0, 2 * np.pi, 9)[:-1, None]
-    circle = np.hstack([np.cos(turn), np.sin(turn)])
-    for base, tip, width, club in zip(
-        spikes.base_um, spikes.tip_um, spikes.width_um, spikes.club, strict=True
-    ):
-        unit = (tip - base) / max(float(np.hypot(*(tip - base))), 1e-9)
-        side = np.array([-unit[1], unit[0]]) * width / 2
-        root = base - unit * 0.5
-        shapes.append(np.stack([root + 1.2 * side, tip + 0.65 * side, tip - 0.65 * side, root - 1.2 * side]))
-        if club:
-            shapes.append(tip + circle * width * 0.8)
-    return [dyes.pixels(shape) for shape in shapes]
 
 
 def _paint_nuclei(rng: np.random.Generator, dyes: Dyes, plan: GlomerulusPlan, grain: Dye) -> None:

@@ -37,7 +37,7 @@ class Scanner:
         return cls(
             mpp=round(mpp, 4),
             objective=40 if mpp < 0.35 else 20,
-            psf_um=rng.uniform(0.12, 0.38),
+            psf_um=float(rng.choice([rng.uniform(0.08, 0.18), rng.uniform(0.12, 0.38)], p=[0.3, 0.7])),
             defocus_um=float(rng.choice([0.0, rng.uniform(0.3, 0.8)], p=[0.4, 0.6])),
             fringe_um=(float(fringe[0]), float(fringe[1])),
             sharpen=float(rng.choice([0.0, rng.uniform(0.2, 1.3)], p=[0.4, 0.6])),

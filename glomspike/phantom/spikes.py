@@ -1,11 +1,13 @@
 """Spikes for a phantom glomerulus: on which stretches of membrane they stand and how they look.
 
-A spike stands on the outer side of the basement membrane, 0.5 to 2 µm long and 0.7 to 2 µm from the
-next. A glomerulus carries them on one short stretch of one loop, on all loops, or anything between. Where
-the membrane is cut along itself they are seen end-on: as dots, or as a dark sheet with pale holes.
+A spike stands on the outer side of the basement membrane, 0.5 to 2 µm long and 0.6 to 2 µm from the
+next. Most patients have a fur: short, thin, dense bristles that rise from a half-dense zone on a thickened
+wall, all around most loops. Others have a comb: spikes far apart on a clean edge. A glomerulus carries them on
+one short stretch of one loop, on all loops, or anything between. Where the membrane is cut along itself they are
+seen end-on: as dots, as a dark sheet with pale holes, or as a finely mottled patch with a bristly rim.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,11 +15,15 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from glomspike.findings import Points
+from glomspike.phantom.bands import Band, Texture, band_along
+from glomspike.phantom.curves import normals, resample
 from glomspike.phantom.surface import STEP_UM, Surface
 from glomspike.phantom.tuft import GRID_UM, Section
 
 LEAST_SPIKES = 5  # fewer don't make a stretch
 LEAST_SHEET_UM2 = 12.0
+FURRED = 0.7  # share of patients
+WALL = Texture(silver=1.0, cytoplasm=0.0, mottled=0.05, ragged=0.2, wave_um=2.0)  # what thickens it
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,22 @@ class Lesion:
     joined: float  # share of stretches whose tips are joined: ladders
     darkness: float  # 1 as dark as the membrane
     untidy: float  # spread of lengths, directions and gaps, about 0.1 to 0.4
+    rung: float = 0.82  # darkness of the line that joins the tips of a ladder
+    thickened_um: float = 0.0  # by which the wall grows outwards under them
+    zone: Texture | None = None  # the half-dense zone from which they rise; None where the edge is clean
+    zone_share: float = 0.0  # depth of that zone, relative to their length
 
     @classmethod
     def sample(cls, rng: np.random.Generator, blur_um: float) -> "Lesion":
         """A patient's spikes, drawn at random, such that a scanner of that blur can still show them."""
+        return cls.fur(rng, blur_um) if rng.random() < FURRED else cls.comb(rng, blur_um)
+
+    @classmethod
+    def comb(cls, rng: np.random.Generator, blur_um: float) -> "Lesion":
+        """Spikes that stand apart on a wall with a clean edge: bristles, clubs, thorns or ladders."""
         spacing_um = rng.uniform(max(0.8, 4.0 * blur_um), 2.0)
         return cls(
-            extent=float(rng.choice([0.0, rng.beta(0.8, 1.8), 1.0], p=[0.18, 0.64, 0.18])),
+            extent=_extent(rng, 0.2),
             length_um=float(rng.uniform(max(0.65, 2.4 * blur_um), 1.9)),
             spacing_um=float(spacing_um),
             width_um=float(np.clip(rng.uniform(max(0.34, 1.4 * blur_um), 0.85), 0.3, 0.5 * spacing_um)),
@@ -47,6 +62,30 @@ class Lesion:
             darkness=float(rng.uniform(0.65, 1.0)),
             untidy=float(rng.uniform(0.08, 0.35)),
         )
+
+    @classmethod
+    def fur(cls, rng: np.random.Generator, blur_um: float) -> "Lesion":
+        """Short bristles, close together, in a half-dense zone on a thickened wall; ladders among them."""
+        spacing_um = rng.uniform(max(0.62, 3.2 * blur_um), max(1.1, 3.8 * blur_um))
+        return cls(
+            extent=_extent(rng, 0.55),
+            length_um=float(rng.uniform(0.75, max(1.6, 4.5 * blur_um))),
+            spacing_um=float(spacing_um),
+            width_um=float(np.clip(rng.uniform(0.3, 0.5), 0.28, 0.55 * spacing_um)),
+            clubs=float(rng.choice([0.0, rng.uniform(0, 0.5)], p=[0.6, 0.4])),
+            joined=float(rng.choice([0.0, rng.random(), 1.0], p=[0.5, 0.4, 0.1])),
+            darkness=float(rng.uniform(0.55, 1.0)),
+            untidy=float(rng.uniform(0.12, 0.35)),
+            rung=float(rng.uniform(0.35, 0.75)),
+            thickened_um=float(rng.choice([0.0, rng.uniform(0.1, 0.5)], p=[0.5, 0.5])),
+            zone=Texture.veil(rng),
+            zone_share=float(rng.uniform(0.6, 1.15)),
+        )
+
+
+def _extent(rng: np.random.Generator, whole: float) -> float:
+    """How far a patient's spikes spread: over all bare membrane for a share `whole` of the patients."""
+    return float(rng.choice([0.0, rng.beta(0.9, 1.3), 1.0], p=[0.12, 0.88 - whole, whole]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +97,9 @@ class Spikes:
     tip_um: Points
     width_um: NDArray[np.float64]
     club: NDArray[np.bool_]
-    joined: bool
+    rung: float  # darkness of the line that joins their tips; 0 where they stand free
     darkness: float
+    bands: tuple[Band, ...]  # what lies under them
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +110,8 @@ class Sheet:
     places_um: Points
     radius_um: float
     holes: bool  # a dark sheet with pale holes; else dark dots on a grey one
+    cover: Texture | None  # a finely mottled patch; None where the sheet is as the wall's other sheets are
+    rim: Spikes | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,13 +129,27 @@ class Growth:
 
     @property
     def lines_um(self) -> tuple[Points, ...]:
-        """The membrane that carries them, (n, 2) each: along rows of spikes, and around those seen end-on."""
-        return (*(s.line_um for s in self.stretches), *(s.edge_um[::2] for s in self.sheets))
+        """The membrane that carries them, (n, 2) each: along rows of spikes, around and amid those seen end-on."""
+        within = [s.edge_um.mean(axis=0) + 0.5 * (s.edge_um - s.edge_um.mean(axis=0)) for s in self.sheets]
+        return (
+            *(s.line_um for s in self.stretches),
+            *(np.vstack([s.edge_um[::2], inner[::2]]) for s, inner in zip(self.sheets, within, strict=True)),
+        )
 
     @property
     def length_um(self) -> float:
         """Length of membrane that carries them, as far as it is seen from the side."""
         return float(sum(len(s.line_um) * STEP_UM for s in self.stretches))
+
+
+def only(growth: Growth, chosen: tuple[bool, ...]) -> Growth:
+    """The stretches and sheets that are chosen, in the order of `Growth.lines_um`."""
+    parts = (*growth.stretches, *growth.sheets)
+    kept = [part for part, is_chosen in zip(parts, chosen, strict=True) if is_chosen]
+    return Growth(
+        tuple(part for part in kept if isinstance(part, Spikes)),
+        tuple(part for part in kept if isinstance(part, Sheet)),
+    )
 
 
 def grow(rng: np.random.Generator, section: Section, faces: tuple[Surface, ...], lesion: Lesion) -> Growth:
@@ -138,27 +194,45 @@ def _spikes(
 ) -> Spikes | None:
     """Spikes along a stretch from a point of a face on; none where too few fit."""
     gaps = lesion.spacing_um * rng.lognormal(0, lesion.untidy, int(2 * length_um / lesion.spacing_um) + 2)
-    along = np.cumsum(np.clip(gaps, 0.7, 2.2))
+    along = np.cumsum(np.clip(gaps, 0.55, 2.2))
     along = along[along < length_um]
-    at = (start + np.rint(along / STEP_UM).astype(int)) % len(face.line_um)
-    count = len(at)
+    count = len(along)
     if count < LEAST_SPIKES:
         return None
-    out = face.out[at]
+    stretch = face.stretch(start, length_um)
+    base, out = _between(face.line_um[stretch], along), _between(face.out[stretch], along)
+    base = base + 0.8 * lesion.thickened_um * out
     angles = np.arctan2(out[:, 1], out[:, 0]) + rng.normal(0, lesion.untidy, size=count)
     way = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     ends = np.clip(3.0 * np.minimum(np.arange(count) + 1, np.arange(count)[::-1] + 1) / count, 0.5, 1.0)
     length = np.clip(lesion.length_um * ends * rng.lognormal(0, lesion.untidy, size=count), 0.5, 2.2)
-    base = face.line_um[at]
     return Spikes(
-        face.line_um[face.stretch(start, length_um)],
+        face.line_um[stretch],
         base,
         base + way * length[:, None],
-        np.clip(lesion.width_um * rng.lognormal(0, 0.6 * lesion.untidy, size=count), 0.28, 1.0),
+        np.clip(lesion.width_um * rng.lognormal(0, 0.6 * lesion.untidy, size=count), 0.26, 1.0),
         rng.random(count) < lesion.clubs,
-        bool(rng.random() < lesion.joined),
+        lesion.rung if rng.random() < lesion.joined else 0.0,
         lesion.darkness,
+        _bands(rng, face.line_um[stretch], face.out[stretch], lesion),
     )
+
+
+def _between(values: Points, along_um: NDArray[np.float64]) -> Points:
+    """Values (n, 2) of points `STEP_UM` apart, at lengths (m,) along them."""
+    steps = np.arange(len(values)) * STEP_UM
+    return np.stack([np.interp(along_um, steps, values[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _bands(rng: np.random.Generator, line_um: Points, out: Points, lesion: Lesion) -> tuple[Band, ...]:
+    """What thickens the wall under a stretch of spikes, and the zone from which they rise."""
+    bands = []
+    if lesion.zone is not None:
+        depth_um = lesion.thickened_um + lesion.zone_share * lesion.length_um
+        bands.append(band_along(rng, line_um, out, depth_um, lesion.zone))
+    if lesion.thickened_um:
+        bands.append(band_along(rng, line_um, out, lesion.thickened_um, WALL))
+    return tuple(bands)
 
 
 def _sheets(rng: np.random.Generator, section: Section, lesion: Lesion) -> tuple[Sheet, ...]:
@@ -173,11 +247,21 @@ def _sheets(rng: np.random.Generator, section: Section, lesion: Lesion) -> tuple
         ):
             continue
         edge = section.points_um(contour[:, 0, :].astype(np.float64))
-        places = _grid_within(rng, contour, section, max(lesion.spacing_um, 0.9))
+        places = _grid_within(rng, contour, section, max(lesion.spacing_um, 0.7))
         if len(places) >= LEAST_SPIKES:
-            radius = float(np.clip(rng.uniform(0.26, 0.34) * lesion.spacing_um, 0.28, 0.6))
-            found.append(Sheet(edge, places, radius, bool(rng.random() < 0.5)))
+            radius = float(np.clip(rng.uniform(0.24, 0.34) * lesion.spacing_um, 0.18, 0.6))
+            cover = None if lesion.zone is None else replace(lesion.zone, silver=rng.uniform(0.4, 0.75))
+            rim = None if lesion.zone is None else _rim(rng, edge, lesion)
+            found.append(Sheet(edge, places, radius, bool(rng.random() < 0.5), cover, rim))
     return tuple(found)
+
+
+def _rim(rng: np.random.Generator, edge_um: Points, lesion: Lesion) -> Spikes | None:
+    """Bristles around a sheet."""
+    line = resample(edge_um, STEP_UM)
+    face = Surface(line, normals(line), np.ones(len(line), dtype=np.bool_))
+    bare = replace(lesion, zone=None, thickened_um=0.0, joined=0.0)
+    return _spikes(rng, face, 0, 0.95 * face.length_um, bare)
 
 
 def _grid_within(rng: np.random.Generator, contour: MatLike, section: Section, spacing_um: float) -> Points:

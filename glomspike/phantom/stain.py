@@ -70,11 +70,13 @@ LOOKS = np.array(
         [[218, 212, 206], [3.0, 3.3, 3.2], [0.34, 0.50, 0.46], [1.40, 1.45, 1.05]],
         # yellowed, light green counterstain
         [[238, 228, 178], [2.2, 2.4, 2.3], [0.42, 0.14, 0.30], [0.90, 0.65, 0.50]],
+        # black, brown-violet where it is thin, with pink and violet counterstain
+        [[250, 240, 247], [1.75, 2.35, 1.95], [0.04, 0.42, 0.20], [0.72, 0.95, 0.42]],
         # white, hardly any counterstain
         [[249, 249, 249], [2.0, 2.2, 2.1], [0.10, 0.14, 0.10], [0.50, 0.55, 0.35]],
     ]
 )
-LOOK_SHARES = np.array([0.16, 0.2, 0.2, 0.08, 0.1, 0.08, 0.06, 0.04, 0.08])
+LOOK_SHARES = np.array([0.13, 0.18, 0.17, 0.07, 0.09, 0.07, 0.06, 0.04, 0.13, 0.06])
 
 
 def _colour(values: NDArray[np.float64]) -> Colour:

@@ -58,9 +58,11 @@ class Anatomy:
             apart_um=rng.uniform(-1.2, 2.2),
             tapered=rng.uniform(0.0, 0.7),
             lobule_um=rng.uniform(28, 48),
-            membrane_um=float(np.clip(rng.lognormal(0.22, 0.28), 0.65, 2.6)),
+            membrane_um=float(
+                rng.choice([np.clip(rng.lognormal(0.22, 0.28), 0.65, 2.6), rng.uniform(1.2, 2.4)])
+            ),
             roughness=rng.uniform(0.06, 0.35),
-            matrix_um=rng.uniform(0.6, 3.6),
+            matrix_um=float(rng.choice([rng.uniform(0.6, 3.6), rng.uniform(3.0, 5.5)], p=[0.6, 0.4])),
             fillet_um=rng.uniform(0.0, 3.0),
             oblique=rng.uniform(0.3, 1.0),
             slanted=rng.uniform(0.2, 1.3),
@@ -358,7 +360,7 @@ def sclerosis_of(rng: np.random.Generator, inside_um: Texture, share: float) -> 
 def _tangential(rng: np.random.Generator, lumen_um: Texture, anatomy: Anatomy) -> Texture:
     """Some lumens, whole or in part, lie behind a wall that was cut along itself."""
     count, labels = cv2.connectedComponents((lumen_um < 0).astype(np.uint8), connectivity=4)
-    share = rng.random(count) < rng.uniform(0.01, 0.12)
+    share = rng.random(count) < rng.uniform(0.01, 0.2)
     share[0] = False
     parts = np.clip(1.5 * (cloud(rng, lumen_um.shape, 5.0 / GRID_UM) - 2.2 + anatomy.oblique), 0, 1)
     cover = np.maximum(share[labels], parts * (lumen_um < 0.5))
