@@ -21,7 +21,10 @@ LUMEN_UM2 = 900.0  # a closed bright region that is no larger is the inside of a
 LEAST_CONTOUR_UM = 25.0
 SMOOTH_UM = 0.7
 FINER = 4  # drawing pixels on a side of a pixel
-END_ON = 0.15  # how often a stretch is cut so that its spikes are dots in front of the membrane
+FURRED = (
+    0.7  # share of glomeruli whose spikes are a fur, short and dense in a half-dense zone; of others a comb
+)
+END_ON = 0.12  # how often a stretch is cut so that its spikes are dots in front of the membrane
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,41 @@ class Growth:
     clubbed: float  # share with a knob at the end
     joined: bool  # whether the tips run together
     share: float  # of the contour that can bear spikes
+    reach: float  # of one stretch, at most
+    veil: float  # depth of the half-dense zone from which they rise; 0 where they stand on a clean edge
+    veil_ink: float
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Growth":
-        """Drawn at random; few stretches are as likely as many."""
+        """Drawn at random: a fur more often than a comb, on all of the contour more often than on a part."""
+        fur = rng.random() < FURRED
+        length = float(rng.uniform(0.7, 1.6) if fur else rng.uniform(0.6, 2.0))
+        whole = rng.random() < (0.6 if fur else 0.1)
         return cls(
-            length=float(rng.uniform(0.6, 2.0)),
-            spacing=float(rng.uniform(0.75, 2.0)),
-            width=float(rng.uniform(0.3, 0.75)),
-            clubbed=float(rng.choice([0.0, 0.3, 1.0])),
-            joined=bool(rng.random() < 0.15),
-            share=float(np.exp(rng.uniform(np.log(0.04), np.log(0.9)))),
+            length=length,
+            spacing=float(rng.uniform(0.65, 1.15) if fur else rng.uniform(0.75, 2.0)),
+            width=float(rng.uniform(0.28, 0.5) if fur else rng.uniform(0.3, 0.75)),
+            clubbed=float(rng.choice([0.0, 0.3, 1.0], p=[0.6, 0.35, 0.05] if fur else None)),
+            joined=bool(rng.random() < 0.2),
+            share=1.0 if whole else float(np.exp(rng.uniform(np.log(0.04), np.log(0.9)))),
+            reach=300.0 if whole else float(rng.uniform(8, 40)),
+            veil=float(length * rng.uniform(0.6, 1.15) if fur else 0.0),
+            veil_ink=float(rng.uniform(0.18, 0.55)),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Canvas:
+    """What is drawn, on finer pixels: lines and dots at full strength, and zones of less ink."""
+
+    lines: NDArray[np.uint8]
+    zones: NDArray[np.uint8]
+
+    @classmethod
+    def like(cls, silver: Map) -> "_Canvas":
+        """An empty one for a map of silver (h, w)."""
+        shape = [side * FINER for side in silver.shape]
+        return cls(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8))
 
 
 def spiked(
@@ -55,33 +81,75 @@ def spiked(
 
     Spikes grow only where `inside` is true. Positions are in pixels, pixel 0 spanning 0 to 1.
     """
-    growth, drawn = Growth.sample(rng), _canvas(silver)
+    growth, canvas = Growth.sample(rng), _Canvas.like(silver)
     stretches, middles = [], []
     for stretch, outward in _stretches(silver > 0.5, inside, mpp, growth, rng):
         stretches.append(stretch)
-        middles.append(_draw(drawn, stretch, outward, mpp, growth, rng))
-    return _added(silver, drawn, mpp, rng), stretches, np.concatenate([np.zeros((0, 2)), *middles])
+        if growth.veil:
+            _zone(canvas, stretch, outward * growth.veil / mpp, growth.veil_ink, rng)
+        middles.append(_draw(canvas.lines, stretch, outward, mpp, growth, rng))
+    return _added(silver, canvas, mpp, rng), stretches, np.concatenate([np.zeros((0, 2)), *middles])
 
 
 def lined(silver: Map, inside: Mask, mpp: float, rng: np.random.Generator) -> Map:
-    """The map with even lines along such stretches as bear spikes elsewhere: thickening, double contours."""
-    growth, drawn = Growth.sample(rng), _canvas(silver)
+    """The map with what a fur may be taken for, along such stretches as bear spikes elsewhere.
+
+    Even lines as of thickening and double contours, zones of half the ink as of defocus and oblique cuts, silver
+    that ran beyond the wall, wavy lines as of wrinkles, and grains of precipitate; one or two kinds a glomerulus.
+    """
+    growth, canvas = Growth.sample(rng), _Canvas.like(silver)
+    kinds = rng.choice(["line", "veil", "black", "wrinkle", "dust"], size=2, p=[0.25, 0.3, 0.15, 0.15, 0.15])
     for stretch, outward in _stretches(silver > 0.5, inside, mpp, growth, rng):
-        line = stretch + outward * rng.uniform(0, 0.8) * growth.length / mpp
-        width_px = rng.uniform(0.3, 1.2) * growth.length / mpp
-        cv2.polylines(drawn, [_fine(line)], False, 255, max(1, round(width_px * FINER)), cv2.LINE_AA)
-    return _added(silver, drawn, mpp, rng)
+        kind, depth = rng.choice(kinds), rng.uniform(0.4, 1.2) * growth.length / mpp
+        if kind == "veil":
+            _zone(canvas, stretch, outward * depth, growth.veil_ink, rng)
+        elif kind == "black":
+            _zone(canvas, stretch, outward * 0.7 * depth, rng.uniform(0.7, 1.0), rng)
+        elif kind == "dust":
+            _dust(canvas.lines, stretch, outward * depth, growth.width / mpp, rng)
+        else:
+            away = rng.uniform(0, 0.8) * np.ones(len(stretch))
+            if kind == "wrinkle":
+                away *= 1 + np.sin(np.arange(len(stretch)) * 2 * np.pi * STEP_UM / rng.uniform(2.2, 6.0))
+            line = stretch + outward * (away * growth.length / mpp)[:, None]
+            width_px = rng.uniform(0.3, 1.2) * growth.length / mpp * (0.5 if kind == "wrinkle" else 1.0)
+            cv2.polylines(
+                canvas.lines, [_fine(line)], False, 255, max(1, round(width_px * FINER)), cv2.LINE_AA
+            )
+    return _added(silver, canvas, mpp, rng)
 
 
-def _canvas(silver: Map) -> NDArray[np.uint8]:
-    return np.zeros([side * FINER for side in silver.shape], np.uint8)
+def _zone(canvas: _Canvas, stretch: Points, away_px: Points, ink: float, rng: np.random.Generator) -> None:
+    """A strip of some ink from a stretch as far as `away_px` (n, 2), with an uneven edge."""
+    waves = gaussian_filter1d(
+        rng.standard_normal(len(stretch)), rng.uniform(0.8, 3.0) / STEP_UM, mode="nearest"
+    )
+    depth = np.clip(1 + rng.uniform(0.05, 0.3) * waves / max(float(waves.std()), 1e-9), 0.2, 2.0)
+    outer, inner = stretch + away_px * depth[:, None], stretch - 0.3 * away_px
+    strip = np.stack([inner[:-1], inner[1:], outer[1:], outer[:-1]], axis=1)
+    for quad in _fine(strip):
+        cv2.fillConvexPoly(canvas.zones, quad, int(255 * ink), cv2.LINE_AA)
 
 
-def _added(silver: Map, drawn: NDArray[np.uint8], mpp: float, rng: np.random.Generator) -> Map:
-    """The map with what was drawn, a little out of focus, as membranes are."""
-    small = cv2.resize(drawn, silver.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    soft = gaussian_filter(small, rng.uniform(0.05, 0.3) / mpp)
-    return np.maximum(silver, np.float32(rng.uniform(0.7, 1.0)) * soft)
+def _dust(
+    drawn: NDArray[np.uint8], stretch: Points, away_px: Points, width_px: float, rng: np.random.Generator
+) -> None:
+    """Grains along a stretch, as far as twice `away_px` (n, 2) from it."""
+    for index in rng.integers(len(stretch), size=round(len(stretch) * STEP_UM * rng.uniform(0.3, 1.2))):
+        place = stretch[index] + min(rng.exponential(0.5), 2.0) * away_px[index]
+        _dot(drawn, place, width_px * rng.uniform(0.3, 0.9))
+
+
+def _added(silver: Map, canvas: _Canvas, mpp: float, rng: np.random.Generator) -> Map:
+    """The map with what was drawn, a little out of focus, as membranes are; zones are grainy."""
+    size, blur_px = silver.shape[::-1], rng.uniform(0.05, 0.3) / mpp
+    lines, zones = (
+        gaussian_filter(cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255, blur)
+        for part, blur in ((canvas.lines, blur_px), (canvas.zones, max(blur_px, 0.2 / mpp)))
+    )
+    grain = gaussian_filter(rng.standard_normal(silver.shape), rng.uniform(0.15, 0.4) / mpp)
+    zones *= np.clip(1 + rng.uniform(0.05, 0.5) * grain / grain.std(), 0, 1.6).astype(np.float32)
+    return np.maximum(silver, np.maximum(np.float32(rng.uniform(0.6, 1.0)) * lines, np.clip(zones, 0, 1)))
 
 
 def _stretches(
@@ -98,7 +166,7 @@ def _stretches(
             length_um = (stop - start) * STEP_UM
             if length_um < 3 * growth.spacing:
                 continue
-            keep = int(min(length_um, rng.uniform(4, 30)) / STEP_UM)
+            keep = int(min(length_um, rng.uniform(0.4, 1) * growth.reach) / STEP_UM)
             first = start + int(rng.integers(stop - start - keep + 1))
             found.append((contour[first : first + keep], outward[first : first + keep]))
     order = rng.permutation(len(found))[: max(1, round(growth.share * len(found)))]

@@ -7,7 +7,7 @@ membranes that silver stains; its dye, read from the picture, becomes silver. Ea
 a microscope's camera or a scanner of its own: light, contrast, sampling (0.25 to 0.48 µm/px), noise and JPEG.
 
 - `pas-as-silver`: every glomerulus twice, with spikes drawn into the silver before it is coloured (spiked),
-  and as it is or with even lines in their place (normal), so that only spikes tell them apart. The scale of
+  and as it is or with what a fur may be taken for in their place (normal), so that only spikes tell them apart. The scale of
   the crops is lost and taken to be such that glomeruli measure 120 to 220 µm. Splits are by slide.
 - `sclerosed-as-silver`: globally sclerosed ones, dense and without a free membrane (normal).
 - `silver-field`: the one real silver field that may be trained on, mostly tubules (normal), in several sizes.
@@ -47,7 +47,7 @@ COARSEST_MPP = 0.48
 COARSE, DIM = 0.4, 0.35  # shares of pictures sampled more coarsely than drawn, and taken in poor light
 GRAINY = 0.4  # share of pictures whose cytoplasm and matrix took up some silver, in grains
 FIELDS = 8
-NEAR_MISSES = 0.5  # share of normal ones with lines drawn along membranes
+NEAR_MISSES = 0.7  # share of normal ones with something drawn along membranes that is no spikes
 SILVER_FIELD = "stain-03"
 
 # Optical density of red, green and blue: haematoxylin, and the magenta of Schiff's reagent.
@@ -172,7 +172,7 @@ def photographed(transmission: Floats, mpp: float, rng: np.random.Generator) -> 
     light = rng.uniform(205, 252) * np.array([1, rng.uniform(0.96, 1), rng.uniform(0.86, 1.02)])
     if rng.random() < DIM:
         light *= rng.uniform(0.55, 1) * np.exp(rng.normal(0, 0.04, 3))
-    shown = gaussian_filter(light * transmission, (*[rng.uniform(0.15, 0.45) / mpp] * 2, 0))
+    shown = gaussian_filter(light * transmission, (*[_blur_um(rng) / mpp] * 2, 0))
     shrunk = rng.uniform(1, COARSEST_MPP / mpp) if rng.random() < COARSE else 1.0
     size = [round(side / shrunk) for side in shown.shape[1::-1]]
     shown = np.asarray(cv2.resize(shown, size, interpolation=cv2.INTER_AREA), dtype=np.float64)
@@ -183,6 +183,11 @@ def photographed(transmission: Floats, mpp: float, rng: np.random.Generator) -> 
     bent = 255 * (np.clip(shown, 0, 255) / 255) ** rng.uniform(0.8, 1.4)
     stored = np.clip((bent - rng.uniform(0, 20)) * rng.uniform(0.95, 1.1), 0, 255).astype(np.uint8)
     return Photograph(stored, mpp * transmission.shape[1] / size[0], int(rng.integers(70, 97)))
+
+
+def _blur_um(rng: np.random.Generator) -> float:
+    """Of a scanner, or of a microscope with oil immersion."""
+    return float(rng.uniform(0.15, 0.4) if rng.random() < 0.7 else rng.uniform(0.08, 0.18))
 
 
 def _write_picture(path: Path, taken: Photograph) -> None:
