@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from glomspike.classify.tiles import TileGrid, Tiling, cut_tiles
 from glomspike.errors import SamplesError
@@ -15,6 +17,7 @@ from glomspike.findings import Outline, Points
 from glomspike.geometry.raster import inside_outline
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import TrueGlomerulus, slide_truth
+from glomspike.metrics.localisation import certain_length
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.reader import Slide, open_slide
 
@@ -28,7 +31,8 @@ class Bag:
     """One labelled glomerulus: its tiles are the instances.
 
     `boxes_px` (n, 2) are the middles of the boxes drawn on its spikes, `stretches_px` the lines (k, 2) along
-    which they are known to stand, in pixels of the grid's field.
+    which they are known to stand and to be visible, `hidden_px` those where they stand unseen, in pixels of the
+    grid's field.
     """
 
     grid: TileGrid
@@ -37,6 +41,15 @@ class Bag:
     spiked: bool
     patient: str
     source: str
+    hidden_px: tuple[Points, ...] = ()
+
+    @property
+    def spiked_px(self) -> NDArray[np.float64]:
+        """The length of spiked stretch in each tile (n,), NaN where nobody could tell or nothing is known."""
+        if self.spiked and not self.stretches_px:
+            return np.full(len(self.grid.corners_px), np.nan)
+        corners_px = self.grid.corners_px.astype(np.float64)
+        return certain_length(corners_px, self.grid.tile_px, self.stretches_px, self.hidden_px)
 
 
 def load_bags(samples: Sequence[Sample], mpp: float, tiling: Tiling) -> list[Bag]:
@@ -51,6 +64,15 @@ def load_bags(samples: Sequence[Sample], mpp: float, tiling: Tiling) -> list[Bag
         ]
 
 
+def count_undetermined(samples: Sequence[Sample]) -> int:
+    """How many glomeruli are marked of which nobody could say whether they have spikes."""
+    count = 0
+    for sample in samples:
+        with open_slide(sample.image, sample.mpp) as slide:
+            count += sum(one.label == "undetermined" for one in slide_truth(sample, slide.facts).glomeruli)
+    return count
+
+
 def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
     with open_slide(sample.image, sample.mpp) as slide:
         truth = slide_truth(sample, slide.facts)
@@ -60,18 +82,29 @@ def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
             raise SamplesError(
                 sample.image, f"{scale} is too coarse for spikes", "leave it out of this table"
             )
-        whole = _Whole(sample, slide, truth.spike_boxes_px, _stretches0(sample.image))
+        whole = _Whole(sample, slide, truth.spike_boxes_px, _Lines.beside(sample.image))
         return [_bag(whole, glomerulus, mpp, tiling) for glomerulus in labelled]
 
 
-def _stretches0(image: Path) -> list[Points]:
-    """The lines (k, 2) along which spikes stand, in level-0 pixels: of the JSON that lies beside phantoms."""
-    path = image.with_suffix(".json")
-    if not path.is_file():
-        return []
-    # Other programs write JSON of that name too; theirs has no such key.
-    glomeruli = json.loads(path.read_bytes()).get("glomeruli", [])
-    return [np.array(line, dtype=np.float64) for one in glomeruli for line in one["stretches0"]]
+@dataclass(frozen=True)
+class _Lines:
+    """Lines (k, 2) along which spikes stand, in level-0 pixels: where they are visible, and where they are not."""
+
+    seen0: tuple[Points, ...] = ()
+    hidden0: tuple[Points, ...] = ()
+
+    @classmethod
+    def beside(cls, image: Path) -> "_Lines":
+        """Those of the JSON that lies beside phantoms; in others, all spikes are visible."""
+        path = image.with_suffix(".json")
+        if not path.is_file():
+            return cls()
+        lines: dict[bool, list[Points]] = {True: [], False: []}
+        # Other programs write JSON of that name too; theirs has no such key.
+        for one in json.loads(path.read_bytes()).get("glomeruli", []):
+            for line, seen in zip_longest(one["stretches0"], one.get("seen", ()), fillvalue=True):
+                lines[bool(seen)].append(np.array(line, dtype=np.float64))
+        return cls(tuple(lines[True]), tuple(lines[False]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +114,7 @@ class _Whole:
     sample: Sample
     slide: Slide
     boxes0: Points
-    stretches0: list[Points]
+    lines: _Lines
 
 
 def _bag(whole: _Whole, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) -> Bag:
@@ -99,14 +132,19 @@ def _bag(whole: _Whole, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) 
         raise SamplesError(sample.image, cause, "give the annotations of this picture, or delete that one")
     middles0 = _tile_middles(whole.boxes0, tiling.tile_px * scale0)
     polygon = shapely.Polygon(outline0)
+
+    def within(lines0: tuple[Points, ...]) -> tuple[Points, ...]:
+        return tuple(field.frame.from_level0(line) for line in lines0 if _any_inside(polygon, line))
+
     own0 = middles0[shapely.contains_xy(polygon, middles0[:, 0], middles0[:, 1])]
     return Bag(
         cut_tiles(field, outline, tiling),
         field.frame.from_level0(own0),
-        tuple(field.frame.from_level0(line) for line in whole.stretches0 if _any_inside(polygon, line)),
+        within(whole.lines.seen0),
         glomerulus.label == "spiked",
         sample.patient,
         f"{sample.image.name} at {place}",
+        within(whole.lines.hidden0),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue
 
-from glomspike.classify.bags import Bag, load_bags
+from glomspike.classify.bags import Bag, count_undetermined, load_bags
 from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.method import BagClassifier, Verdict
 from glomspike.errors import SamplesError
@@ -16,7 +16,7 @@ from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.learn.sheets import FOUND_COLOUR, lined
 from glomspike.metrics.bootstrap import intervals
 from glomspike.metrics.calibration import calibration_error, reliability
-from glomspike.metrics.localisation import localisation_auc, stretch_within
+from glomspike.metrics.localisation import localisation_auc
 from glomspike.metrics.roc import STATISTICS, ClassifierQuality, Labels, classifier_quality
 from glomspike.networks.models import Model
 
@@ -37,9 +37,7 @@ class Scored:
     @property
     def localisation(self) -> float | None:
         """`localisation_auc`; None where it is not known along which membrane spikes stand."""
-        grid = self.bag.grid
-        length_px = stretch_within(grid.corners_px.astype(np.float64), grid.tile_px, self.bag.stretches_px)
-        return localisation_auc(self.verdict.tiles, length_px) if self.bag.spiked else None
+        return localisation_auc(self.verdict.tiles, self.bag.spiked_px) if self.bag.spiked else None
 
     @property
     def caption(self) -> str:
@@ -58,7 +56,8 @@ def evaluate_classifier(
 ) -> Evaluation:
     """Quality over all labelled glomeruli at a threshold, None being the classifier's own.
 
-    Glomeruli without a single tile cannot be judged; they are counted and left out. Raises SamplesError
+    Glomeruli without a single tile cannot be judged, undetermined ones not held against anything; they are
+    counted and left out. Raises SamplesError
     where not both spiked and normal ones can be.
     """
     bags = load_bags(samples, classifier.card.mpp, tiling_of(classifier))
@@ -79,6 +78,7 @@ def evaluate_classifier(
         **_calibration_numbers(probabilities(found), spiked),
         **_localisation_numbers(found),
         "n_unscored": len(bags) - len(found),
+        "n_undetermined": count_undetermined(samples),
     }
     return Evaluation(numbers, worst_sheet(found))
 

@@ -26,6 +26,7 @@ MPP = 0.25
 EXAMPLES = 24
 THRESHOLD = 0.5
 SENSITIVITIES = (90, 95, 99)  # per cent, of thresholds that are told beside 0.5
+LOG_LIKELIHOOD = "log_likelihood"
 FITTED_ON = "validation patients"
 SCALE, OFFSET, THRESHOLDS = "scale", "offset", "threshold_"  # in the numbers of a validation
 
@@ -33,7 +34,7 @@ SCALE, OFFSET, THRESHOLDS = "scale", "offset", "threshold_"  # in the numbers of
 class BagTask(ABC):
     """The part of a `Task` that is the same for all methods: a method adds its network, rounds and loss."""
 
-    quality = "log_likelihood"
+    quality = LOG_LIKELIHOOD
 
     def __init__(
         self, tables: Sequence[Path], tiling: Tiling, begin: dict[str, Tensor] | None, seed: int
@@ -64,15 +65,18 @@ class BagTask(ABC):
         """The network as it is, not calibrated."""
 
     def validate(self, network: nn.Module) -> dict[str, float]:
+        """What `measured` says of the validation glomeruli."""
+        return self.measured(scored(self.classifier(network), self.validation))
+
+    def measured(self, found: Sequence[Scored]) -> dict[str, float]:
         """Statistics of calibrated probabilities, the calibration, and thresholds for other purposes."""
-        found = scored(self.classifier(network), self.validation)
         spiked, odds = labels(found), log_odds(probabilities(found))
         scale, offset = platt(odds, spiked)
-        calibrated = _calibration(scale, offset).probability(odds)
+        calibrated = calibration(scale, offset).probability(odds)
         return {
             **statistics(calibrated, spiked, THRESHOLD),
             # What an epoch is chosen by: one glomerulus with hidden spikes moves the AUC as it likes.
-            self.quality: -float(log_loss(spiked, calibrated)),
+            LOG_LIKELIHOOD: -float(log_loss(spiked, calibrated)),
             SCALE: scale,
             OFFSET: offset,
             f"{THRESHOLDS}best_f1_on_validation": best_threshold(calibrated, spiked),
@@ -105,7 +109,7 @@ class BagTask(ABC):
             normalisation=NORMALISATION,
             classes=("spiked",),
             thresholds={"spiked": THRESHOLD, **thresholds},
-            calibration=_calibration(measured[SCALE], measured[OFFSET]),
+            calibration=calibration(measured[SCALE], measured[OFFSET]),
             training_data=training_data(self.tables),
             metrics=validation_metrics(told, len(self.validation)),
             intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
@@ -113,5 +117,6 @@ class BagTask(ABC):
         )
 
 
-def _calibration(scale: float, offset: float) -> Calibration:
+def calibration(scale: float, offset: float) -> Calibration:
+    """Platt's, as the card has it."""
     return Calibration(method="platt", scale=scale, offset=offset, data=FITTED_ON)

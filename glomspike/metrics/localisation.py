@@ -21,6 +21,18 @@ def stretch_within(corners_px: Points, side_px: float, stretches_px: Sequence[Po
     return np.asarray(inside.all(axis=2).sum(axis=1) * STEP_PX)
 
 
+def certain_length(
+    corners_px: Points, side_px: float, seen_px: Sequence[Points], hidden_px: Sequence[Points]
+) -> NDArray[np.float64]:
+    """The length in pixels of visible stretches in each tile (n,); NaN where a hidden one leaves it in doubt.
+
+    Both kinds of stretches are lines (k, 2). A tile that holds enough of a visible one is in no doubt.
+    """
+    length = stretch_within(corners_px, side_px, seen_px)
+    doubtful = (stretch_within(corners_px, side_px, hidden_px) > 0) & (length < LEAST_PX)
+    return np.where(doubtful, np.nan, length)
+
+
 def _even(line: Points) -> Points:
     """Points every `STEP_PX` along a line."""
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))])
@@ -31,7 +43,7 @@ def _even(line: Points) -> Points:
 def localisation_auc(scores: Scores, length_px: NDArray[np.float64]) -> float | None:
     """The chance that a tile with spikes scores above one without, both of one glomerulus.
 
-    `length_px` (n,) is how much spiked stretch each tile holds. None where there are not both kinds.
+    `length_px` (n,) is how much spiked stretch each tile holds, NaN in doubt. None where there are not both kinds.
     """
     spiked, clear = length_px >= LEAST_PX, length_px == 0
     if not spiked.any() or not clear.any():

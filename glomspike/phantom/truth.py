@@ -35,8 +35,8 @@ class SpikeTruth:
     stretches0: tuple[Points, ...]  # (n, 2) each: membrane under a row of spikes, or around some seen end-on
     seen: tuple[bool, ...]  # of each stretch, whether its spikes can be seen on the picture
     spikes0: Points  # (n, 2): the middle of each spike, seen from the side or end-on
-    spiked_share: float  # of the bare membrane's length
-    spikes_per_100_um: float  # of the bare membrane's length
+    spiked_share: float  # of the bare membrane's length, visibly so
+    spikes_per_100_um: float  # of the bare membrane's length, visible ones
 
 
 def read_spikes(path: Path) -> tuple[SpikeTruth, ...]:
@@ -67,16 +67,16 @@ def write_spikes(
 
 def _spike_entry(number: int, plan: GlomerulusPlan, seen: Seen, mpp: float) -> dict[str, Any]:
     membrane_um = max(plan.membrane_um, 1.0)
-    places_um = plan.growth.places_um
+    visible = only(plan.growth, seen)
     return {
         "number": number,
         "spiked": plan.spiked,
         "centre0": _rounded(plan.capsule_um.mean(axis=0) / mpp),
-        "spiked_share": round(min(plan.growth.length_um / membrane_um, 1.0), 4),
-        "spikes_per_100_um": round(100 * len(places_um) / membrane_um, 3),
+        "spiked_share": round(min(visible.length_um / membrane_um, 1.0), 4),
+        "spikes_per_100_um": round(100 * len(visible.places_um) / membrane_um, 3),
         "stretches0": [_rounded(line_um / mpp) for line_um in plan.growth.lines_um],
         "seen": list(seen),
-        "spikes0": _rounded(places_um / mpp),
+        "spikes0": _rounded(plan.growth.places_um / mpp),
     }
 
 
