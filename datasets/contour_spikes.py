@@ -94,8 +94,9 @@ def spiked(
 def lined(silver: Map, inside: Mask, mpp: float, rng: np.random.Generator) -> Map:
     """The map with what a fur may be taken for, along such stretches as bear spikes elsewhere.
 
-    Even lines as of thickening and double contours, zones of half the ink as of defocus and oblique cuts, silver
-    that ran beyond the wall, wavy lines as of wrinkles, and grains of precipitate; one or two kinds a glomerulus.
+    Even lines as of thickening and double contours, zones of half the ink as of defocus and oblique cuts,
+    silver that ran beyond the wall, wavy lines as of wrinkles, and grains of precipitate; one or two kinds a
+    glomerulus.
     """
     growth, canvas = Growth.sample(rng), _Canvas.like(silver)
     kinds = rng.choice(["line", "veil", "black", "wrinkle", "dust"], size=2, p=[0.25, 0.3, 0.15, 0.15, 0.15])

@@ -7,8 +7,9 @@ membranes that silver stains; its dye, read from the picture, becomes silver. Ea
 a microscope's camera or a scanner of its own: light, contrast, sampling (0.25 to 0.48 µm/px), noise and JPEG.
 
 - `pas-as-silver`: every glomerulus twice, with spikes drawn into the silver before it is coloured (spiked),
-  and as it is or with what a fur may be taken for in their place (normal), so that only spikes tell them apart. The scale of
-  the crops is lost and taken to be such that glomeruli measure 120 to 220 µm. Splits are by slide.
+  and as it is or with what a fur may be taken for in their place (normal), so that only spikes tell them
+  apart. The scale of the crops is lost and taken to be such that glomeruli measure 120 to 220 µm. Splits are
+  by slide.
 - `sclerosed-as-silver`: globally sclerosed ones, dense and without a free membrane (normal).
 - `silver-field`: the one real silver field that may be trained on, mostly tubules (normal), in several sizes.
 """

@@ -31,7 +31,7 @@ class Bag:
     """One labelled glomerulus: its tiles are the instances.
 
     `boxes_px` (n, 2) are the middles of the boxes drawn on its spikes, `stretches_px` the lines (k, 2) along
-    which they are known to stand and to be visible, `hidden_px` those where they stand unseen, in pixels of the
+    which they are known to stand visibly, `hidden_px` those where nobody could see them, in pixels of the
     grid's field.
     """
 
@@ -88,7 +88,7 @@ def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
 
 @dataclass(frozen=True)
 class _Lines:
-    """Lines (k, 2) along which spikes stand, in level-0 pixels: where they are visible, and where they are not."""
+    """Lines (k, 2) along which spikes stand, in level-0 pixels: where they can be seen, and where not."""
 
     seen0: tuple[Points, ...] = ()
     hidden0: tuple[Points, ...] = ()

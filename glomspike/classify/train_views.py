@@ -4,8 +4,8 @@ A tile that is shown by itself costs the network four times its own pixels for o
 around it have certain labels too: in a normal glomerulus none shows spikes, and where it is known along which
 membranes spikes stand (as of phantoms), each tile holds some or none.
 
-Of such a glomerulus all tiles should be right, not only the most suspicious one: what is shown of it are its worst
-mistakes of either kind, and an epoch is chosen by tiles and glomeruli alike.
+Of such a glomerulus all tiles should be right, not only the most suspicious one: what is shown of it are its
+worst mistakes of either kind, and an epoch is chosen by tiles and glomeruli alike.
 """
 
 from collections.abc import Sequence

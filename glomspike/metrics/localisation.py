@@ -43,7 +43,8 @@ def _even(line: Points) -> Points:
 def localisation_auc(scores: Scores, length_px: NDArray[np.float64]) -> float | None:
     """The chance that a tile with spikes scores above one without, both of one glomerulus.
 
-    `length_px` (n,) is how much spiked stretch each tile holds, NaN in doubt. None where there are not both kinds.
+    `length_px` (n,) is how much spiked stretch each tile holds, NaN in doubt. None where there are not both
+    kinds.
     """
     spiked, clear = length_px >= LEAST_PX, length_px == 0
     if not spiked.any() or not clear.any():

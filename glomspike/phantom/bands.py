@@ -35,7 +35,7 @@ class Texture:
 
     @classmethod
     def veil(cls, rng: np.random.Generator) -> "Texture":
-        """A half-dense zone, as there is under a fringe of spikes, and also where a wall is only out of focus."""
+        """A half-dense zone, as under a fringe of spikes, but also where a wall is out of focus."""
         return cls(
             silver=rng.uniform(0.18, 0.52),
             cytoplasm=rng.uniform(0.1, 1.0),

@@ -27,7 +27,7 @@ class Mimicry:
     doubled: float  # share of lumens with a second contour
     rungs: bool  # second contours are tied to the first
     bristled: float  # share of lumens with bristles on the inside
-    veiled: float  # share of outer faces in a half-dense zone without spikes: as defocus or oblique cuts show them
+    veiled: float  # share of outer faces in a half-dense zone without spikes, as of defocus or an oblique cut
     blackened: float  # share whose silver has run beyond the wall, with a ragged edge
     thickened: float  # share of thick, smooth walls, as in diabetes
     embraced: float  # share with a podocyte's cytoplasm against them

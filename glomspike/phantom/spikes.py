@@ -1,10 +1,11 @@
 """Spikes for a phantom glomerulus: on which stretches of membrane they stand and how they look.
 
 A spike stands on the outer side of the basement membrane, 0.5 to 2 µm long and 0.6 to 2 µm from the
-next. Most patients have a fur: short, thin, dense bristles that rise from a half-dense zone on a thickened
-wall, all around most loops. Others have a comb: spikes far apart on a clean edge. A glomerulus carries them on
-one short stretch of one loop, on all loops, or anything between. Where the membrane is cut along itself they are
-seen end-on: as dots, as a dark sheet with pale holes, or as a finely mottled patch with a bristly rim.
+next. Most patients have a fur: short, thin, dense bristles that rise from a half-dense zone on a
+thickened wall, all around most loops. Others have a comb: spikes far apart on a clean edge. A glomerulus
+carries them on one short stretch of one loop, on all loops, or anything between. Where the membrane is cut
+along itself they are seen end-on: as dots, as a dark sheet with pale holes, or as a finely mottled patch with
+a bristly rim.
 """
 
 from dataclasses import dataclass, replace
@@ -129,7 +130,7 @@ class Growth:
 
     @property
     def lines_um(self) -> tuple[Points, ...]:
-        """The membrane that carries them, (n, 2) each: along rows of spikes, around and amid those seen end-on."""
+        """The membrane that carries them, (n, 2) each: along rows, around and amid those seen end-on."""
         within = [s.edge_um.mean(axis=0) + 0.5 * (s.edge_um - s.edge_um.mean(axis=0)) for s in self.sheets]
         return (
             *(s.line_um for s in self.stretches),

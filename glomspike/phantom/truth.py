@@ -1,7 +1,8 @@
 """The truth of a phantom slide: ImageScope XML in the layers that a run writes and trainers read, and
 where exactly the spikes are, as JSON beside it.
 
-A glomerulus of whose spikes none can be seen is labelled undetermined. Everything is in level-0 pixels of the slide.
+A glomerulus of whose spikes none can be seen is labelled undetermined. Everything is in level-0 pixels of the
+slide.
 """
 
 import json
@@ -94,7 +95,7 @@ def write_truth(
 ) -> None:
     """Writes each glomerulus's outline and enclosing circle, and boxes on spikes of some spiked ones.
 
-    `visible` says of each glomerulus which stretches can be seen; `boxed_share` is the share of spiked glomeruli
+    `visible` says of each glomerulus which stretches can be seen; `boxed_share` is the share of spiked ones
     that carry boxes of 50 × 50 pixels.
     """
     spiked: list[Region] = []

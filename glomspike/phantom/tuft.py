@@ -192,7 +192,9 @@ def _without_specks(mask: Mask) -> Mask:
 
 
 def spread(rng: np.random.Generator, area: BaseGeometry, spacing_um: float) -> Points:
-    """Points in `area` (n, 2) that keep about `spacing_um` between them."""
+    """Points in `area` (n, 2) that keep about `spacing_um` between them; none where it is empty."""
+    if area.is_empty:
+        return np.zeros((0, 2))
     low, high = np.array(area.bounds[:2]), np.array(area.bounds[2:])
     count = int(7 * np.prod(high - low) / spacing_um**2) + 1
     candidates = rng.uniform(low, high, size=(count, 2))

@@ -20,8 +20,8 @@ Seen = tuple[bool, ...]  # of the stretches and sheets of a glomerulus, in the o
 def seen(growth: Growth, picture: RGB, corner_um: Points, mpp: float, noise: float) -> Seen:
     """Which stretches and sheets show spikes on a picture whose corner lies at `corner_um`.
 
-    Spikes are seen where they differ from the gaps between them by more than the eye, and more than the camera's
-    noise (standard deviation in grey levels), lets pass.
+    Spikes are seen where the gaps between them are lighter by `CONTRAST`, and by the camera's noise (standard
+    deviation in grey levels), at least.
     """
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
     least = max(CONTRAST, noise)
@@ -42,8 +42,9 @@ def _beside(stretch: Spikes) -> tuple[Points, Points]:
 
 def _among(sheet: Sheet) -> tuple[Points, Points]:
     """Points on the spikes of a sheet, and points half way to the nearest others."""
-    _, nearest = cKDTree(sheet.places_um).query(sheet.places_um, k=2)
-    return sheet.places_um, (sheet.places_um + sheet.places_um[nearest[:, 1]]) / 2
+    _, nearest = cKDTree(sheet.places_um).query(sheet.places_um, k=[2])
+    others = np.asarray(nearest)[:, 0]
+    return sheet.places_um, (sheet.places_um + sheet.places_um[others]) / 2
 
 
 def _mean_at(grey: cv2.typing.MatLike, points_px: Points) -> float:
