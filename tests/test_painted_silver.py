@@ -82,7 +82,7 @@ def test_a_second_measurement_takes_the_place_of_the_first_on_the_card(tmp_path)
         {}, DRAFT.model_copy(update={"kind": "classifier", "metrics": (other,)}), tmp_path, "classifier"
     )
     first, second = painted([0.1] * 10).metrics(), painted(np.linspace(0, 1, 10)).metrics()
-    write_to_card(tmp_path, first)
-    write_to_card(tmp_path, second)
+    write_to_card(tmp_path, first, (DATA,))
+    write_to_card(tmp_path, second, (DATA,))
     card, _ = load_card("classifier", tmp_path)
     assert list(card.metrics) == [other, *second]

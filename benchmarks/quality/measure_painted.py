@@ -7,7 +7,7 @@ and against those with as much ink spread evenly. With --card the numbers join t
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,13 +139,13 @@ def main(folder: Path, weights: Path | None, file: Path | None, to_card: bool) -
         numbers = {metric.name: metric.model_dump() for metric in metrics}
         file.write_text(json.dumps({"metrics": numbers, "probabilities": pictures}, indent=2) + "\n")
     if to_card:
-        write_to_card(weights, metrics)
+        write_to_card(weights, metrics, (DATA,))
 
 
-def write_to_card(weights: Path | None, metrics: list[Metric]) -> None:
-    """Puts the metrics on the card in the place of older ones on painted silver."""
+def write_to_card(weights: Path | None, metrics: list[Metric], data: Sequence[str]) -> None:
+    """Puts the metrics on the card in the place of older ones on data so named."""
     card, tensors = load_card("classifier", weights)
-    kept = [metric for metric in card.metrics if DATA not in metric.data]
+    kept = [metric for metric in card.metrics if not any(name in metric.data for name in data)]
     written = Card.model_validate(card.model_dump() | {"metrics": [*kept, *metrics]})
     replace_file(tensors.with_suffix(".json"), (written.model_dump_json(indent=2) + "\n").encode())
 
