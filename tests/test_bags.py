@@ -115,3 +115,22 @@ def test_the_stretches_that_bear_spikes_go_to_the_glomerulus_they_lie_in(tmp_pat
 def test_json_of_another_program_is_no_truth(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"version": "5.0", "shapes": []}')
     assert all(bag.stretches_px == () for bag in bags_of(tmp_path, 0.25))
+
+
+def test_tiles_with_spikes_that_nobody_can_see_are_in_doubt(tmp_path: Path) -> None:
+    lines = [[[180, 140], [215, 140]], [[180, 195], [215, 195]]]
+    truth = {"mpp": 0.25, "glomeruli": [{"stretches0": lines, "seen": [True, False]}]}
+    (tmp_path / "s.json").write_text(json.dumps(truth))
+    spiked = next(bag for bag in bags_of(tmp_path, 0.25) if bag.spiked)
+    assert [len(lines) for lines in (spiked.stretches_px, spiked.hidden_px)] == [1, 1]
+    corners_px, length_px = spiked.grid.corners_px, spiked.spiked_px
+
+    def holding(line_px: np.ndarray) -> np.ndarray:
+        middle = line_px.mean(axis=0)
+        return ((corners_px < middle - 9) & (corners_px + PAPERS.tile_px > middle + 9)).all(axis=1)
+
+    seen, hidden = holding(spiked.stretches_px[0]), holding(spiked.hidden_px[0])
+    assert (length_px[seen] >= 18).all()
+    assert np.isnan(length_px[hidden & ~seen & ~(length_px > 0)]).all()
+    assert (hidden & np.isnan(length_px)).any()
+    assert (length_px == 0).any()

@@ -215,6 +215,7 @@ def test_a_classifier_is_measured_by_its_highest_tiles(glomeruli: Path) -> None:
     assert found.numbers["auc_ci95"] == [1, 1]
     # One dark normal glomerulus is taken for spiked.
     assert found.numbers["precision"] == pytest.approx(2 / 3)
+    assert found.numbers["n_undetermined"] == 0
     strict = evaluate_classifier(read_samples([glomeruli]), classifier(), 1.0, silent)
     assert (strict.numbers["threshold"], strict.numbers["recall"]) == (1.0, 0)
 

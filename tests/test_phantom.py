@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import openslide
 import pytest
+import shapely
 
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.annotate.layers import RegionType
@@ -16,12 +17,14 @@ from glomspike.phantom.glomerulus import GlomerulusPlan, Habit, plan_glomerulus,
 from glomspike.phantom.paint import Painter
 from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.scanner import Scanner
-from glomspike.phantom.slides import Order, plan_slide, write_phantoms
-from glomspike.phantom.spikes import Growth, Lesion
+from glomspike.phantom.slides import Order, plan_slide, seen_on_slide, write_phantoms
+from glomspike.phantom.spikes import Growth, Lesion, only
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.surface import STEP_UM
 from glomspike.phantom.tissue import TissuePlan
-from glomspike.phantom.truth import read_spikes
+from glomspike.phantom.truth import read_spikes, write_spikes, write_truth
+from glomspike.phantom.tuft import Section, spread
+from glomspike.phantom.visibility import Seen
 
 ORDER = Order(number=1, glomeruli=2, seed=5, boxed_share=1.0)
 
@@ -234,3 +237,64 @@ def test_faces_are_sampled_evenly_and_their_normals_leave_the_lumen() -> None:
         steps = np.linalg.norm(np.diff(face.line_um, axis=0), axis=1)
         assert abs(np.median(steps) - STEP_UM) < 0.1
         np.testing.assert_allclose(np.linalg.norm(face.out, axis=1), 1, atol=1e-6)
+
+
+def _alone(
+    growth: Growth, stain: Stain, scanner: Scanner, section: Section | None = None
+) -> tuple[Seen, GlomerulusPlan]:
+    """Which of the spikes of a glomerulus are seen on its picture, and the glomerulus."""
+    plan, _, _, _ = slide_of_the_order()
+    spiked = replace(next(g for g in plan.glomeruli if g.spiked), growth=growth)
+    spiked = replace(spiked, section=section or spiked.section)
+    painter = Painter(replace(plan, glomeruli=(spiked,)), stain, scanner, seed=3)
+    return seen_on_slide(painter, spiked), spiked
+
+
+def test_spikes_are_seen_when_sharp_and_not_when_blurred_or_drowned_in_ink() -> None:
+    plan, stain, _, _ = slide_of_the_order()
+    growth = next(g for g in plan.glomeruli if g.spiked).growth
+    sharp = Scanner(0.25, 40, 0.12, 0.0, (0.0, 0.0), 0.0, 0.5, 1.0, 0.5, "jpeg", 90)
+    parts = len(growth.stretches) + len(growth.sheets)
+    seen, spiked = _alone(growth, stain, sharp)
+    assert len(seen) == parts
+    assert np.mean(seen[: len(growth.stretches)]) > 0.8
+    assert not any(_alone(growth, stain, replace(sharp, psf_um=1.2))[0])
+    drowned = replace(spiked.section, wall_um=spiked.section.wall_um + 4.0)
+    assert not any(_alone(growth, stain, sharp, drowned)[0][: len(growth.stretches)])
+    assert not only(spiked.growth, (False,) * parts).lines_um
+    kept = only(spiked.growth, (True,) + (False,) * (parts - 1))
+    assert kept.stretches == growth.stretches[:1]
+
+
+def test_a_glomerulus_of_whose_spikes_none_can_be_seen_is_undetermined(tmp_path: Path) -> None:
+    plan, _, _, rng = slide_of_the_order()
+    hidden = tuple((False,) * len(g.growth.lines_um) for g in plan.glomeruli)
+    write_truth(tmp_path / "a.xml", plan.glomeruli, hidden, 0.25, 1.0, rng)
+    write_spikes(tmp_path / "a.json", plan.glomeruli, hidden, 0.25)
+    layers = {layer.name: layer.regions for layer in read_imagescope(tmp_path / "a.xml")}
+    assert len(layers["Undetermined glomeruli"]) == 1
+    assert not layers["Spiked glomeruli"]
+    assert not layers["Spike tiles"]
+    spiked = next(one for one in read_spikes(tmp_path / "a.json") if one.spiked)
+    assert spiked.stretches0
+    assert not any(spiked.seen)
+    assert spiked.spiked_share == spiked.spikes_per_100_um == 0
+
+
+def test_a_fur_is_short_dense_and_rises_from_a_half_dense_zone_and_a_comb_is_not() -> None:
+    rng = np.random.default_rng(0)
+    furs, combs = ([kind(rng, 0.15) for _ in range(60)] for kind in (Lesion.fur, Lesion.comb))
+    assert np.median([one.spacing_um for one in furs]) < 1.0 < np.median([one.spacing_um for one in combs])
+    assert np.median([one.length_um for one in furs]) < np.median([one.length_um for one in combs])
+    assert sum(one.extent == 1 for one in furs) > 2 * sum(one.extent == 1 for one in combs)
+    assert all(one.zone is None for one in combs)
+    plain = _glomerulus(2)
+    (stretch, *_) = with_spikes(rng, plain, furs[0]).growth.stretches
+    zone = stretch.bands[0]
+    assert 0.1 < zone.silver < 0.6
+    depth_um = np.linalg.norm(zone.outer_um - zone.inner_um, axis=1)
+    assert 0.5 < np.median(depth_um) < 3.0
+
+
+def test_an_empty_part_of_the_tuft_has_no_nuclei() -> None:
+    assert spread(np.random.default_rng(0), shapely.Polygon(), 5.0).shape == (0, 2)

@@ -10,7 +10,9 @@ from discs import DarkTiles
 from test_mil import table
 
 from glomspike import cli
+from glomspike.classify.evaluate import scored
 from glomspike.classify.model import NORMALISATION
+from glomspike.classify.msa_mil import tile_log_odds
 from glomspike.classify.tiles import PAPERS
 from glomspike.classify.train_msa_mil import Instance, MilOptions, numbered
 from glomspike.classify.train_views import HARDEST, UNKNOWN, ViewTask, corners_in, known_of
@@ -138,3 +140,44 @@ def test_a_training_from_views_is_told_on_the_card(tmp_path: Path) -> None:
     card = (tmp_path / "out" / "classifier.json").read_text()
     assert '"view_px": 160' in card
     assert '"wide-resnet18"' in card
+
+
+def test_of_a_glomerulus_with_known_stretches_the_worst_mistakes_of_either_kind_are_shown(
+    task: ViewTask,
+) -> None:
+    spiked = next(bag for bag in task.bags if bag.spiked)
+    low, high = spiked.grid.corners_px.min(axis=0), spiked.grid.corners_px.max(axis=0) + PAPERS.tile_px
+    # Dark is what the network takes for spikes; they are said to stand in the bright half.
+    line = np.array([[0.75 * high[0] + 0.25 * low[0], low[1]], [0.75 * high[0] + 0.25 * low[0], high[1]]])
+    known_along = replace(spiked, stretches_px=(line,))
+    chosen = task._most_suspicious(DarkTiles(), known_along, np.random.default_rng(0))
+    assert len(chosen) == OPTIONS.k_pos
+    odds = tile_log_odds(DarkTiles(), spiked.grid, NORMALISATION)
+    by_place = {tuple(middle): odd for middle, odd in zip(spiked.grid.middles_px, odds, strict=True)}
+    wrong = [-by_place[tuple(t.middle_px)] if t.spiked else by_place[tuple(t.middle_px)] for t in chosen]
+    length_px = known_along.spiked_px
+    errors = np.where(length_px > 0, -odds, odds)[(length_px >= 8) | (length_px == 0)]
+    assert sorted(wrong) == pytest.approx(sorted(errors)[-len(wrong) :])
+
+
+def test_an_epoch_is_chosen_by_tiles_as_well_as_by_glomeruli(task: ViewTask) -> None:
+    found = scored(task.classifier(DarkTiles()), task.validation)
+    spiked = next(one for one in found if one.bag.spiked)
+    odds = tile_log_odds(DarkTiles(), spiked.bag.grid, NORMALISATION)
+
+    def measured(column: int) -> dict[str, float]:
+        """With a line of spikes through the tiles whose corners have this x."""
+        x = column + PAPERS.stride_px / 2
+        line = np.array([[x, 0.0], [x, spiked.bag.grid.pixels.shape[0]]])
+        told = [
+            replace(one, bag=replace(one.bag, stretches_px=(line,))) if one is spiked else one
+            for one in found
+        ]
+        return task.measured(told)
+
+    columns = spiked.bag.grid.corners_px[:, 0]
+    by_odds = sorted(set(columns.tolist()), key=lambda column: float(odds[columns == column].mean()))
+    right, wrong = measured(by_odds[-1]), measured(by_odds[0])
+    assert right["tile_auc"] > wrong["tile_auc"]
+    assert right[task.quality] > wrong[task.quality]
+    assert right["log_likelihood"] == wrong["log_likelihood"]

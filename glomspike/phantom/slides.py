@@ -68,7 +68,7 @@ def plan_slide(order: Order) -> tuple[TissuePlan, Stain, Scanner, np.random.Gene
 def _write(order: Order, folder: Path) -> None:
     plan, stain, scanner, rng = plan_slide(order)
     painter = Painter(plan, stain, scanner, int(rng.integers(2**31)))
-    visible = tuple(_seen(painter, glomerulus) for glomerulus in plan.glomeruli)
+    visible = tuple(seen_on_slide(painter, glomerulus) for glomerulus in plan.glomeruli)
     xml = folder / f"{order.name}.xml"
     write_truth(xml, plan.glomeruli, visible, scanner.mpp, order.boxed_share, rng)
     write_spikes(folder / f"{order.name}.json", plan.glomeruli, visible, scanner.mpp)
@@ -77,7 +77,7 @@ def _write(order: Order, folder: Path) -> None:
     write_pyramid(folder / f"{order.name}.svs", painter.block, *size, file)
 
 
-def _seen(painter: Painter, glomerulus: GlomerulusPlan) -> Seen:
+def seen_on_slide(painter: Painter, glomerulus: GlomerulusPlan) -> Seen:
     """Which stretches of spikes of a glomerulus can be seen on the slide."""
     if not glomerulus.spiked:
         return ()
