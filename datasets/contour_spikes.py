@@ -45,7 +45,7 @@ class Growth:
     def sample(cls, rng: np.random.Generator) -> "Growth":
         """Drawn at random: a fur more often than a comb, on all of the contour more often than on a part."""
         fur = rng.random() < FURRED
-        length = float(rng.uniform(0.7, 1.6) if fur else rng.uniform(0.6, 2.0))
+        length = float(rng.uniform(0.85, 1.9) if fur else rng.uniform(0.6, 2.0))
         whole = rng.random() < (0.6 if fur else 0.1)
         return cls(
             length=length,
@@ -55,8 +55,8 @@ class Growth:
             joined=bool(rng.random() < 0.2),
             share=1.0 if whole else float(np.exp(rng.uniform(np.log(0.04), np.log(0.9)))),
             reach=300.0 if whole else float(rng.uniform(8, 40)),
-            veil=float(length * rng.uniform(0.6, 1.15) if fur else 0.0),
-            veil_ink=float(rng.uniform(0.18, 0.55)),
+            veil=float(length * rng.uniform(0.65, 1.1) if fur else 0.0),
+            veil_ink=float(rng.uniform(0.25, 0.72)),
         )
 
 

@@ -96,12 +96,12 @@ def _phantom(number: int, seed: int) -> Looks:
     glomerulus = patient[0].glomeruli[0]
     centre_um = glomerulus.capsule_um.mean(axis=0)
     radius_um = float(np.linalg.norm(glomerulus.capsule_um - centre_um, axis=1).max())
-    picture = _scanned(patient, replace(glomerulus, growth=Growth()), centre_um, 1.1 * radius_um)
+    picture = scanned(patient, replace(glomerulus, growth=Growth()), centre_um, 1.1 * radius_um)
     middle = np.array(picture.shape[:2]) / 2
     return _cut(f"phantom {number}", picture, middle, radius_um / patient[2].mpp)
 
 
-def _scanned(patient: Patient, glomerulus: GlomerulusPlan, centre_um: Points, half_um: float) -> RGB:
+def scanned(patient: Patient, glomerulus: GlomerulusPlan, centre_um: Points, half_um: float) -> RGB:
     """A square of a phantom slide with this glomerulus in the place of its first, in the slide's pixels."""
     plan, stain, scanner, _ = patient
     painter = Painter(replace(plan, glomeruli=(glomerulus,)), stain, scanner, seed=1)
@@ -121,7 +121,7 @@ def _write_gallery(path: Path, seed: int) -> None:
         stretches = glomerulus.growth.stretches
         centre_um = max(stretches, key=lambda s: len(s.base_um)).line_um.mean(axis=0)
         pair = [replace(glomerulus, growth=Growth()), glomerulus]
-        tiles = [_scanned(patient, shown, centre_um, 35.0) for shown in pair]
+        tiles = [scanned(patient, shown, centre_um, 35.0) for shown in pair]
         columns.append(np.vstack([cv2.resize(t, (280, 280), interpolation=cv2.INTER_CUBIC) for t in tiles]))
     cv2.imwrite(str(path), np.hstack(columns)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
 

@@ -159,7 +159,7 @@ def _bands(rng: np.random.Generator, face: Surface, mimicry: Mimicry) -> list[Ba
     """Veils, silver that has run, thickening and cytoplasm along stretches of a face."""
     found = []
     if rng.random() < mimicry.veiled:
-        found.append((rng.uniform(0.4, 1.9), Texture.veil(rng)))
+        found.append((rng.uniform(0.5, 2.3), Texture.veil(rng)))
     if rng.random() < mimicry.blackened:
         black = Texture(
             rng.uniform(0.7, 1.05), 0.0, rng.uniform(0, 0.25), rng.uniform(0.2, 0.6), rng.uniform(1, 3)

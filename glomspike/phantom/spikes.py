@@ -70,7 +70,7 @@ class Lesion:
         spacing_um = rng.uniform(max(0.62, 3.2 * blur_um), max(1.1, 3.8 * blur_um))
         return cls(
             extent=_extent(rng, 0.55),
-            length_um=float(rng.uniform(0.75, max(1.6, 4.5 * blur_um))),
+            length_um=float(rng.uniform(0.85, max(1.8, 4.5 * blur_um))),
             spacing_um=float(spacing_um),
             width_um=float(np.clip(rng.uniform(0.3, 0.5), 0.28, 0.55 * spacing_um)),
             clubs=float(rng.choice([0.0, rng.uniform(0, 0.5)], p=[0.6, 0.4])),
@@ -78,9 +78,9 @@ class Lesion:
             darkness=float(rng.uniform(0.55, 1.0)),
             untidy=float(rng.uniform(0.12, 0.35)),
             rung=float(rng.uniform(0.35, 0.75)),
-            thickened_um=float(rng.choice([0.0, rng.uniform(0.1, 0.5)], p=[0.5, 0.5])),
+            thickened_um=float(rng.choice([0.0, rng.uniform(0.2, 0.8)], p=[0.4, 0.6])),
             zone=Texture.veil(rng),
-            zone_share=float(rng.uniform(0.6, 1.15)),
+            zone_share=float(rng.uniform(0.65, 1.1)),
         )
 
 
