@@ -29,7 +29,7 @@ LEAST_WALL_UM = 8.0
 FREE_UM = 3.0  # before a wall that is measured
 OUTWARDS_UM = (0.0, 0.4, 0.8, 1.2, 1.6, 2.0)  # from the middle of the wall's ink on
 BESIDE_UM = 0.3  # where ripples are counted, beyond the edge of the ink
-PROMINENCE = 0.06  # of a ripple, relative to the wall's density
+PROMINENCE = 0.1  # of a ripple, relative to the wall's density
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ class Fringe:
         }
         return {
             "bristles per µm": self.ripples / self.length_um,
-            "width of bristles µm": float(np.median(self.widths_um)),
+            "width of bristles µm": float(np.median(self.widths_um)) if len(self.widths_um) else float("nan"),
             "length of bristles µm": _fall_um(profile[peak:]),
             **outwards,
         }
@@ -77,7 +77,8 @@ def fringe(pixels: RGB, mpp: float, inside: NDArray[np.bool_]) -> Fringe | None:
     ink = ((soft > level / 80) & inside).astype(np.uint8)
     contours, _ = cv2.findContours(ink, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     free_um = cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5) * mpp
-    parts = [_wall(contour[:, 0].astype(np.float64), density, free_um, inside, mpp) for contour in contours]
+    maps = _Maps(density, soft - level / 80, free_um, inside * 1.0, mpp)
+    parts = [_wall(contour[:, 0].astype(np.float64), maps) for contour in contours]
     found = [part for part in parts if part is not None]
     if not found:
         return None
@@ -89,28 +90,46 @@ def fringe(pixels: RGB, mpp: float, inside: NDArray[np.bool_]) -> Fringe | None:
     )
 
 
-def _wall(
-    contour: Points, density: Array, free_um: Array, inside: NDArray[np.bool_], mpp: float
-) -> Fringe | None:
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """A picture's optical density, how far a smooth one is above that of ink's edge, room, what counts."""
+
+    density: Array
+    above: Array
+    free_um: Array
+    inside: Array
+    mpp: float
+
+    def edge(self, line: Points, out: Points) -> Points:
+        """A line (n, 2) brought from the stairs of its pixels to where the ink ends."""
+        slope = (_at(self.above, line + 0.1 * out) - _at(self.above, line - 0.1 * out)) / 0.2
+        shift_um = np.clip(_at(self.above, line) / np.maximum(-slope, 0.2), -0.4, 0.4)
+        return line + out * gaussian_filter1d(shift_um, 0.5 / STEP_UM, mode="wrap")[:, None]
+
+
+def _wall(contour: Points, maps: _Maps) -> Fringe | None:
     """The fringe along the part of a contour that has free space before it."""
-    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(contour, axis=0), axis=1))]) * mpp
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(contour, axis=0), axis=1))]) * maps.mpp
     if along[-1] < LEAST_WALL_UM:
         return None
     at = np.arange(0, along[-1], STEP_UM)
     line = np.stack([np.interp(at, along, contour[:, axis]) for axis in (0, 1)], axis=1)
-    line = gaussian_filter1d(line, 0.5 / STEP_UM, axis=0, mode="wrap")
+    line = gaussian_filter1d(line, 0.8 / STEP_UM, axis=0, mode="wrap")
     tangent = np.gradient(line, axis=0)
     out = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1)
-    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9) * mpp
-    if _at(free_um, line + out).mean() < _at(free_um, line - out).mean():
+    out /= np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9) * maps.mpp
+    if _at(maps.free_um, line + out).mean() < _at(maps.free_um, line - out).mean():
         out = -out
-    free = (_at(free_um, line + FREE_UM * out) > 0.6 * FREE_UM) & (_at(inside * 1.0, line + 4 * out) > 0.5)
+    line = maps.edge(line, out)
+    free = (_at(maps.free_um, line + FREE_UM * out) > 0.6 * FREE_UM) & (
+        _at(maps.inside, line + 4 * out) > 0.5
+    )
     if free.sum() * STEP_UM < LEAST_WALL_UM:
         return None
     steps = np.arange(-1.0, 3.0, STEP_UM)
-    profiles = _at(density, line[free][:, None] + out[free][:, None] * steps[None, :, None])
+    profiles = _at(maps.density, line[free][:, None] + out[free][:, None] * steps[None, :, None])
     wall = float(np.percentile(profiles, 90))
-    beside = _at(density, line + BESIDE_UM * out)
+    beside = _at(maps.density, line + BESIDE_UM * out)
     ripple = (beside - gaussian_filter1d(beside, 0.8 / STEP_UM, mode="wrap")) / wall
     peaks, _ = find_peaks(ripple, prominence=PROMINENCE)
     peaks = peaks[free[peaks]]

@@ -78,7 +78,7 @@ class Seen:
         """Which tiles (n,) hold membrane: at least a tenth of them is as dark as ink."""
         grey = cv2.cvtColor(self.grid.pixels, cv2.COLOR_RGB2GRAY)
         level, _ = cv2.threshold(grey[self.grid.inside][None], 0, 255, cv2.THRESH_OTSU)
-        table = cv2.integral(((grey < level) & self.grid.inside).astype(np.uint8))
+        table = cv2.integral(((grey <= level) & self.grid.inside).astype(np.uint8))
         (x, y), side = self.grid.corners_px.T, self.grid.tile_px
         ink = table[y + side, x + side] - table[y, x + side] - table[y + side, x] + table[y, x]
         return np.asarray(ink >= LEAST_INK * side**2)
@@ -108,7 +108,7 @@ def main(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load_model("classifier", weights, device)
     metrics = _of_spikes(model, real, mpp, picture)
-    metrics += _of_normal(model, [measuring / name / "samples.csv" for name in TABLES])
+    metrics += measured_normal(model, [measuring / name / "samples.csv" for name in TABLES])
     for metric in metrics:
         click.echo(f"{metric.name} {metric.value:.4g} of {metric.n}: {metric.data}")
     if file is not None:
@@ -151,7 +151,7 @@ def _of_spikes(model: Model, real: Path, mpp: float, picture: Path | None) -> li
     ]
 
 
-def _of_normal(model: Model, tables: Sequence[Path]) -> list[Metric]:
+def measured_normal(model: Model, tables: Sequence[Path]) -> list[Metric]:
     """Of glomeruli without spikes: how many are called spiked, and how many tiles of 2,000 reach 0.5."""
     samples = [s for s in read_samples(tables) if s.mpp is not None and s.mpp <= COARSEST_MPP]
     found = [one for sample in samples for one in _judged(model, sample)]
