@@ -23,6 +23,7 @@ from benchmarks.quality.real_spikes import GLOMERULUS, PICTURE
 from glomspike.findings import RGB, Points
 from glomspike.phantom.slides import Order, plan_slide
 from glomspike.phantom.spikes import Growth
+from glomspike.slide.reader import read_picture
 
 STEP_UM = 0.1  # along a wall and outwards
 LEAST_WALL_UM = 8.0
@@ -76,8 +77,9 @@ def fringe(pixels: RGB, mpp: float, inside: NDArray[np.bool_]) -> Fringe | None:
     )
     ink = ((soft > level / 80) & inside).astype(np.uint8)
     contours, _ = cv2.findContours(ink, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    free_um = cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5) * mpp
-    maps = _Maps(density, soft - level / 80, free_um, inside * 1.0, mpp)
+    free = cv2.distanceTransform(1 - ink, cv2.DIST_L2, 5) * mpp
+    above, free_um = (np.asarray(part, dtype=np.float64) for part in (soft - level / 80, free))
+    maps = _Maps(density, above, free_um, np.asarray(inside, dtype=np.float64), mpp)
     parts = [_wall(contour[:, 0].astype(np.float64), maps) for contour in contours]
     found = [part for part in parts if part is not None]
     if not found:
@@ -143,9 +145,9 @@ def _at(values: Array, points: Points) -> Array:
 
 
 def _real(folder: Path, mpp: float) -> Fringe | None:
-    picture = cv2.imread(str(folder / PICTURE), cv2.IMREAD_COLOR_RGB)
+    picture = read_picture(folder / PICTURE)
     mask = cv2.fillPoly(np.zeros(picture.shape[:2], np.uint8), [np.array(GLOMERULUS, np.int32)], 1) > 0
-    return fringe(np.asarray(picture, np.uint8), mpp, mask)
+    return fringe(picture, mpp, mask)
 
 
 def _phantom(number: int, seed: int, spikes: bool) -> Fringe | None:

@@ -121,7 +121,8 @@ def _of_spikes(model: Model, real: Path, mpp: float, picture: Path | None) -> li
     """Of the places marked as spiked and as smooth, and of the glomerulus."""
     path = real / PICTURE
     glomerulus = Seen.of(model, path, mpp, np.array(GLOMERULUS, dtype=np.float64))
-    height, width = cv2.imread(str(path)).shape[:2]
+    with open_slide(path, mpp) as slide:
+        width, height = slide.facts.width0, slide.facts.height0
     whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
     everything = Seen.of(model, path, mpp, whole)
     marks = list(csv.DictReader((real / "marks.csv").open()))

@@ -22,6 +22,7 @@ from glomspike.phantom.surface import STEP_UM, Surface
 from glomspike.phantom.tuft import GRID_UM, Section
 
 LEAST_SPIKES = 5  # fewer don't make a stretch
+LEAST_GAP_UM = 0.45
 LEAST_SHEET_UM2 = 12.0
 FURRED = 0.7  # share of patients
 WALL = Texture(silver=1.0, cytoplasm=0.0, mottled=0.05, ragged=0.2, wave_um=2.0)  # what thickens it
@@ -70,7 +71,7 @@ class Lesion:
         spacing_um = rng.uniform(max(0.62, 3.2 * blur_um), max(1.1, 3.8 * blur_um))
         return cls(
             extent=_extent(rng, 0.55),
-            length_um=float(rng.uniform(0.85, max(1.8, 4.5 * blur_um))),
+            length_um=float(rng.uniform(0.75, max(1.4, 4.5 * blur_um))),
             spacing_um=float(spacing_um),
             width_um=float(np.clip(rng.uniform(0.3, 0.5), 0.28, 0.55 * spacing_um)),
             clubs=float(rng.choice([0.0, rng.uniform(0, 0.5)], p=[0.6, 0.4])),
@@ -80,7 +81,7 @@ class Lesion:
             rung=float(rng.uniform(0.35, 0.75)),
             thickened_um=float(rng.choice([0.0, rng.uniform(0.2, 0.8)], p=[0.4, 0.6])),
             zone=Texture.veil(rng),
-            zone_share=float(rng.uniform(0.65, 1.1)),
+            zone_share=float(rng.uniform(0.7, 1.5)),
         )
 
 
@@ -197,12 +198,15 @@ def _spikes(
     gaps = lesion.spacing_um * rng.lognormal(0, lesion.untidy, int(2 * length_um / lesion.spacing_um) + 2)
     along = np.cumsum(np.clip(gaps, 0.55, 2.2))
     along = along[along < length_um]
-    count = len(along)
-    if count < LEAST_SPIKES:
-        return None
     stretch = face.stretch(start, length_um)
     base, out = _between(face.line_um[stretch], along), _between(face.out[stretch], along)
     base = base + 0.8 * lesion.thickened_um * out
+    # where the wall bends towards them, spikes would stand in one another
+    apart = np.linalg.norm(np.diff(base, axis=0), axis=1) > LEAST_GAP_UM
+    base, out = (values[1:][apart] for values in (base, out))
+    count = len(base)
+    if count < LEAST_SPIKES:
+        return None
     angles = np.arctan2(out[:, 1], out[:, 0]) + rng.normal(0, lesion.untidy, size=count)
     way = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     ends = np.clip(3.0 * np.minimum(np.arange(count) + 1, np.arange(count)[::-1] + 1) / count, 0.5, 1.0)
