@@ -25,7 +25,7 @@ def _without_compiler() -> Iterator[None]:
     stand_in, utils = ModuleType(_COMPILER), ModuleType(f"{_COMPILER}.utils")
     stand_in.utils = utils  # type: ignore[attr-defined]
     stand_in.__path__ = []
-    utils.is_compile_supported = lambda _device: False  # type: ignore[attr-defined]
+    utils.is_compile_supported = _is_compile_supported  # type: ignore[attr-defined]
     disable = torch.compiler.disable
     sys.modules |= {_COMPILER: stand_in, utils.__name__: utils}
     torch.compiler.disable = _unmarked
@@ -35,6 +35,13 @@ def _without_compiler() -> Iterator[None]:
         torch.compiler.disable = disable
         for name in (_COMPILER, utils.__name__):
             del sys.modules[name]
+
+
+def _is_compile_supported(device: str) -> bool:
+    """The compiler's answer; it is imported when somebody asks."""
+    from torch._dynamo.utils import is_compile_supported
+
+    return bool(is_compile_supported(device))
 
 
 def _unmarked(fn: Callable[..., Any] | None = None, *_: object, **__: object) -> Callable[..., Any]:
