@@ -369,7 +369,7 @@ def test_the_files_of_a_review_are_written_on_demand(opened, folder):
     page.locator("#write").click()
     until(page, "document.getElementById('notice').textContent.startsWith('Written')")
     assert (folder / "reviewed-dr-ada-weiß.xml").exists()
-    assert "Reviewed by Dr. Ada Weiß" in (folder / "reviewed-dr-ada-weiß.html").read_text()
+    assert "Reviewed in part by Dr. Ada Weiß, 1 of 41" in (folder / "reviewed-dr-ada-weiß.html").read_text()
 
 
 def test_without_the_slide_its_glomeruli_are_shown_and_reviewed(opened, folder):

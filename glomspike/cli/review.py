@@ -103,7 +103,9 @@ def _usual_host() -> str:
 
 
 def _login_name() -> str:
+    """A name to propose to the reviewer; none where the login is nobody's, as in a container."""
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
+        name = getpass.getuser()
+    except (KeyError, OSError):
         return ""
+    return "" if name in {"root", "glomspike"} else name

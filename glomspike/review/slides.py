@@ -19,6 +19,7 @@ from glomspike.review.journal import Journal, read_changes
 from glomspike.review.state import History, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
 from glomspike.review.summary import Review, review_of, write_review
 from glomspike.review.tiles import PictureCache, Pyramid, jpeg, read_tile
+from glomspike.review.worth import Worth, worth_of
 from glomspike.slide.reader import Slide, read_picture
 
 PICTURES = ("images", "heatmaps")
@@ -51,6 +52,7 @@ class ReviewedSlide:
         self.read_only: OutputError | None = None
         self._journal: Journal | None = None
         self._lock = Lock()
+        self._states: dict[str, tuple[int, tuple[ReviewedGlomerulus, ...]]] = {}  # after so many changes
         self._saved = read_changes(folder)
 
     def begin(self) -> None:
@@ -76,11 +78,23 @@ class ReviewedSlide:
 
     def state(self, reviewer: str) -> tuple[ReviewedGlomerulus, ...]:
         """The glomeruli as a reviewer sees them."""
-        return reviewed_glomeruli(self.found, self.history(reviewer).done)
+        changes = len(self.changes)
+        known = self._states.get(reviewer)
+        if known is None or known[0] != changes:
+            known = changes, reviewed_glomeruli(self.found, self.history(reviewer).done)
+            self._states[reviewer] = known
+        return known[1]
+
+    @cached_property
+    def worth(self) -> dict[int, Worth]:
+        """How much a look at each of the run's glomeruli is worth, by its number."""
+        found = self.found
+        return {one.id: worth_of(one, found.slide, found.threshold) for one in found.findings}
 
     def review(self) -> Review:
         """How the slide stands after everybody's changes."""
-        return review_of(self.found, self.changes, None if self.slide is None else self.slide.path)
+        states = {name: self.state(name) for name in self.reviewers}
+        return review_of(self.found, self.changes, states, None if self.slide is None else self.slide.path)
 
     def save(self, new: NewChange) -> None:
         """Save a change; it is on the disk when this returns. Raises OutputError where it cannot be."""

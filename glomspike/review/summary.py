@@ -14,7 +14,7 @@ from glomspike.errors import OutputError
 from glomspike.results.files import replace_file
 from glomspike.results.findings import Call, SlideFindings
 from glomspike.review.changes import Change
-from glomspike.review.state import Box0, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
+from glomspike.review.state import Box0, ReviewedGlomerulus
 
 REVIEW_NAME = "review.json"
 
@@ -135,9 +135,13 @@ class Review(_Strict):
     agreement: tuple[AgreementOfTwo, ...]
 
 
-def review_of(found: SlideFindings, changes: Sequence[Change], path: Path | None) -> Review:
-    """How a slide, whose file is at `path`, stands after all changes to it."""
-    states = {name: reviewed_glomeruli(found, history(changes, name).done) for name in reviewers(changes)}
+def review_of(
+    found: SlideFindings,
+    changes: Sequence[Change],
+    states: Mapping[str, Sequence[ReviewedGlomerulus]],
+    path: Path | None,
+) -> Review:
+    """How a slide, whose file is at `path`, stands after all changes to it, given each reviewer's state."""
     return Review(
         slide=found.slide.name,
         fingerprint=found.record.slide.fingerprint,

@@ -8,7 +8,6 @@ from glomspike.review.slides import ReviewedSlide
 from glomspike.review.state import ReviewedGlomerulus
 from glomspike.review.summary import ReviewCounts, agreements
 from glomspike.review.tiles import TILE_PX
-from glomspike.review.worth import worth_of
 
 Json = dict[str, Any]
 
@@ -78,8 +77,7 @@ def _glomerulus(one: ReviewedGlomerulus, slide: ReviewedSlide, drawn: Sequence[s
 
 def _run(finding: Finding, slide: ReviewedSlide) -> Json:
     """What the run says of a glomerulus."""
-    found = slide.found
-    worth = worth_of(finding, found.slide, found.threshold)
+    worth = slide.worth[finding.id]
     return {
         "number": finding.id,
         "probability": finding.probability,

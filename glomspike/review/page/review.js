@@ -30,10 +30,15 @@ const address = (of = number) => `slides/${of}`;
 async function start() {
   byId("reviewer").textContent = reviewer();
   slides = await ask(`slides?reviewer=${encodeURIComponent(reviewer())}`);
-  byId("slides").replaceChildren(...slides.map((one) => new Option(one.name, one.number)));
+  byId("slides").replaceChildren(...slides.map((one) => new Option(slideText(one), one.number)));
   changes.serve(new Map(slides.map((one) => [one.name, one.number])));
   const wished = slides.findIndex((one) => one.name === decodeURIComponent(location.hash.slice(1)));
   await open(Math.max(wished, 0));
+}
+
+function slideText({ name, reviewed, listed }) {
+  if (slides.length === 1) return name;
+  return reviewed === listed ? `${name} ✓` : `${name} (${reviewed} of ${listed})`;
 }
 
 async function open(which) {
@@ -165,6 +170,7 @@ function toggleSclerosed() {
 // ---- what is shown of it all
 
 function showState({ counts, undo, redo, agreement }) {
+  byId("slides").options[number].text = slideText({ ...counts, name: slide.name });
   byId("counts").textContent = [`${counts.glomeruli} glomeruli, ${counts.sentence}`, ...agreement].join("; ");
   byId("progress").textContent = `${counts.reviewed} of ${counts.listed} looked at`;
   byId("counts").dataset.undo = String(undo);
