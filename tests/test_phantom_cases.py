@@ -127,9 +127,10 @@ def test_a_case_has_silver_and_each_section_a_place_of_its_own() -> None:
 
 
 def test_loops_go_on_from_one_level_to_the_next() -> None:
-    (glomerulus,) = sample_block(
-        np.random.default_rng(2), 1, (0.0, 30.0), Lesion.sample(np.random.default_rng(2), 0.2)
-    ).glomeruli
+    lesion = Lesion.sample(np.random.default_rng(2), 0.2)
+    blocks = (sample_block(np.random.default_rng(seed), 1, (0.0, 30.0), lesion) for seed in range(2, 20))
+    glomeruli = (block.glomeruli[0] for block in blocks)
+    glomerulus = next(one for one in glomeruli if one.is_shown(10.0) and one.is_shown(25.0))
     start, near, far = (glomerulus.cut(depth).section.lumen_um < 0 for depth in (10.0, 12.0, 25.0))
 
     def alike(one: np.ndarray, other: np.ndarray) -> float:
