@@ -15,6 +15,7 @@ RGB = NDArray[np.uint8]  # (height, width, 3)
 Mask = NDArray[np.bool_]  # (height, width)
 Points = NDArray[np.float64]  # (n, 2), x before y
 Scores = NDArray[np.float64]
+Call = Literal["spiked", "not spiked", "uncertain"]
 Label = Literal["spiked", "normal", "undetermined"]  # of an annotated glomerulus
 
 
@@ -196,9 +197,11 @@ class SlideRow:
 
     `slide` is its path relative to the input folder and `folder` that of its results relative to OUT, both
     with forward slashes. `skipped` means that complete results of the same settings stood there before,
-    `omitted` that it is a plain picture without a scale, which may be no slide at all.
-    `seconds` is what the work on it took, in the earlier run where it was skipped. All but the first three
-    are None where it failed or was omitted; `cause` says why, and what to do, in one line, and is else empty.
+    `omitted` that it is a plain picture without a scale, which may be no slide at all. `seconds` is what the
+    work on it took, in the earlier run where it was skipped. All but the first three are None where it failed
+    or was omitted; `cause` says why, and what to do, in one line, and is else empty. `spiked_low` and
+    `spiked_high` are the 95 % interval of the share of spiked glomeruli, `adequacy` is the verdict on their
+    number by Banff's rule.
     """
 
     slide: str
@@ -217,3 +220,13 @@ class SlideRow:
     unreadable_tiles: int | None = None
     warnings: int | None = None
     seconds: float | None = None
+    whole: int | None = None
+    sclerosed: int | None = None
+    spiked_low: float | None = None
+    spiked_high: float | None = None
+    uncertain: int | None = None
+    median_area_um2: float | None = None
+    median_diameter_um: float | None = None
+    tissue_mm2: float | None = None
+    glomeruli_per_mm2: float | None = None
+    adequacy: str | None = None

@@ -33,6 +33,7 @@ from glomspike.report.overview import write_overview
 from glomspike.report.page import Judging, write_report
 from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.report.portrait import Portrait, portray
+from glomspike.results.counting import Counted, Summary, summarise
 from glomspike.results.folder import ResultFolder, is_done
 from glomspike.results.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes
 from glomspike.results.table import write_table
@@ -44,7 +45,7 @@ from glomspike.slide.field import Field, read_field
 from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.light import is_dark_field
 from glomspike.slide.reader import Slide, open_slide
-from glomspike.slide.tissue import find_tissue
+from glomspike.slide.tissue import Tissue, find_tissue
 
 if TYPE_CHECKING:
     from glomspike.annotate.dicom.origin import Origin
@@ -120,9 +121,10 @@ def fill_folder(
             _write_annotations(results.path, as_text(path.stem), result, job)
             if origin is not None:
                 _write_dicom(results.path, as_text(path.stem), result, counts, origin, settings, job)
-            _write_report(results.path, result, counts, job)
+            summary = _summary(result, job.tissue)
+            _write_report(results.path, result, counts, summary, job)
             publish = results.publish if options.overwrite == "never" else results.replace
-            publish(_record(job, settings, result, counts))
+            publish(_record(job, settings, result, counts, summary))
     return Done(place, result)
 
 
@@ -178,6 +180,7 @@ class _Job:
     seconds: dict[str, float] = field(default_factory=dict)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     unreadable_windows: int = 0
+    tissue: Tissue | None = None  # None where it is not looked for
     portraits: list[Portrait] = field(default_factory=list)
     thumbnail: tuple[RGB, FieldFrame] = field(init=False)
 
@@ -243,7 +246,7 @@ class _Job:
     def _circles(self) -> tuple[Circle, ...]:
         """The glomeruli's circles in reading order."""
         with self.stage("tissue"):
-            tissue = find_tissue(self.slide)
+            tissue = self.tissue = find_tissue(self.slide)
         with self.stage("detect"):
             found = detect(self.slide, tissue, self.models.detector, self._detecting)
         self.unreadable_windows = found.unreadable_windows
@@ -425,13 +428,21 @@ def _write_dicom(
         write_dicom(folder, stem, result, counts.model_dump(), origin, run_with)
 
 
-def _write_report(folder: Path, result: SlideResult, counts: Counts, job: _Job) -> None:
+def _summary(result: SlideResult, tissue: Tissue | None) -> Summary:
+    counted = (Counted.of(glomerulus) for glomerulus in result.glomeruli)
+    return summarise(counted, None if tissue is None else tissue.area_mm2)
+
+
+def _write_report(folder: Path, result: SlideResult, counts: Counts, summary: Summary, job: _Job) -> None:
     judging = Judging(job.models.cards, _threshold(job.models.classifier.card, job.options))
     with job.stage("report"):
-        write_report(folder, result, counts, job.portraits, job.thumbnail, judging, job.started)
+        write_report(folder, result, counts, summary, job.portraits, job.thumbnail, judging, job.started)
 
 
-def _record(job: _Job, settings: RunSettings, result: SlideResult, counts: Counts) -> RunRecord:
+def _record(
+    job: _Job, settings: RunSettings, result: SlideResult, counts: Counts, summary: Summary
+) -> RunRecord:
+    edges = () if job.tissue is None else job.tissue.edges0()
     return RunRecord(
         slide=SlideRecord.of(result.slide, settings.fingerprint),
         options=settings.options,
@@ -443,4 +454,6 @@ def _record(job: _Job, settings: RunSettings, result: SlideResult, counts: Count
         counts=counts,
         spikes=Spikes.of(result),
         warnings=result.warnings,
+        summary=summary,
+        tissue=tuple(tuple((round(x), round(y)) for x, y in edge.tolist()) for edge in edges),
     )

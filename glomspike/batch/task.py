@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -15,6 +15,7 @@ from glomspike.networks.models import Models, load_models
 from glomspike.networks.weights import Card, Kind
 from glomspike.pipeline import Options, fill_folder, run_settings, stands
 from glomspike.results.claim import BusyError
+from glomspike.results.counting import Summary
 from glomspike.results.record import read_record
 from glomspike.slide.find import FoundSlide
 
@@ -104,7 +105,26 @@ def _row(slide: FoundSlide, batch: Batch, skipped: bool) -> SlideRow:
         unreadable_tiles=counts.unreadable_tiles,
         warnings=len(record.warnings),
         seconds=(record.finished - record.started).total_seconds(),
+        **_summary_cells(record.summary),
     )
+
+
+def _summary_cells(summary: Summary | None) -> dict[str, Any]:
+    """What a row says of the slide's summary."""
+    if summary is None:
+        return {}
+    return {
+        "whole": summary.whole,
+        "sclerosed": summary.sclerosed.n if summary.sclerosed.of else None,
+        "spiked_low": summary.spiked.low,
+        "spiked_high": summary.spiked.high,
+        "uncertain": summary.uncertain.n if summary.uncertain.of else None,
+        "median_area_um2": summary.median_area_um2,
+        "median_diameter_um": summary.median_diameter_um,
+        "tissue_mm2": summary.tissue_mm2,
+        "glomeruli_per_mm2": summary.glomeruli_per_mm2,
+        "adequacy": summary.adequacy.verdict,
+    }
 
 
 @cache

@@ -27,6 +27,8 @@ from glomspike.report.html import write_page
 from glomspike.report.overview_view import OverviewView, overview_view
 from glomspike.report.plots import Bar, ColourTable, colour_table, histogram
 from glomspike.report.portrait import Portrait
+from glomspike.report.summary_rows import Said, summary_rows
+from glomspike.results.counting import Summary
 from glomspike.results.record import Counts
 
 REPORT_NAME = "report.html"
@@ -35,8 +37,6 @@ SCANNERS = frozenset(
     {"aperio", "hamamatsu", "leica", "mirax", "philips", "sakura", "trestle", "ventana", "zeiss"}
 )
 MANY = 40  # glomeruli, from which a browser should not draw all at once
-
-Said = tuple[str, str]  # a heading or term, and what is said of it
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class ReportView:
 
     slide: str
     counts: Counts
+    summary: tuple[Said, ...]
     facts: tuple[Said, ...]
     best: tuple[tuple[int, TileView], ...]  # of the case, each with its glomerulus's id
     warnings: tuple[str, ...]
@@ -79,6 +80,7 @@ def write_report(
     folder: Path,
     result: SlideResult,
     counts: Counts,
+    summary: Summary,
     portraits: Sequence[Portrait],
     thumbnail: tuple[RGB, FieldFrame],
     judging: Judging,
@@ -93,6 +95,7 @@ def write_report(
     view = ReportView(
         slide=result.slide.name,
         counts=counts,
+        summary=tuple(summary_rows(summary)),
         facts=tuple(_facts(result)),
         best=tuple(_best(result, portraits)),
         warnings=result.warnings,

@@ -8,17 +8,15 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from glomspike.annotate.geojson import read_geojson
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import OUTLINES
 from glomspike.errors import AnnotationError, OutputError
-from glomspike.findings import Circle, Lesion, Mpp, Points, SlideFacts, TopTile
+from glomspike.findings import Call, Circle, Lesion, Mpp, Points, SlideFacts, TopTile
 from glomspike.geometry.frames import from_viewer
 from glomspike.results.record import RunRecord, read_record
-
-Call = Literal["spiked", "not spiked", "uncertain"]
 
 _CALLS: dict[str, Call] = {call: call for call in get_args(Call)}
 _TABLE = "glomeruli.csv"

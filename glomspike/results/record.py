@@ -19,6 +19,7 @@ from glomspike import __version__
 from glomspike.classify.scores import best_of_case
 from glomspike.errors import OutputError
 from glomspike.findings import CaseTile, Glomerulus, SlideFacts, SlideResult, TopTile
+from glomspike.results.counting import Summary
 
 RECORD_NAME = "run.json"
 
@@ -183,7 +184,10 @@ def _rounded(tile: Tile) -> Tile:
 
 
 class RunRecord(_Strict):
-    """The contents of `run.json`; `files` maps each other file's relative name to its SHA-256."""
+    """The contents of `run.json`; `files` maps each other file's relative name to its SHA-256.
+
+    `tissue` are the outer edges of the slide's pieces of tissue in level-0 pixels, simplified.
+    """
 
     versions: Versions = Field(default_factory=Versions)
     slide: SlideRecord
@@ -196,6 +200,8 @@ class RunRecord(_Strict):
     counts: Counts
     spikes: Spikes
     warnings: tuple[str, ...]
+    summary: Summary | None = None
+    tissue: tuple[tuple[tuple[float, float], ...], ...] = ()
     files: dict[str, str] = {}
 
     @property

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from glomspike.results.findings import Call
+from glomspike.findings import Call
 
 MOST_VERTICES = 5000
 MOST_BOXES = 400

@@ -24,9 +24,8 @@ from glomspike.annotate.marks import (
     circle_region,
     lesion_style,
 )
-from glomspike.findings import SCLEROSED, Points, SlideFacts
+from glomspike.findings import SCLEROSED, Call, Points, SlideFacts
 from glomspike.geometry.frames import Viewer, to_viewer
-from glomspike.results.findings import Call
 from glomspike.review.state import ReviewedGlomerulus
 
 STYLES: dict[Call | None, Style] = {

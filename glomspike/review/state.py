@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from glomspike.annotate.meaning import AGREEING_IOU
-from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Points, SlideFacts
+from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, Points, SlideFacts
 from glomspike.geometry.circles import circle_iou, enclosing_circle
-from glomspike.results.findings import Call, Finding, SlideFindings
+from glomspike.results.findings import Finding, SlideFindings
 from glomspike.review.changes import (
     Agreement,
     BoxesChange,

@@ -11,8 +11,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from glomspike.errors import OutputError
+from glomspike.findings import Call
 from glomspike.results.files import replace_file
-from glomspike.results.findings import Call, SlideFindings
+from glomspike.results.findings import SlideFindings
 from glomspike.review.changes import Change
 from glomspike.review.state import Box0, ReviewedGlomerulus
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.findings import RGB, Mask
+from glomspike.findings import RGB, Mask, Points
 from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide
@@ -53,6 +53,17 @@ class Tissue:
             + self._area_px(left, top)
         )
         return float(np.clip(inside / ((right - left) * (bottom - top)), 0.0, 1.0))
+
+    @property
+    def area_mm2(self) -> float:
+        """How much tissue there is."""
+        return float(self.mask.sum()) * self.mpp**2 / 1e6
+
+    def edges0(self) -> tuple[Points, ...]:
+        """The outer edge (n, 2) of each connected piece in level-0 pixels, within a pixel of the mask."""
+        found, _ = cv2.findContours(self.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        edges = (cv2.approxPolyDP(edge, 1.0, closed=True)[:, 0] for edge in found)
+        return tuple(self.frame.to_level0(edge.astype(np.float64) + 0.5) for edge in edges if len(edge) > 2)
 
     @cached_property
     def _integral(self) -> NDArray[np.float64]:

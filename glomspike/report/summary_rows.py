@@ -1,0 +1,46 @@
+"""The summary of a slide or a case in words: the same rows in every report."""
+
+from collections.abc import Iterator
+
+from glomspike.results.counting import FEWEST_MEASURED, Share, Summary
+
+Said = tuple[str, str]  # a heading or term, and what is said of it
+
+
+def summary_rows(summary: Summary) -> Iterator[Said]:
+    """Each number with what it means."""
+    cut = f", {summary.cut} cut by an edge" if summary.cut else ""
+    yield "Glomeruli", f"{summary.glomeruli} found: {summary.whole} whole{cut}"
+    yield "Adequacy", f"{summary.adequacy.verdict} ({summary.adequacy.rule})"
+    if summary.sclerosed.of:
+        yield "Globally sclerosed", share_words(summary.sclerosed)
+    else:
+        yield "Globally sclerosed", "not looked for"
+    if summary.spiked.of:
+        yield "Spiked", share_words(summary.spiked)
+        yield "Not spiked", share_words(summary.not_spiked)
+        yield "Uncertain", share_words(summary.uncertain)
+    else:
+        yield "Spikes", "nothing was scored"
+    yield "Size", _size(summary)
+    if summary.tissue_mm2 is not None:
+        density = summary.glomeruli_per_mm2
+        per_mm2 = "" if density is None else f", {density:.2f} glomeruli per mm²"
+        yield "Tissue", f"{summary.tissue_mm2:.2f} mm²{per_mm2}"
+
+
+def share_words(share: Share) -> str:
+    """A share with its percentage and interval."""
+    if share.low is None or share.high is None:
+        return f"{share.n} of {share.of}"
+    percent = 100 * share.n / share.of
+    interval = f"95 % interval {100 * share.low:.0f} to {100 * share.high:.0f}"
+    return f"{share.n} of {share.of}: {percent:.0f} % ({interval})"
+
+
+def _size(summary: Summary) -> str:
+    if summary.median_area_um2 is None or summary.median_diameter_um is None:
+        return "no whole glomerulus without sclerosis to measure"
+    medians = f"median area {summary.median_area_um2:,.0f} µm², diameter {summary.median_diameter_um:.0f} µm"
+    doubt = "" if summary.medians_reliable else f", unreliable: fewer than {FEWEST_MEASURED}"
+    return f"{medians} ({summary.measured} whole, not sclerosed{doubt})"
