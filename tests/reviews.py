@@ -128,7 +128,7 @@ class Client:
     def __init__(self, port, token=TOKEN):
         self.port, self.token = port, token
 
-    def ask(self, method, path, body=None, headers=None):
+    def request(self, method, path, body=None, headers=None):
         """Status, headers and body of an answer."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         try:
@@ -141,12 +141,12 @@ class Client:
             connection.close()
 
     def get(self, path):
-        status, _, body = self.ask("GET", path)
+        status, _, body = self.request("GET", path)
         assert status == 200, (status, body)
         return json.loads(body)
 
     def post(self, edit, slide=0, **how):
-        status, _, body = self.ask("POST", f"/slides/{slide}/changes", json.dumps(change(edit, **how)))
+        status, _, body = self.request("POST", f"/slides/{slide}/changes", json.dumps(change(edit, **how)))
         assert status == 200, (status, body)
         return json.loads(body)
 

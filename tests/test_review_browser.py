@@ -85,7 +85,7 @@ def _expected(text, expect):
 
 def _check_address(url, port, troubles):
     if not url.startswith((f"http://127.0.0.1:{port}/", "data:", "blob:")):
-        troubles.append(f"asked for {url}")
+        troubles.append(f"requested {url}")
 
 
 def listed(page):

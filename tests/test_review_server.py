@@ -53,7 +53,7 @@ def client(changed):
 
 def status(client, method, path, body=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return client.ask(method, path, body, named)[0]
+    return client.request(method, path, body, named)[0]
 
 
 # ---- who may talk to it
@@ -77,7 +77,7 @@ def test_a_change_without_the_token_is_refused(client, changed):
 
 
 def test_the_address_with_the_token_gives_a_cookie_that_other_pages_cannot_use(client):
-    code, headers, _ = client.ask("GET", f"/?token={TOKEN}", headers={"X-Glomspike-Token": None})
+    code, headers, _ = client.request("GET", f"/?token={TOKEN}", headers={"X-Glomspike-Token": None})
     assert (code, headers["location"]) == (303, "/")
     cookie = headers["set-cookie"].lower()
     assert "httponly" in cookie
@@ -111,15 +111,18 @@ def test_only_the_page_itself_can_change_something(client):
     ours = f"127.0.0.1:{client.port}"
     refused = [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Content-Type": "text/plain"}]
     for headers in refused:
-        assert client.ask("POST", "/slides/0/changes", body, headers)[0] == 403
-    assert client.ask("POST", "/slides/0/changes", body, {"Origin": f"http://{ours}", "Host": ours})[0] == 200
+        assert client.request("POST", "/slides/0/changes", body, headers)[0] == 403
+    assert (
+        client.request("POST", "/slides/0/changes", body, {"Origin": f"http://{ours}", "Host": ours})[0]
+        == 200
+    )
     assert status(client, "DELETE", "/slides/0") == 405
     assert status(client, "PUT", "/slides/0/changes", body) == 405
 
 
 def test_every_answer_forbids_what_the_page_does_not_need(client):
     for path in (*PATHS, "/nothing"):
-        _, headers, _ = client.ask("GET", path)
+        _, headers, _ = client.request("GET", path)
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy
@@ -187,7 +190,7 @@ def test_a_link_out_of_the_results_is_not_followed(made, tmp_path):
 )
 def test_a_change_that_makes_no_sense_is_refused_in_words(client, changed, edit):
     before = read_changes(changed)
-    code, _, body = client.ask("POST", "/slides/0/changes", json.dumps(change(edit)))
+    code, _, body = client.request("POST", "/slides/0/changes", json.dumps(change(edit)))
     assert code == 422
     assert "makes no sense" in json.loads(body)["problem"]
     assert read_changes(changed) == before
@@ -195,7 +198,7 @@ def test_a_change_that_makes_no_sense_is_refused_in_words(client, changed, edit)
 
 @pytest.mark.parametrize("body", ["", "[]", "{", "\xff", '{"id": 1}', "nul", "NaN"])
 def test_a_body_that_is_no_change_is_refused_in_words(client, body):
-    assert client.ask("POST", "/slides/0/changes", body.encode("latin-1"))[0] == 422
+    assert client.request("POST", "/slides/0/changes", body.encode("latin-1"))[0] == 422
 
 
 # ---- what it answers
@@ -215,15 +218,15 @@ def test_an_edit_is_answered_with_what_it_changed(client):
 
 def test_pictures_lie_where_the_place_says(client):
     left, top, right, _ = client.get("/slides/0/places/1")
-    picture = Image.open(io.BytesIO(client.ask("GET", "/slides/0/pictures/images/1")[2]))
+    picture = Image.open(io.BytesIO(client.request("GET", "/slides/0/pictures/images/1")[2]))
     scale = picture.width / (right - left)
     assert scale == pytest.approx(1, abs=0.02)
     x, y = (300 - left) * scale, (300 - top) * scale
     dark = np.asarray(picture.convert("L")) < 128
     assert np.argwhere(dark).mean(axis=0) == pytest.approx([y, x], abs=1.5)
-    heat = Image.open(io.BytesIO(client.ask("GET", "/slides/0/pictures/heatmaps/1")[2]))
+    heat = Image.open(io.BytesIO(client.request("GET", "/slides/0/pictures/heatmaps/1")[2]))
     assert heat.size == picture.size
-    small = Image.open(io.BytesIO(client.ask("GET", "/slides/0/pictures/images/1?small")[2]))
+    small = Image.open(io.BytesIO(client.request("GET", "/slides/0/pictures/images/1?small")[2]))
     assert max(small.size) == 112
 
 
@@ -329,11 +332,11 @@ def make_changes(server, total, kills, seed):
                 ["sh", "-c", f"sleep {draw.random() * 0.02:.4f}; kill -9 {server.process.pid}"]
             )
             with suppress(OSError, HTTPException):
-                server.client.ask("POST", "/slides/0/changes", body)
+                server.client.request("POST", "/slides/0/changes", body)
             killer.wait()
             server.kill()
             server.start()
-        code, _, said = server.client.ask("POST", "/slides/0/changes", body)
+        code, _, said = server.client.request("POST", "/slides/0/changes", body)
         assert code == 200, said
 
 
@@ -376,7 +379,7 @@ def test_the_command_ends_with_ctrl_c_and_says_what_it_lacks(made, tmp_path):
 
 
 def test_the_viewer_is_the_one_that_is_pinned(client):
-    _, headers, content = client.ask("GET", "/static/ol.js")
+    _, headers, content = client.request("GET", "/static/ol.js")
     assert headers["content-type"].startswith("text/javascript")
     assert b'VERSION="10.' in content
 

@@ -3,7 +3,7 @@
     python -m benchmarks.speed.review WORK [--tiles 10000] [--device auto]
 
 Makes the slide of `benchmarks/speed/slide.py` and its results by the main job, where WORK does not hold them.
-Starts `glomspike review`, asks for different tiles, four requests at once, at zooms and places drawn evenly
+Starts `glomspike review`, requests different tiles, four requests at once, at zooms and places drawn evenly
 among the tiles at a glomerulus or near one, and prints the latency, the server's processor time, which other
 work on the machine hardly changes, and its memory. With Chromium, opens the page and prints when the first
 tile and the last one of its first view were there. Linux.
@@ -172,7 +172,7 @@ def measure_first_view(of: Server) -> None:
 
 @click.command()
 @click.argument("work", type=click.Path(path_type=Path))
-@click.option("--tiles", default=10_000, show_default=True, help="How many tiles are asked for.")
+@click.option("--tiles", default=10_000, show_default=True, help="How many tiles are requested.")
 @click.option("--device", default="auto", show_default=True, help="For the main job.")
 def main(work: Path, tiles: int, device: str) -> None:
     """Measure the review page."""

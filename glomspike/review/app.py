@@ -1,4 +1,4 @@
-"""The addresses that the page asks for, and what each answers."""
+"""The addresses that the page requests, and what each answers."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
@@ -124,12 +124,12 @@ class _Review:
         """Writes a reviewer's annotations and summary; the answer says where."""
         slide = self._slide(request)
         try:
-            asked = _Writing.model_validate_json(await request.body())
+            wanted = _Writing.model_validate_json(await request.body())
         except ValidationError:
             return JSONResponse({"problem": "nothing was written: the reviewer has no name"}, 422)
-        if asked.reviewer not in slide.reviewers:
+        if wanted.reviewer not in slide.reviewers:
             return JSONResponse({"problem": "nothing was written: you have not reviewed this slide"}, 409)
-        return await to_thread.run_sync(_written, slide, asked.reviewer)
+        return await to_thread.run_sync(_written, slide, wanted.reviewer)
 
     def _slide(self, request: Request) -> ReviewedSlide:
         number: int = request.path_params["number"]

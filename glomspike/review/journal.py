@@ -1,4 +1,4 @@
-"""The journal of a slide's review: every change, on the disk before anybody is told that it is saved.
+"""The journal of a slide's review: every change, on the disk before the page says that it is saved.
 
 A change is one line of JSON in `review.jsonl`, added at the end and never altered. A line is a change once
 its newline is there: what a killed server left of a line is cut off when the journal is next opened. The page

@@ -70,7 +70,7 @@ def serve(app: ASGIApp, bound: socket.socket, anywhere: bool, announce: Callable
 
 
 def server_of(guard: Guard) -> uvicorn.Server:
-    """A server that says nothing about itself, and nothing of who asked for what."""
+    """A server that says nothing about itself, and logs no requests."""
     return uvicorn.Server(
         uvicorn.Config(
             guard, log_level="warning", access_log=False, server_header=False, lifespan="off", ws="none"

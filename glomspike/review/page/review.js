@@ -1,6 +1,6 @@
-// The page: what is chosen, what the keys and buttons do, and who is told when something changes.
+// The page: what is chosen, what the keys and buttons do, and what follows a change.
 
-import { Changes, ask } from "./server.js";
+import { Changes, fetchJson } from "./server.js";
 import { Queue } from "./queue.js";
 import { Tools } from "./tools.js";
 import { Viewer } from "./viewer.js";
@@ -29,7 +29,7 @@ const address = (of = number) => `slides/${of}`;
 
 async function start() {
   byId("reviewer").textContent = reviewer();
-  slides = await ask(`slides?reviewer=${encodeURIComponent(reviewer())}`);
+  slides = await fetchJson(`slides?reviewer=${encodeURIComponent(reviewer())}`);
   byId("slides").replaceChildren(...slides.map((one) => new Option(slideText(one), one.number)));
   changes.serve(new Map(slides.map((one) => [one.name, one.number])));
   const wished = slides.findIndex((one) => one.name === decodeURIComponent(location.hash.slice(1)));
@@ -42,7 +42,7 @@ function slideText({ name, reviewed, listed }) {
 }
 
 async function open(which) {
-  slide = await ask(`${address(which)}?reviewer=${encodeURIComponent(reviewer())}`);
+  slide = await fetchJson(`${address(which)}?reviewer=${encodeURIComponent(reviewer())}`);
   number = which;
   byId("slides").value = String(which);
   history.replaceState(null, "", `#${encodeURIComponent(slide.name)}`);

@@ -4,7 +4,7 @@
 const STORE = "glomspike-waiting";
 const AGAIN_MS = 1000;
 
-export async function ask(address) {
+export async function fetchJson(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(await answer.text());
   return answer.json();

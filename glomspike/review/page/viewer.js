@@ -38,8 +38,8 @@ export class Viewer {
       layers: [this.heat, this.shapesLayer, this.marksLayer],
     });
     this.map.on("singleclick", (event) => this.clicks && this.click(event, chosen));
-    this.map.on("moveend", () => this.tellView());
-    this.map.on("postrender", () => this.tellView());
+    this.map.on("moveend", () => this.reportView());
+    this.map.on("postrender", () => this.reportView());
   }
 
   // Shows a slide as the server describes it; `address` is where its tiles and pictures are.
@@ -181,13 +181,13 @@ export class Viewer {
     this.showHeat(this.hasHeat);
   }
 
-  // A heatmap that is faded out is not asked for.
+  // A heatmap that is faded out is not fetched.
   showHeat(hasHeat) {
     this.hasHeat = hasHeat;
     this.heat.setVisible(hasHeat && this.heat.getOpacity() > 0);
   }
 
-  tellView() {
+  reportView() {
     const view = this.map.getView();
     if (view.getResolution()) {
       this.zoomed(OBJECTIVE_UM / view.getResolution(), Math.round(view.getRotation() * 180 / Math.PI));
