@@ -8,16 +8,19 @@ glomerulus of the picture, of those that are whole, has a diameter of 200 µm: f
 model.
 """
 
+import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from datasets.public_samples import (
+    LESIONS,
     STAINS_KEPT,
     STAINS_TRAINED_ON,
     CirclePx,
@@ -29,10 +32,12 @@ from datasets.public_samples import (
     write_table,
 )
 from glomspike.annotate.layers import Region, RegionType
+from glomspike.findings import Mask
 from glomspike.slide.reader import read_picture
 
 DIAMETER_UM = 200.0
 BORDER_PX = 4
+LEAST_AREA_PX = 30.0  # specks of a mask are slips of the hand
 # Many capsule masks are of another cut of the same slide than picture and tuft mask: how far right and down
 # they have to go, so that capsules hold their tufts; checked by eye on the pictures.
 NEPTUNE_SHIFTS_PX: dict[str, tuple[int, int]] = {
@@ -89,6 +94,25 @@ def silver_reference(folder: Path) -> Iterator[Row]:
         yield Row(stem, read_picture(folder / name), None, mpp, stem, "test", circled((circle,)))
 
 
+def he_nephrectomy(folder: Path) -> Iterator[Row]:
+    """H&E fields of scarred tissue at low power; masks say 128 for normal, 255 for sclerosed."""
+    with (folder / "scale.csv").open() as file:
+        scales = {row["field"]: float(row["mpp"]) for row in csv.DictReader(file)}
+    for path in sorted((folder / "images").glob("*.jpg")):
+        marked = read_picture(folder / "masks" / f"{path.stem}.png")[..., 0]
+        lesions = {LESIONS[kind]: _drawn(marked == level) for kind, level in (("nonGS", 128), ("GS", 255))}
+        regions = tuple(chain.from_iterable(lesions.values()))
+        mpp = scales[path.stem]
+        yield Row(path.stem, read_picture(path), None, mpp, "nephrectomy", "test", regions, lesions=lesions)
+
+
+def _drawn(mask: Mask) -> tuple[Region, ...]:
+    """The outlines of a mask's regions."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    large = [c[:, 0].astype(np.float64) for c in contours if cv2.contourArea(c) >= LEAST_AREA_PX]
+    return tuple(Region(RegionType.POLYGON, outline) for outline in large)
+
+
 def _scale(outlines_px: Sequence[np.ndarray], picture: Image) -> float:
     """The µm/px that glomeruli of usual size make likely; a cut one counts only where all are cut."""
     whole = [outline for outline in outlines_px if not _is_cut(outline, picture)]
@@ -102,6 +126,7 @@ def _is_cut(outline_px: np.ndarray, picture: Image) -> bool:
 
 
 SOURCES = {
+    "he-nephrectomy": Source("he-nephrectomy", he_nephrectomy, NOT_STATED),
     "silver-reference": Source("silver-reference", silver_reference, NOT_STATED),
     **{
         f"neptune-{stain}": Source("neptune-fields", partial(neptune_fields, stain), NOT_STATED)

@@ -9,8 +9,8 @@ circles and `licence.txt`. Splits never part a slide. Needs the package `roifile
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -79,6 +79,8 @@ class Row:
     split: str
     regions: tuple[Region, ...] = ()
     lesion: str | None = None
+    # Which of the drawn glomeruli have which lesion, where those of a picture differ.
+    lesions: dict[str, tuple[Region, ...]] = field(default_factory=dict)
 
 
 def pas_fields(folder: Path) -> Iterator[Row]:
@@ -187,21 +189,29 @@ def main(data: Path, out: Path) -> None:
 
 def write_table(folder: Path, source: Source, origin: Path) -> int:
     """Writes the samples folder of one source; gives the number of its pictures."""
+    return write_rows(folder, source.rows(origin), source.licence)
+
+
+def write_rows(folder: Path, rows: Iterable[Row], licence: str) -> int:
+    """Writes a samples folder; gives the number of its pictures."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "masks").mkdir(exist_ok=True)
-    (folder / "licence.txt").write_text(source.licence + "\n")
+    (folder / "licence.txt").write_text(licence + "\n")
     count = 0
     with (folder / "samples.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image", "mpp", "mask", "xml", "lesion", "patient", "split"])
-        for row in source.rows(origin):
+        for row in rows:
             image, mask = f"images/{row.stem}.png", f"masks/{row.stem}.png"
             cv2.imwrite(str(folder / image), row.image[..., ::-1])
             if row.mask is not None:
                 cv2.imwrite(str(folder / mask), row.mask)
             xml = f"{row.stem}.xml"
             if row.regions:
-                write_layers(folder / xml, [Layer("Glomeruli", (0, 255, 0), row.regions)], PIXELS)
+                name = "Outlines" if row.lesions else "Glomeruli"
+                drawn = {name: row.regions} | {f"Lesion: {n}": own for n, own in row.lesions.items()}
+                layers = [Layer(name, (0, 255, 0), regions) for name, regions in drawn.items() if regions]
+                write_layers(folder / xml, layers, PIXELS)
             truth = [None if row.mask is None else mask, xml if row.regions else None]
             table.writerow([image, row.mpp, *truth, row.lesion, row.patient, row.split])
             count += 1

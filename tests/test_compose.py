@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from discs import disc_mask, disc_picture
 
-from glomspike.detect.compose import LARGEST_DIAMETER_UM, LEAST_DIAMETER_UM, composed
+from glomspike.detect.compose import LARGEST_DIAMETER_UM, LEAST_DIAMETER_UM, composed, set_in
 from glomspike.detect.cut import Known
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import Picture, Truth, outlined
@@ -33,7 +33,7 @@ def tissue(seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(6))
 def test_outlines_are_true_of_what_was_set_in(seed: int) -> None:
     ground, rng = tissue(seed), np.random.default_rng(seed)
-    pixels, glomeruli = composed(ground, [], [crop()], tissue(9), MPP, rng)
+    pixels, glomeruli = composed(ground, [], [[crop()]], tissue(9), MPP, rng)
     for known in glomeruli:
         circle = outlined(known.outline_px)
         assert LEAST_DIAMETER_UM - 1 <= 2 * circle.radius_px * MPP <= LARGEST_DIAMETER_UM + 1
@@ -44,7 +44,9 @@ def test_outlines_are_true_of_what_was_set_in(seed: int) -> None:
 def test_glomeruli_keep_clear_of_one_another() -> None:
     known = Known(64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1))
     for seed in range(10):
-        _, glomeruli = composed(tissue(seed), [known], [crop()], tissue(9), MPP, np.random.default_rng(seed))
+        _, glomeruli = composed(
+            tissue(seed), [known], [[crop()]], tissue(9), MPP, np.random.default_rng(seed)
+        )
         circles = [outlined(one.outline_px) for one in glomeruli]
         for number, one in enumerate(circles):
             for other in circles[:number]:
@@ -54,15 +56,28 @@ def test_glomeruli_keep_clear_of_one_another() -> None:
 
 def test_some_of_what_is_set_in_is_no_glomerulus() -> None:
     changed_without_outline = 0
-    for seed in range(20):
+    for seed in range(60):
         ground = tissue(seed)
-        pixels, glomeruli = composed(ground, [], [crop()], 255 - tissue(9), MPP, np.random.default_rng(seed))
+        pixels, glomeruli = composed(
+            ground, [], [[crop()]], 255 - tissue(9), MPP, np.random.default_rng(seed)
+        )
         if not glomeruli and not np.array_equal(pixels, ground):
             changed_without_outline += 1
     assert changed_without_outline > 0
 
 
 def test_composing_is_repeatable() -> None:
-    one, other = (composed(tissue(1), [], [crop()], tissue(2), MPP, np.random.default_rng(5)) for _ in "ab")
+    one, other = (composed(tissue(1), [], [[crop()]], tissue(2), MPP, np.random.default_rng(5)) for _ in "ab")
     assert np.array_equal(one[0], other[0])
     assert all(np.array_equal(a.outline_px, b.outline_px) for a, b in zip(one[1], other[1], strict=True))
+
+
+def test_a_crop_set_in_comes_as_near_to_the_tissue_as_is_wanted() -> None:
+    ground, centre = tissue(3) // 2 + 100, np.array([64.0, 64.0])
+    inside = disc_mask(SIDE_PX, SIDE_PX, [(64, 64, 18)])
+    differences = []
+    for alike in (0.0, 1.0):
+        pixels = ground.copy()
+        set_in(pixels, crop(), centre, 24.0, np.random.default_rng(1), alike=alike)
+        differences.append(abs(pixels[inside].mean() - ground[inside].mean()))
+    assert differences[1] < 0.5 * differences[0]

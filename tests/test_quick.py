@@ -46,6 +46,7 @@ def trained(network: nn.Module) -> nn.Module:
     "network",
     [
         CircleNet("resnet18", 32, 32),
+        CircleNet("tu-tf_efficientnet_lite0", 32, 32),
         segmentation_network("Unet", "resnet18"),
         segmentation_network("DeepLabV3Plus", "resnet18"),
     ],

@@ -3,8 +3,9 @@
     python -m benchmarks.quality.measure_weights PUBLIC MEASURING PHANTOMS [--sheets FOLDER] [--card]
         [--only MODEL] [--weights WEIGHTS] [--mirrored]
 
-PUBLIC is what `public_samples.py` wrote, MEASURING what `measuring_samples.py` wrote, PHANTOMS a folder of
-`glomspike phantom`; only rows of split "test" are read. With --card the numbers are written into the cards.
+PUBLIC is what `public_samples.py` wrote, MEASURING what `measuring_samples.py` and `composed_fields.py` did,
+PHANTOMS a folder of `glomspike phantom`; only rows of split "test" are read. With --card the numbers go into the
+cards.
 --sheets gets a picture of every case. "found" is the share of true glomeruli found at the detector's
 threshold, a circle overlapping the true one by an IoU of 0.5; "false_per_image" counts circles at that
 threshold that do so with none.
@@ -55,6 +56,7 @@ class Measurement:
 
 
 NEPTUNE = tuple(f"neptune-{stain}" for stain in ("he", "pas", "tri", "sil"))
+COMPOSED = {"PAS": "pas", "H&E": "he", "trichrome": "trichrome", "silver": "silver"}
 PASM = tuple(f"pasm-fields-{stain}" for stain in ("PASM", "PAS", "Masson"))
 MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
     "detector": (
@@ -65,6 +67,11 @@ MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
         Measurement("neptune-fields (H&E, PAS, trichrome, silver)", NEPTUNE, FOUND),
         Measurement("pasm-fields (PASM, PAS, Masson)", PASM, FOUND),
         Measurement("pasm-fields in PASM", PASM[:1], FOUND),
+        Measurement("he-nephrectomy", ("he-nephrectomy",), AP),
+        *(
+            Measurement(f"fields composed with sclerosed glomeruli in {stain}", (f"composed-{name}",), FOUND)
+            for stain, name in COMPOSED.items()
+        ),
         Measurement("stain-patches", ("stain-patches-kept", "stain-patches-trained-on"), FOUND[1:]),
     ),
     "segmenter": (
@@ -155,7 +162,7 @@ def metrics_of(kind: Kind, measurement: Measurement, found: Evaluation) -> list[
         count += int(str(numbers["n_negative"]))
     patients = int(str(numbers["n_patients"]))
     data = f"{patients} test patient{'s' * (patients != 1)} of {measurement.name}, {measurement.caveat}"
-    return [
+    metrics = [
         Metric(
             name=name,
             value=float(str(numbers[SAID_AS.get(name, name)])),
@@ -166,6 +173,18 @@ def metrics_of(kind: Kind, measurement: Measurement, found: Evaluation) -> list[
         for name in measurement.numbers
         if numbers[SAID_AS.get(name, name)] is not None
     ]
+    lesions = numbers.get("lesions")
+    return metrics + (_found_of_lesions(lesions, data) if isinstance(lesions, dict) else [])
+
+
+def _found_of_lesions(lesions: dict[str, JsonValue], data: str) -> list[Metric]:
+    """What a detector finds of glomeruli of each lesion."""
+    found: list[Metric] = []
+    for name, own in lesions.items():
+        assert isinstance(own, dict)
+        share, count = float(str(own["found"])), int(str(own["n"]))
+        found.append(Metric(name=f"found, {name}", value=share, data=data, n=count))
+    return found
 
 
 def _write_sheet(path: Path, cases: Sequence[Case]) -> None:

@@ -241,6 +241,10 @@ def _task(
         from glomspike.detect.train import ONE_CLASS, DetectorOptions, DetectorTask
 
         seen = DetectorOptions.at(mpp) if begin is None else DetectorOptions.of(begin.card)
+        if encoder_weights is not None and photographs is None:
+            from glomspike.learn.pretrain.encoder import encoder_name
+
+            seen = replace(seen, encoder=encoder_name(Path(encoder_weights)) or seen.encoder)
         if by_lesion and seen.classes == ONE_CLASS:
             seen = replace(seen, classes=None)
         return DetectorTask(tables, seen, state, photographs)

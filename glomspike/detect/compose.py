@@ -13,46 +13,78 @@ from glomspike.learn.truth import Picture, TrueGlomerulus
 
 Plane = NDArray[np.float32]
 
-# Glomeruli whose scale is lost get a size at random; both in µm.
-LEAST_DIAMETER_UM = 110.0
-LARGEST_DIAMETER_UM = 320.0
+# Glomeruli whose scale is lost get a size at random, every doubling as often as any other: from those of mice
+# and obsolescent ones to hypertrophic ones; both in µm.
+LEAST_DIAMETER_UM = 55.0
+LARGEST_DIAMETER_UM = 380.0
+# How often colours are brought near the tissue's in optical density, and how much stronger or weaker they
+# stay: a solid scar stands out in PAS, but hardly in H&E.
+LIKE_TISSUE, STRENGTH_SD = 0.8, 0.25
 MOST_SET_IN = 3
 # How often what is set in is not a glomerulus but tissue of its shape: a seam must give nothing away.
 DECOY_SHARE = 0.3
 # How often it must lie in tissue; the rest may lie on glass, as what is torn off does.
 IN_TISSUE, LEAST_TISSUE = 0.9, 0.6
-# Share of its radius over which a glomerulus fades into its surroundings.
-FEATHER = 0.12
+# Share of its radius over which a glomerulus fades into its surroundings, and how much of those comes along:
+# little, since many crops end where their glomerulus does, and their corners would give it away.
+FEATHER, BEYOND = 0.1, 0.03
 
 
 def composed(
-    tissue: RGB, glomeruli: Sequence[Known], crops: Sequence[Picture], other: RGB, mpp: float, rng: Rng
+    tissue: RGB,
+    glomeruli: Sequence[Known],
+    crops: Sequence[Sequence[Picture]],
+    other: RGB,
+    mpp: float,
+    rng: Rng,
 ) -> tuple[RGB, list[Known]]:
     """The tissue with up to three of the crops' glomeruli set into it, and all glomeruli now in it.
 
-    They keep clear of each other and of the `glomeruli` that were there. Some of what is set in is tissue of
-    `other`, a picture without glomeruli of at least the tissue's size.
+    Each table's crops come as often as any other's. They keep clear of each other and of the `glomeruli` that
+    were there. Some of what is set in is tissue of `other`, a picture without glomeruli of at least the
+    tissue's size.
     """
     pixels, known = tissue.copy(), list(glomeruli)
     for _ in range(rng.integers(1, MOST_SET_IN + 1)):
-        radius_px = rng.uniform(LEAST_DIAMETER_UM, LARGEST_DIAMETER_UM) / 2 / mpp
+        sizes_um = np.log([LEAST_DIAMETER_UM, LARGEST_DIAMETER_UM])
+        radius_px = float(np.exp(rng.uniform(*sizes_um))) / 2 / mpp
         centre = rng.uniform(0, tissue.shape[0], 2)
         if any(_near(one, centre, 1.15 * radius_px) for one in known):
             continue
         if rng.random() < IN_TISSUE and not _is_in_tissue(tissue, centre, radius_px):
             continue
-        crop = crops[int(rng.integers(len(crops)))]
-        linear, shift = _placed(crop, centre, radius_px, rng)
-        largest = _largest(crop)
-        outline_px = _outline(largest) @ linear.T + shift
+        table = crops[int(rng.integers(len(crops)))]
+        crop = table[int(rng.integers(len(table)))]
         is_decoy = rng.random() < DECOY_SHARE
-        if is_decoy:
-            patch, there = other, np.ones(tissue.shape[:2], np.uint8)
-        else:
-            patch, there = _warped(crop, linear, shift, tissue.shape)
-            known.append(Known(outline_px, largest.lesion))
-        _blend(pixels, patch, _opacity(outline_px, there, max(1.0, FEATHER * radius_px)), rng)
+        glomerulus = set_in(pixels, crop, centre, radius_px, rng, other if is_decoy else None)
+        if not is_decoy:
+            known.append(glomerulus)
     return pixels, known
+
+
+def set_in(
+    pixels: RGB,
+    crop: Picture,
+    centre_px: Points,
+    radius_px: float,
+    rng: Rng,
+    decoy: RGB | None = None,
+    alike: float | None = None,
+) -> Known:
+    """Sets a crop's largest glomerulus into a picture, in place; what it then is there.
+
+    It is turned and mirrored at random, or is of the `decoy`'s tissue in its shape, where that is given. Its
+    colours come as near to the tissue's as `alike` says, 0 not at all, 1 wholly, or by a share at random.
+    """
+    linear, shift = _placed(crop, centre_px, radius_px, rng)
+    largest = _largest(crop)
+    outline_px = _outline(largest) @ linear.T + shift
+    if decoy is None:
+        patch, there = _warped(crop, linear, shift, pixels.shape)
+    else:
+        patch, there = decoy, np.ones(pixels.shape[:2], np.uint8)
+    _blend(pixels, patch, _opacity(outline_px, there, max(1.0, FEATHER * radius_px)), rng, alike)
+    return Known(outline_px, largest.lesion)
 
 
 def _near(glomerulus: Known, centre_px: np.ndarray, reach_px: float) -> bool:
@@ -102,23 +134,33 @@ def _warped(
 def _opacity(outline_px: Points, known: NDArray[np.uint8], margin_px: float) -> Plane:
     opacity: Plane = np.zeros(known.shape, np.float32)
     cv2.fillPoly(opacity, [outline_px.round().astype(np.int32)], 1.0)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * int(margin_px) + 1,) * 2)
-    opacity = np.asarray(cv2.dilate(opacity, kernel) * cv2.erode(known, kernel, borderValue=1), np.float32)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(margin_px * BEYOND / FEATHER) + 1,) * 2)
+    opacity = np.asarray(cv2.dilate(opacity, kernel) * known, np.float32)
     return np.asarray(cv2.GaussianBlur(opacity, (0, 0), margin_px / 2), np.float32)[..., None]
 
 
-def _blend(pixels: RGB, patch: RGB, opacity: Plane, rng: Rng) -> None:
-    """Sets a patch into a picture of the same size, in place."""
-    patch_like = _coloured_like(patch, pixels, float(rng.uniform(0, 1)))
-    pixels[:] = (patch_like * opacity + pixels * (1 - opacity)).astype(np.uint8)
+def _blend(pixels: RGB, patch: RGB, opacity: Plane, rng: Rng, alike: float | None) -> None:
+    """Sets a patch into a picture of the same size, in place; `alike` as of `set_in`."""
+    if alike is None:
+        alike = float(np.sqrt(rng.random())) if rng.random() < LIKE_TISSUE else 0.0
+    strength = float(np.exp(rng.normal(0, STRENGTH_SD)))
+    patch = _coloured_like(patch, opacity[..., 0] > 0.5, pixels, alike, strength)
+    pixels[:] = (patch * opacity + pixels * (1 - opacity)).astype(np.uint8)
 
 
-def _coloured_like(patch: RGB, tissue: RGB, share: float) -> np.ndarray:
-    """The patch with its mean colour brought by `share` to the tissue's: colour must give nothing away."""
-    bright = tissue.min(axis=2) > 215
-    if bright.mean() > 0.9:
-        return patch.astype(np.float32)
-    goal = tissue[~bright].mean(axis=0)
-    now = patch.reshape(-1, 3).mean(axis=0)
-    factor = (1 - share) + share * goal / np.maximum(now, 1)
-    return np.asarray(np.clip(patch * factor.astype(np.float32), 0, 255))
+def _coloured_like(patch: RGB, where: NDArray[np.bool_], tissue: RGB, share: float, strength: float) -> RGB:
+    """The patch with its mean optical density, of each colour, brought by `share` to `strength` the tissue's.
+
+    Lumens stay empty, since densities are only multiplied.
+    """
+    stained = tissue.min(axis=2) <= 215
+    if stained.mean() < 0.1 or not where.any():
+        return patch
+    goal = strength * _DENSITY[tissue[stained]].mean(axis=0)
+    now = np.maximum(_DENSITY[patch[where]].mean(axis=0), 0.02)
+    power = np.clip(goal / now, 0.3, 3.0) ** share
+    tables = 255 * np.exp(-_DENSITY[:, None] * power)
+    return np.stack([tables[patch[..., c], c] for c in range(3)], axis=-1).astype(np.uint8)
+
+
+_DENSITY = -np.log(np.maximum(np.arange(256), 1) / 255)

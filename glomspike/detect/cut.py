@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from glomspike.findings import RGB, Points
-from glomspike.learn.truth import outlined
+from glomspike.learn.truth import TrueGlomerulus, outlined
+
+_TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+_UNIT_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +35,10 @@ class Cut:
 
     pixels: RGB
     glomeruli: list[Known]
+
+
+def outline_of(glomerulus: TrueGlomerulus) -> Points:
+    """A glomerulus's outline (n, 2), which is a circle where only that is annotated."""
+    if glomerulus.outline_px is not None:
+        return glomerulus.outline_px
+    return _UNIT_CIRCLE * glomerulus.radius_px + (glomerulus.x_px, glomerulus.y_px)

@@ -12,6 +12,7 @@ from torch import nn
 from glomspike.detect.scan import scan_picture
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
+from glomspike.geometry.circles import circle_iou
 from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.learn.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled
@@ -106,6 +107,7 @@ def summed_up(scanned: Sequence[Scanned]) -> Evaluation:
             "threshold": scanned[0].threshold,
             "recall_at_threshold": sum(one.right for one in scanned) / max(n_truth, 1),
             "false_per_image": sum(one.false for one in scanned) / len(scanned),
+            "lesions": _lesions(scanned),
             "tables": {str(table): _numbers(own) for table, own in _by_table(scanned).items()},
         },
         worst_sheet(scanned),
@@ -152,6 +154,18 @@ def measured_by_class(scanned: Sequence[Scanned], classes: Sequence[str]) -> dic
         truth = [one.picture.circles_px[np.array(own, bool)] for one, own in zip(told, of_class, strict=True)]
         measured_[name] = circle_ap(found, truth)
     return measured_
+
+
+def _lesions(scanned: Sequence[Scanned]) -> dict[str, JsonValue]:
+    """How many glomeruli of each lesion that is named there are, and which share is found."""
+    found: dict[str, list[bool]] = {}
+    for one in scanned:
+        overlap = circle_iou(one.picture.circles_px, one.shown_px[:, :3])
+        is_found = overlap.max(axis=1, initial=0) >= IOU
+        for glomerulus, right in zip(one.picture.truth.glomeruli, is_found, strict=True):
+            if glomerulus.lesion is not None:
+                found.setdefault(glomerulus.lesion, []).append(bool(right))
+    return {name: {"n": len(own), "found": float(np.mean(own))} for name, own in sorted(found.items())}
 
 
 def _by_table(scanned: Sequence[Scanned]) -> dict[Path, list[Scanned]]:

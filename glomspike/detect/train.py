@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from glomspike.detect.border import bordered, is_small_piece, left_of
 from glomspike.detect.compose import composed
-from glomspike.detect.cut import Cut, Known
+from glomspike.detect.cut import Cut, Known, outline_of
 from glomspike.detect.evaluate import (
     Scanned,
     measured,
@@ -20,11 +20,22 @@ from glomspike.detect.evaluate import (
     scaled_pictures,
     scan,
 )
+from glomspike.detect.lookalikes import with_lookalikes
+from glomspike.detect.mine import Mistake, mistakes
 from glomspike.detect.model import CircleNet, for_classes
 from glomspike.detect.targets import UNCERTAIN, circle_loss, targets_of
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, Points
-from glomspike.learn.augmentation import Rng, appearance, glass, mapped, tissue_share, turned, warped
+from glomspike.findings import RGB
+from glomspike.learn.augmentation import (
+    Rng,
+    appearance,
+    glass,
+    hard_to_see,
+    mapped,
+    tissue_share,
+    turned,
+    warped,
+)
 from glomspike.learn.pretrain.encoder import begin_with
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.learn.sheets import evenly, sheet
@@ -37,7 +48,7 @@ from glomspike.learn.training import (
     training_data,
     validation_metrics,
 )
-from glomspike.learn.truth import Picture, TrueGlomerulus, load_pictures
+from glomspike.learn.truth import Picture, load_pictures
 from glomspike.metrics.circle_ap import best_threshold
 from glomspike.networks.weights import Card, CardDraft
 
@@ -56,9 +67,11 @@ LEAST_TISSUE = 0.15
 BACKGROUND_TISSUE = 0.5
 BORDER_SHARE = 0.2
 MIRRORED_SHARE = 0.7
-# A truth that is only a circle, as an outline.
-_TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-UNIT_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+# What enlargement makes smaller is neither right nor wrong: no glomerulus is so small.
+LEAST_RADIUS_UM = 22.0
+# How often a square lies on what the detector took for a glomerulus, and how often something that looks like
+# one is drawn into it.
+MISTAKE_SHARE, LOOKALIKE_SHARE = 0.15, 0.2
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,7 @@ class DetectorTask:
         crops = _by_table([p for p in outlines if p.mpp is None])
         self.crops = [list(chain.from_iterable(patients)) for patients in crops]
         self.fields = _by_table([p for p in training if p.mpp is not None])
+        self.mistakes: list[Mistake] = []
         counted = np.sqrt([min(sum(map(len, own)), MOST_PICTURES) for own in self.fields])
         self.shares = counted / max(counted.sum(), 1)
         self.validation = scaled_pictures([s for s in samples if s.split == "val"], options.mpp)
@@ -135,6 +149,9 @@ class DetectorTask:
         return network
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
+        pictures = list(chain.from_iterable(chain.from_iterable(self.fields)))
+        side_px = self.options.crop_px
+        self.mistakes = mistakes(network, pictures, side_px, NORMALISATION)
         return self.options.samples_per_epoch
 
     def sample(self, index: int, rng: Rng) -> Example:
@@ -143,7 +160,7 @@ class DetectorTask:
             cut = self._composed(rng)
         else:
             cut = self._cut(rng, NEAR_SHARE, LEAST_TISSUE)
-        pixels = appearance(cut.pixels, rng)
+        pixels = hard_to_see(appearance(cut.pixels, rng), rng)
         if rng.random() < BORDER_SHARE:
             pixels, cut = _bordered(pixels, cut, options.mpp, rng)
         circles = np.array([one.circle_px for one in cut.glomeruli]).reshape(-1, 3)
@@ -153,9 +170,10 @@ class DetectorTask:
 
     def _kind(self, glomerulus: Known) -> int:
         """The number of its class; uncertain where it is a small piece, or of a lesion that is not learnt."""
+        is_small = glomerulus.is_small or glomerulus.circle_px[2] * self.options.mpp < LEAST_RADIUS_UM
         if len(self.classes) == 1:
-            return UNCERTAIN if glomerulus.is_small else 0
-        is_known = not glomerulus.is_small and glomerulus.lesion in self.classes
+            return UNCERTAIN if is_small else 0
+        is_known = not is_small and glomerulus.lesion in self.classes
         return self.classes.index(str(glomerulus.lesion)) if is_known else UNCERTAIN
 
     def _composed(self, rng: Rng) -> Cut:
@@ -163,9 +181,8 @@ class DetectorTask:
         ground, other = (self._cut(rng, 0.0, BACKGROUND_TISSUE) for _ in range(2))
         while other.glomeruli:
             other = self._cut(rng, 0.0, LEAST_TISSUE)
-        crops = self.crops[rng.integers(len(self.crops))]
         mpp = self.options.mpp
-        return Cut(*composed(ground.pixels, ground.glomeruli, crops, other.pixels, mpp, rng))
+        return Cut(*composed(ground.pixels, ground.glomeruli, self.crops, other.pixels, mpp, rng))
 
     def _picture(self, rng: Rng) -> Picture:
         """A picture at random, every patient as often as any other of the same table."""
@@ -179,14 +196,18 @@ class DetectorTask:
         In `near_share` of cases it lies near a glomerulus, else where a few tries find enough tissue.
         """
         side_px = self.options.crop_px
+        is_mistake = bool(self.mistakes) and rng.random() < MISTAKE_SHARE
         for _ in range(TRIES):
-            picture, scale = self._picture(rng), _scale(rng)
+            scale = _scale(rng)
+            mistake = self.mistakes[rng.integers(len(self.mistakes))] if is_mistake else None
+            picture = mistake.picture if mistake else self._picture(rng)
             circles = picture.circles_px
             size_px = np.array(picture.pixels.shape[1::-1])
-            near_one = len(circles) > 0 and rng.random() < near_share
+            near_one = mistake is not None or (len(circles) > 0 and rng.random() < near_share)
             centre = rng.uniform(0, 1, 2) * size_px
             if near_one:
-                centre = circles[rng.integers(len(circles)), :2] + rng.uniform(-0.4, 0.4, 2) * side_px / scale
+                goal = mistake[1:] if mistake else circles[rng.integers(len(circles)), :2]
+                centre = np.array(goal) + rng.uniform(-0.4, 0.4, 2) * side_px / scale
             # Rather tissue than what lies beyond the picture, but borders are to be seen too.
             margin = np.minimum(0.4 * side_px / scale, size_px / 2)
             x, y = np.clip(centre, margin, size_px - margin)
@@ -202,9 +223,11 @@ class DetectorTask:
         box = (0.0, 0.0, float(size_px[0]), float(size_px[1]))
         glomeruli = []
         for one in true:
-            outline = _outline(one)
+            outline = outline_of(one)
             is_small = is_small_piece(outline, box, self.options.mpp)
             glomeruli.append(Known(mapped(outline, matrix), one.lesion, is_small))
+        if rng.random() < LOOKALIKE_SHARE:
+            pixels = with_lookalikes(pixels, glomeruli, self.options.mpp, rng)
         return Cut(pixels, glomeruli)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -273,15 +296,12 @@ def _by_table(pictures: list[Picture]) -> list[list[list[Picture]]]:
 
 
 def _scale(rng: Rng) -> float:
-    """Enlargement: mostly 0.8 to 1.25, at times 0.6 to 1.6."""
-    widest = 0.22 if rng.random() < 0.7 else 0.49
+    """Enlargement: mostly 0.8 to 1.25, at times 0.6 to 1.6, rarely 0.4 to 2."""
+    draw = rng.random()
+    if draw > 0.92:
+        return float(np.exp(rng.uniform(-0.92, 0.69)))
+    widest = 0.22 if draw < 0.65 else 0.49
     return float(np.exp(rng.uniform(-widest, widest)))
-
-
-def _outline(glomerulus: TrueGlomerulus) -> Points:
-    if glomerulus.outline_px is not None:
-        return glomerulus.outline_px
-    return UNIT_CIRCLE * glomerulus.radius_px + (glomerulus.x_px, glomerulus.y_px)
 
 
 def _bordered(pixels: RGB, cut: Cut, mpp: float, rng: Rng) -> tuple[RGB, Cut]:

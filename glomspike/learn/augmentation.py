@@ -72,8 +72,17 @@ def appearance(pixels: RGB, rng: Rng) -> RGB:
 
 def stained_anew(pixels: RGB, rng: Rng) -> RGB:
     """The tissue in one of the stains that kidneys are looked at in, as far as unmixing goes."""
-    names = _STAINS[rng.integers(len(_STAINS))]
-    amounts = _amounts(pixels, rng)
+    return stained_as(pixels, _STAINS[rng.integers(len(_STAINS))], rng)
+
+
+def stained_as(
+    pixels: RGB, names: tuple[str, str, str], rng: Rng, dyes: tuple[str, str] | None = None
+) -> RGB:
+    """The tissue in dyes of these names: where haematoxylin was, where the other stain was, and elsewhere.
+
+    `dyes` are the two that it was stained with, where that is known.
+    """
+    amounts = _amounts(pixels, rng, dyes)
     strength = np.exp(rng.normal(0, 0.3, (3, 1))).astype(np.float32)
     if names[1] in _SILVERS:
         strong = np.float32(max(float(np.quantile(amounts[1, ::7], 0.85)), _LEAST_LIGHT))
@@ -105,9 +114,9 @@ def _density(pixels: RGB) -> Float:
     return np.asarray(_DENSITY[np.ascontiguousarray(pixels.reshape(-1, 3).T)])
 
 
-def _amounts(pixels: RGB, rng: Rng) -> Float:
+def _amounts(pixels: RGB, rng: Rng, dyes: tuple[str, str] | None = None) -> Float:
     """How much of each of three dyes (3, n) is where, after a guess at what the tissue was stained with."""
-    return np.maximum(np.linalg.inv(_unmixing(rng)).T @ _density(pixels), 0)
+    return np.maximum(np.linalg.inv(_unmixing(rng, dyes)).T @ _density(pixels), 0)
 
 
 def _shown(density: Float, shape: tuple[int, ...]) -> RGB:
@@ -115,9 +124,9 @@ def _shown(density: Float, shape: tuple[int, ...]) -> RGB:
     return np.ascontiguousarray(np.clip(shown + 0.5, 0, 255).astype(np.uint8).T).reshape(shape)
 
 
-def _unmixing(rng: Rng) -> Float:
+def _unmixing(rng: Rng, dyes: tuple[str, str] | None) -> Float:
     names = list(_DYES)
-    pair = _COUNTERSTAIN_AND_STAIN[rng.integers(len(_COUNTERSTAIN_AND_STAIN))]
+    pair = dyes or _COUNTERSTAIN_AND_STAIN[rng.integers(len(_COUNTERSTAIN_AND_STAIN))]
     first, second = (_DYE_VECTORS[names.index(name)] for name in pair)
     rest = np.cross(first, second)
     return np.stack([first, second, np.abs(rest) / np.linalg.norm(rest)]).astype(np.float32)
@@ -164,6 +173,20 @@ def lit(pixels: RGB, rng: Rng) -> RGB:
         grey = shown.mean(axis=2, keepdims=True)
         shown = grey + (shown - grey) * np.float32(rng.uniform(0, 0.5))
     return np.asarray(np.clip(shown, 0, 255), dtype=np.uint8)
+
+
+def hard_to_see(pixels: RGB, rng: Rng) -> RGB:
+    """At times the picture as nobody would want it: hardly stained, dark, or out of focus."""
+    draw = rng.random()
+    if draw < 0.09:
+        pale = 255 * np.exp(-_DENSITY * np.float32(np.exp(rng.uniform(np.log(0.08), np.log(0.6)))))
+        return np.asarray(pale.astype(np.uint8)[pixels])
+    if draw < 0.15:
+        light = rng.uniform(0.25, 0.7) * _vignette(pixels.shape[0], pixels.shape[1], rng)[..., None]
+        return np.asarray(pixels * light, dtype=np.uint8)
+    if draw < 0.19:
+        return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(1.5, 2.6)), dtype=np.uint8)
+    return pixels
 
 
 def _vignette(height_px: int, width_px: int, rng: Rng) -> Float:

@@ -42,7 +42,8 @@ def _fold_normalisation(module: nn.Module) -> nn.Module:
     for name, part in list(module.named_children()):
         if isinstance(part, nn.BatchNorm2d) and isinstance(getattr(module, before, None), nn.Conv2d):
             setattr(module, before, fuse_conv_bn_eval(getattr(module, before), part))
-            setattr(module, name, nn.Identity())
+            # timm's normalisation brings the activation that follows it.
+            setattr(module, name, getattr(part, "act", nn.Identity()))
         else:
             _fold_normalisation(part)
         before = name

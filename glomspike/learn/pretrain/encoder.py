@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from glomspike.errors import WeightsError
-from glomspike.networks.weights import load_card, load_state, read_card
+from glomspike.networks.weights import Kind, load_card, load_state, read_card
 
 PREFIX = "encoder."
 STAGE = "encoder.layer"
@@ -17,12 +17,21 @@ def load_encoder(path: Path) -> dict[str, Tensor]:
     `path` is that of an encoder, or the file of any model that has one, such as a segmenter. Raises
     WeightsError where it holds no encoder.
     """
-    kind = "encoder" if path.is_dir() else read_card(path.with_suffix(".json")).kind
-    card, tensors_path = load_card(kind, path)
+    card, tensors_path = load_card(_kind(path), path)
     state = {n: tensor for n, tensor in load_state(card, tensors_path).items() if n.startswith(PREFIX)}
     if not state:
-        raise WeightsError(path, f"is a {kind} without an encoder", "give an encoder or a segmenter")
+        raise WeightsError(path, f"is a {card.kind} without an encoder", "give an encoder or a segmenter")
     return state
+
+
+def encoder_name(path: Path) -> str | None:
+    """Which encoder weights hold, where their card says so. Raises WeightsError as `load_encoder` does."""
+    name = load_card(_kind(path), path)[0].arguments.get("encoder")
+    return None if name is None else str(name)
+
+
+def _kind(path: Path) -> Kind:
+    return "encoder" if path.is_dir() else read_card(path.with_suffix(".json")).kind
 
 
 def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
