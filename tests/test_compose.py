@@ -37,8 +37,9 @@ def test_outlines_are_true_of_what_was_set_in(seed: int) -> None:
     for known in glomeruli:
         circle = outlined(known.outline_px)
         assert LEAST_DIAMETER_UM - 1 <= 2 * circle.radius_px * MPP <= LARGEST_DIAMETER_UM + 1
-        inside = disc_mask(SIDE_PX, SIDE_PX, [(circle.x_px, circle.y_px, 0.6 * circle.radius_px)])
-        assert pixels[inside].std() < 0.6 * ground[inside].std()
+        inside = disc_mask(SIDE_PX, SIDE_PX, [(circle.x_px, circle.y_px, 0.4 * circle.radius_px)])
+        # A disc of one colour, in place of the ground's noise.
+        assert pixels[inside].std(axis=0).max() < 0.6 * ground[inside].std()
 
 
 def test_glomeruli_keep_clear_of_one_another() -> None:

@@ -4,9 +4,8 @@
         [--only MODEL] [--weights WEIGHTS] [--mirrored]
 
 PUBLIC is what `public_samples.py` wrote, MEASURING what `measuring_samples.py` and `composed_fields.py` did,
-PHANTOMS a folder of `glomspike phantom`; only rows of split "test" are read. With --card the numbers go into the
-cards.
---sheets gets a picture of every case. "found" is the share of true glomeruli found at the detector's
+PHANTOMS a folder of `glomspike phantom`; only rows of split "test" are read. With --card numbers go into the
+cards. --sheets gets a picture of every case. "found" is the share of true glomeruli found at the detector's
 threshold, a circle overlapping the true one by an IoU of 0.5; "false_per_image" counts circles at that
 threshold that do so with none.
 """

@@ -19,7 +19,8 @@ LEAST_DIAMETER_UM = 55.0
 LARGEST_DIAMETER_UM = 380.0
 # How often colours are brought near the tissue's in optical density, and how much stronger or weaker they
 # stay: a solid scar stands out in PAS, but hardly in H&E.
-LIKE_TISSUE, STRENGTH_SD = 0.8, 0.25
+LIKE_TISSUE, STRENGTH_SD, CONTRAST = 0.8, 0.25, (0.4, 1.0)
+LIGHTEST_TISSUE, LEAST_STAINED = 215, 0.1
 MOST_SET_IN = 3
 # How often what is set in is not a glomerulus but tissue of its shape: a seam must give nothing away.
 DECOY_SHARE = 0.3
@@ -143,24 +144,29 @@ def _blend(pixels: RGB, patch: RGB, opacity: Plane, rng: Rng, alike: float | Non
     """Sets a patch into a picture of the same size, in place; `alike` as of `set_in`."""
     if alike is None:
         alike = float(np.sqrt(rng.random())) if rng.random() < LIKE_TISSUE else 0.0
-    strength = float(np.exp(rng.normal(0, STRENGTH_SD)))
-    patch = _coloured_like(patch, opacity[..., 0] > 0.5, pixels, alike, strength)
+    strength, contrast = float(np.exp(rng.normal(0, STRENGTH_SD))), float(rng.uniform(*CONTRAST))
+    patch = _coloured_like(patch, opacity[..., 0] > 0.5, pixels, alike, strength, contrast)
     pixels[:] = (patch * opacity + pixels * (1 - opacity)).astype(np.uint8)
 
 
-def _coloured_like(patch: RGB, where: NDArray[np.bool_], tissue: RGB, share: float, strength: float) -> RGB:
-    """The patch with its mean optical density, of each colour, brought by `share` to `strength` the tissue's.
+def _coloured_like(
+    patch: RGB, where: NDArray[np.bool_], tissue: RGB, alike: float, strength: float, contrast: float
+) -> RGB:
+    """The patch with its mean optical density, of each colour, brought near `strength` times the tissue's.
 
-    Lumens stay empty, since densities are only multiplied.
+    The tissue's is that of what lies between nuclei: the lighter half in red. `contrast` is what is left of
+    the differences within the patch.
     """
-    stained = tissue.min(axis=2) <= 215
-    if stained.mean() < 0.1 or not where.any():
+    stained = tissue[tissue.min(axis=2) <= LIGHTEST_TISSUE]
+    if alike == 0 or len(stained) < LEAST_STAINED * tissue[..., 0].size or not where.any():
         return patch
-    goal = strength * _DENSITY[tissue[stained]].mean(axis=0)
+    between = stained[stained[:, 0] >= np.median(stained[:, 0])]
+    goal = strength * _DENSITY[between].mean(axis=0)
     now = np.maximum(_DENSITY[patch[where]].mean(axis=0), 0.02)
-    power = np.clip(goal / now, 0.3, 3.0) ** share
-    tables = 255 * np.exp(-_DENSITY[:, None] * power)
-    return np.stack([tables[patch[..., c], c] for c in range(3)], axis=-1).astype(np.uint8)
+    tables = _DENSITY[:, None] * np.clip(goal / now, 0.2, 3.0) ** alike
+    mean = np.stack([tables[patch[where][:, c], c] for c in range(3)]).mean(axis=1)
+    shown = 255 * np.exp(-(mean + contrast * (tables - mean)))
+    return np.stack([shown[patch[..., c], c] for c in range(3)], axis=-1).clip(0, 255).astype(np.uint8)
 
 
 _DENSITY = -np.log(np.maximum(np.arange(256), 1) / 255)

@@ -39,12 +39,12 @@ def with_lookalikes(tissue: RGB, glomeruli: Sequence[Known], mpp: float, rng: Rn
 
 
 def _cast(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -> None:
-    """A tubule widened by a cast: smooth, of the tissue's colour or denser, with a cell layer at times."""
-    radius_px = rng.uniform(18, 75) / mpp
+    """A tubule widened by a cast: smooth, of the tissue's colour or denser, mostly with cells around."""
+    radius_px = rng.uniform(15, 50) / mpp
     shape = _blob(pixels.shape, centre_px, radius_px, rng)
     colour = _colour(pixels, rng.uniform(0.1, 0.7)) * rng.uniform(0.8, 1.15, 3)
     _paint(pixels, shape, _textured(pixels.shape, colour, rng.uniform(2, 9), rng))
-    if rng.random() < 0.5:
+    if rng.random() < 0.8:
         rim = shape - cv2.erode(shape, _disc(max(1.0, NUCLEUS_UM / mpp)))
         _paint(pixels, rim, _textured(pixels.shape, _colour(pixels, DARK), 12, rng), 0.7)
 
