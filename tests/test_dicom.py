@@ -20,8 +20,8 @@ def levels():
     return [picture, shrunk(picture, 4)]
 
 
-def write(folder, name, levels, **options):
-    return write_dicom(folder, name, levels, FACTORS, new_series(**options))
+def write(folder, name, levels, factors=FACTORS, **options):
+    return write_dicom(folder, name, levels, factors, new_series(**options))
 
 
 @pytest.mark.parametrize("suffix", [".dcm", ".DCM", ""])
@@ -52,6 +52,13 @@ def test_a_flat_folder_holds_as_many_slides_as_series(tmp_path, levels):
     for name, suffix in (("a", ".dcm"), ("b", ".DCM"), ("c", "")):
         write(slides, name, levels, suffix=suffix)
     assert [slide.name for slide in find_slides(slides, tmp_path / "out")] == ["a-0.dcm", "b-0.DCM", "c-0"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_identifier_that_is_none_is_damage_and_said_once(tmp_path, levels):
+    path = write(tmp_path / "slides", "a", levels[:1], factors=(1,))[0]
+    path.write_bytes(path.read_bytes().replace(b"1.4.1.1.77.1.6", b"1.4.1.1.77\x11.6"))
+    assert [slide.path for slide in find_slides(tmp_path / "slides", tmp_path / "out")] == [path]
 
 
 def test_no_slide_is_what_is_dicom_but_no_slide_image(tmp_path, levels):

@@ -1,17 +1,22 @@
 """Which DICOM files belong together, by what their headers say, and whether they lead to their tiles."""
 
+import re
 import struct
 from functools import lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from glomspike.errors import SlideError
 
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
 WHOLE_SLIDE_IMAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 SERIES_TAG = 0x0020000E
+UID = re.compile(r"[0-9.]+")
 PREAMBLE_BYTES = 128
 # Where compressed tiles begin: pixel data of unknown length, and in them the table of where each tile lies.
 PIXEL_DATA = bytes.fromhex("e07f1000") + b"OB\0\0" + bytes.fromhex("ffffffff feff00e0")
@@ -90,6 +95,15 @@ def _read_header(path: Path, _size_bytes: int, _time_ns: int) -> _Header | None:
         try:
             # What follows may be long: a place on the slide for each of its tiles.
             header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
-            return _Header(str(header["SOPClassUID"].value), str(header["SeriesInstanceUID"].value))
+            return _Header(_uid(header, "SOPClassUID"), _uid(header, "SeriesInstanceUID"))
         except Exception:  # noqa: BLE001  (a damaged header fails in many ways)
             return None
+
+
+def _uid(header: "Dataset", keyword: str) -> str:
+    """An identifier as stored, about which pydicom prints nothing. Raises ValueError for a damaged one."""
+    item = header.get_item(keyword)
+    uid = bytes(item.value).decode("ascii").rstrip("\0 ") if item is not None else ""
+    if not UID.fullmatch(uid):
+        raise ValueError(f"{keyword} is damaged or missing")
+    return uid
