@@ -17,6 +17,7 @@ MAIN_JOB = "run"
 # In the order of `--help`; each is `command` in the file of its name.
 COMMANDS = (
     MAIN_JOB,
+    "cases",
     "crops",
     "review",
     "samples",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glomspike.batch.task import Batch, WeightPaths
     from glomspike.findings import SlideRow
     from glomspike.pipeline import Done, Options
+    from glomspike.slide.find import FoundSlide
 
 EXAMPLES = """\b
 Examples:
@@ -168,21 +169,35 @@ def run_folder(
     workers: int,
     ray: str | None,
 ) -> int:
-    from glomspike.batch.run import run_batch
-    from glomspike.batch.task import Batch, WeightPaths
-    from glomspike.networks.models import load_cards
-    from glomspike.results.folder import check_writable
     from glomspike.slide.find import find_pictures, find_slides
 
     find = find_pictures if options.crops else find_slides
     slides = find(folder.absolute(), out.absolute())
+    return _tell_batch(out, run_slides(slides, out, weights, options, stage, device, workers, ray))
+
+
+def run_slides(
+    slides: Sequence["FoundSlide"],
+    out: Path,
+    weights: "WeightPaths",
+    options: "Options",
+    stage: Path | None,
+    device: str,
+    workers: int,
+    ray: str | None,
+) -> list["SlideRow"]:
+    """What became of each slide, in their order; the results are below OUT."""
+    from glomspike.batch.run import run_batch
+    from glomspike.batch.task import Batch, WeightPaths
+    from glomspike.networks.models import load_cards
+    from glomspike.results.folder import check_writable
+
     check_writable(out)
     paths = WeightPaths(*(path and path.absolute() for path in weights))
     batch = Batch(out.absolute(), paths, load_cards(*paths), options, stage and stage.absolute())
     crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers)
     with shown_batch(len(slides)) as progress, crew:
-        rows = run_batch(slides, crew, batch.out, progress)
-    return _tell_batch(out, rows)
+        return run_batch(slides, crew, batch.out, progress)
 
 
 def _on_this_machine(batch: "Batch", device: str, workers: int) -> "LocalWorkers":

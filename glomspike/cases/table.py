@@ -1,0 +1,136 @@
+"""`cases.csv`: which images belong to which biopsy, one row an image."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from glomspike.errors import SamplesError
+
+Modality = Literal["om", "if", "tem"]
+COLUMNS = ("case", "image", "modality", "marker", "level", "block", "mpp")
+NEEDED = ("case", "image")
+STAINS = ("silver", "pas", "he", "masson", "jones")
+SILVER = "silver"
+_UNSAFE = re.compile(r"[^\w.\- ]")
+_LONGEST = 80
+
+
+@dataclass(frozen=True)
+class CaseImage:
+    """One row: `image` as typed, `path` where that is; `level` orders the serial sections of a `block`."""
+
+    case: str
+    image: str
+    path: Path
+    modality: Modality
+    marker: str
+    level: int
+    block: str
+    mpp: float | None
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether spikes are looked for: only in silver."""
+        return self.modality == "om" and self.marker == SILVER
+
+
+@dataclass(frozen=True)
+class Case:
+    """One biopsy: its name, its folder's name under `OUT/cases`, its images by block and level."""
+
+    name: str
+    folder: str
+    images: tuple[CaseImage, ...]
+
+
+def read_cases(table: Path) -> tuple[Case, ...]:
+    """The cases of a table in its order. Raises SamplesError, naming row and cause, if it is unusable."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns, rows = reader.fieldnames or [], list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SamplesError(table, f"cannot be read ({error})", "give a CSV file in UTF-8") from error
+    missing = [name for name in NEEDED if name not in columns]
+    if missing:
+        raise SamplesError(table, f"has no column {missing[0]}", f"give the columns {', '.join(COLUMNS)}")
+    if not rows:
+        raise SamplesError(table, "has no row", "give one row for each image")
+    images = [_image(table, number, row) for number, row in enumerate(rows, start=2)]
+    repeated = [path for path, count in Counter(one.path for one in images).items() if count > 1]
+    if repeated:
+        raise SamplesError(table, f"names {repeated[0].name} twice", "give one row for each image")
+    names = list(dict.fromkeys(one.case for one in images))
+    folders = folder_names(names)
+    cases = tuple(
+        Case(name, folder, tuple(sorted((i for i in images if i.case == name), key=_place)))
+        for name, folder in zip(names, folders, strict=True)
+    )
+    for case in cases:
+        if not any(image.modality == "om" for image in case.images):
+            raise SamplesError(table, f"case {case.name!r} has no slide", "add a row of modality om to it")
+    return cases
+
+
+def _place(image: CaseImage) -> tuple[str, int]:
+    return image.block, image.level
+
+
+def _image(table: Path, number: int, row: Mapping[str, str | None]) -> CaseImage:
+    cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+    for name in NEEDED:
+        if not cells[name]:
+            raise _wrong(table, number, f"has no {name}", f"fill in the column {name}")
+    modality = cells["modality"].casefold() or "om"
+    if modality not in get_args(Modality):
+        raise _wrong(table, number, f"has the unknown modality {modality!r}", "give om, if or tem")
+    marker = cells["marker"].casefold() or (SILVER if modality == "om" else "")
+    if modality == "om" and marker not in STAINS:
+        raise _wrong(table, number, f"has the unknown stain {marker!r}", f"give {', '.join(STAINS)}")
+    level = _number(table, number, "level", cells["level"] or "1")
+    if level != int(level):
+        raise _wrong(table, number, f"has the level {cells['level']!r}", "give a whole number")
+    mpp = _number(table, number, "mpp", cells["mpp"]) if cells["mpp"] else None
+    return CaseImage(
+        case=cells["case"],
+        image=cells["image"],
+        path=(table.parent / cells["image"]).absolute(),
+        modality="om" if modality == "om" else "if" if modality == "if" else "tem",
+        marker=marker,
+        level=int(level),
+        block=cells["block"],
+        mpp=mpp,
+    )
+
+
+def _number(table: Path, number: int, column: str, cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 10_000:
+        raise _wrong(table, number, f"has {cell!r} as {column}", "give a number above 0")
+    return value
+
+
+def _wrong(table: Path, number: int, cause: str, cure: str) -> SamplesError:
+    return SamplesError(table, f"row {number} {cause}", cure)
+
+
+def folder_names(names: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """A folder's name for each name: without what file systems refuse, no two alike but for capitals."""
+    used = {name.casefold() for name in taken}
+    chosen = []
+    for name in names:
+        plain = _UNSAFE.sub("_", name).strip(" .")[:_LONGEST] or "_"
+        candidate, number = plain, 1
+        while candidate.casefold() in used:
+            number += 1
+            candidate = f"{plain}-{number}"
+        used.add(candidate.casefold())
+        chosen.append(candidate)
+    return chosen

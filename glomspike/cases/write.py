@@ -1,0 +1,83 @@
+"""A case's folder: `glomeruli.csv`, `report.html`, and `case.json` last; and `cases.csv`, one row a case."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from glomspike.cases.record import CASE_NAME, CaseGlomerulus, CaseRecord
+from glomspike.errors import OutputError
+from glomspike.report.case_page import write_case_page
+from glomspike.report.page import REPORT_NAME
+from glomspike.results.files import replace_file
+
+TABLE_NAME = "glomeruli.csv"
+CASES_NAME = "cases.csv"
+COLUMNS = ("id", "call", "sclerosed", "disagreement", "certainty", "area_um2", "profiles")
+CASE_COLUMNS = (
+    "case", "folder", "images", "failed", "glomeruli", "spiked", "scored", "spiked_low", "spiked_high",
+    "sclerosed", "adequacy", "counted_apart", "warnings",
+)  # fmt: skip
+
+
+def check_place(place: Path) -> None:
+    """Raises OutputError where a case's folder is taken by files that glomspike did not write."""
+    if place.exists() and any(place.iterdir()) and not (place / REPORT_NAME).exists():
+        raise OutputError(
+            place, "is in the way: glomspike did not write it", "move it, or choose another OUT"
+        )
+
+
+def write_case(out: Path, folder: str, record: CaseRecord) -> None:
+    """The files of a case in `OUT/cases/FOLDER`; without `case.json` until all others stand."""
+    place = out / "cases" / folder
+    check_place(place)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / CASE_NAME).unlink(missing_ok=True)
+    write_case_page(place / REPORT_NAME, record, out)
+    replace_file(place / TABLE_NAME, _table(record.glomeruli).encode())
+    files = {
+        name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in (REPORT_NAME, TABLE_NAME)
+    }
+    complete = record.model_copy(update={"files": files})
+    replace_file(place / CASE_NAME, (complete.model_dump_json(indent=1) + "\n").encode())
+
+
+def _table(glomeruli: Sequence[CaseGlomerulus]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in glomeruli:
+        profiles = ";".join(f"{profile.image}:{profile.id}" for profile in one.profiles)
+        area = max(profile.area_um2 for profile in one.profiles)
+        sclerosed = "" if one.sclerosed is None else int(one.sclerosed)
+        cells = (
+            one.id,
+            one.call or "",
+            sclerosed,
+            int(one.disagreement),
+            one.certainty,
+            f"{area:.1f}",
+            profiles,
+        )
+        writer.writerow(cells)
+    return text.getvalue()
+
+
+def write_cases(out: Path, records: Sequence[tuple[str, CaseRecord]]) -> None:
+    """`OUT/cases.csv`, from each case's folder and record."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CASE_COLUMNS)
+    for folder, record in records:
+        summary = record.summary
+        failed = sum(image.status == "failed" for image in record.images)
+        spiked, sclerosed = summary.spiked, summary.sclerosed
+        apart = len(record.apart) - len({image.block for image in record.images if image.status == "done"})
+        named = (record.case, f"cases/{folder}", len(record.images), failed)
+        counted = (summary.glomeruli, spiked.n, spiked.of, spiked.low, spiked.high)
+        scars = sclerosed.n if sclerosed.of else None
+        cells = (*named, *counted, scars, summary.adequacy.verdict, int(apart > 0), len(record.warnings))
+        writer.writerow(cells)
+    replace_file(out / CASES_NAME, text.getvalue().encode())

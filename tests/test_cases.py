@@ -1,0 +1,176 @@
+"""`cases.csv`, and cases put together from their slides' results."""
+
+import csv
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from glomspike.annotate.geojson import write_geojson
+from glomspike.cases.assemble import assemble
+from glomspike.cases.record import CaseRecord
+from glomspike.cases.table import folder_names, read_cases
+from glomspike.cases.write import check_place, write_case, write_cases
+from glomspike.errors import OutputError, SamplesError
+from glomspike.findings import Lesion, SlideRow
+from glomspike.results.adequacy import BANFF
+from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, write_record
+from glomspike.results.table import write_table
+from tests.results import glomerulus, slide_facts, slide_result, spike_score
+
+HEADER = "case,image,modality,marker,level,block,mpp\n"
+PLACES0 = np.array([[3000, 3000], [5200, 3100], [7600, 3400], [3400, 5600], [5900, 5200], [8300, 5900.0]])
+EDGE0 = [(2000.0, 2000.0), (9300.0, 2000.0), (9300.0, 7000.0), (2000.0, 7000.0)]
+
+
+def table(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
+    path = tmp_path / "cases.csv"
+    path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
+    rows = ["B 1,two.svs,om,PAS,2,A,", "B 1,one.svs,,,1,A,0.25", "other,x.svs,,,,,", "B 1,c.png,if,igg,,,"]
+    first, second = read_cases(table(tmp_path, *rows))
+    assert [image.image for image in first.images] == ["c.png", "one.svs", "two.svs"]
+    assert [image.is_scored for image in first.images] == [False, True, False]
+    assert (first.name, first.folder, second.name) == ("B 1", "B 1", "other")
+    assert first.images[1].path == tmp_path / "one.svs"
+    assert (first.images[1].mpp, first.images[1].marker) == (0.25, "silver")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["a,,om,,,,"], "row 2 has no image"),
+        ([",a.svs,om,,,,"], "row 2 has no case"),
+        (["a,a.svs,xray,,,,"], "unknown modality 'xray'"),
+        (["a,a.svs,om,giemsa,,,"], "unknown stain 'giemsa'"),
+        (["a,a.svs,om,,two,,"], "has 'two' as level"),
+        (["a,a.svs,om,,1.5,,"], "the level '1.5'"),
+        (["a,a.svs,om,,1,,-1"], "has '-1' as mpp"),
+        (["a,a.svs,,,,,", "b,./a.svs,,,,,"], "names a.svs twice"),
+        (["a,a.tif,tem,,,,"], "case 'a' has no slide"),
+        ([], "has no row"),
+    ],
+)
+def test_each_fault_of_a_table_is_one_line(tmp_path: Path, rows: list[str], said: str) -> None:
+    with pytest.raises(SamplesError) as failure:
+        read_cases(table(tmp_path, *rows))
+    assert said in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+def test_a_missing_column_and_what_is_no_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match="has no column image"):
+        read_cases(table(tmp_path, "a,b.svs", header="case,slide\n"))
+    path = tmp_path / "cases.csv"
+    path.write_bytes(b"case,image\n\xff\xfe,\xff\n")
+    with pytest.raises(SamplesError, match="give a CSV file in UTF-8"):
+        read_cases(path)
+
+
+def test_folders_of_cases_suit_every_file_system() -> None:
+    names = ["A/1", 'b"c', "🫘", "Case", "case", "..", "x" * 300]
+    folders = folder_names(names)
+    assert folders[:6] == ["A_1", "b_c", "_", "Case", "case-2", "_-2"]
+    assert len({one.casefold() for one in folders}) == len(names)
+    assert max(map(len, folders)) < 100
+
+
+def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: int | None = None) -> SlideRow:
+    """A slide's results: glomeruli at PLACES0, the nth one of its own size, one of them spiked."""
+    folder = out / name
+    folder.mkdir(parents=True)
+    kept = [n for n in range(len(PLACES0)) if n not in left_out]
+    found = []
+    for number, n in enumerate(kept, start=1):
+        x0, y0 = PLACES0[n]
+        score = spike_score(0.9 if n == spiked else 0.1)
+        one = glomerulus(number, x0, y0, 70.0 + 6 * n, score)
+        lesion = Lesion.likeliest({"globally sclerosed": 0.9 if n == 5 else 0.1, "other": 0.5})
+        found.append(type(one)(one.id, one.circle, one.outline, one.spikes, lesion))
+    result = slide_result(*found, slide=slide_facts(name=f"{name}.svs"))
+    write_table(folder / "glomeruli.csv", result)
+    write_geojson(folder / f"{name}.geojson", result)
+    now = datetime.now(UTC)
+    record = RunRecord(
+        slide=SlideRecord.of(result.slide, "f" * 64), options={"threshold": 0.5}, weights={}, device="cpu",
+        started=now, finished=now, seconds={}, counts=Counts.of(result, 0), spikes=Spikes.of(result),
+        warnings=(), tissue=(tuple(EDGE0),),
+    )  # fmt: skip
+    write_record(folder, record)
+    return SlideRow(f"{name}.svs", "done", "", folder=name, glomeruli=len(found))
+
+
+def case_of(tmp_path: Path, *rows: str) -> CaseRecord:
+    (case,) = read_cases(table(tmp_path, *rows))
+    done = {
+        "a.svs": slide_folder(tmp_path, "a"),
+        "b.svs": slide_folder(tmp_path, "b", left_out=(1,), spiked=2),
+        "c.svs": SlideRow("c.svs", "failed", "is empty; copy it again"),
+    }
+    return assemble(case, done, tmp_path, BANFF)
+
+
+def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,")
+    assert record.summary.glomeruli == 6
+    assert (record.summary.spiked.n, record.summary.spiked.of) == (1, 6)
+    assert record.summary.sclerosed.n == 1
+    assert sorted(len(one.profiles) for one in record.glomeruli) == [1, 2, 2, 2, 2, 2]
+    (spiked,) = [one for one in record.glomeruli if one.call == "spiked"]
+    assert [profile.call for profile in spiked.profiles] == ["not spiked", "spiked"]
+    assert spiked.certainty > 0.95
+    assert record.apart == (("a.svs", "b.svs"),)
+
+
+def test_another_stain_than_silver_has_no_say_in_spikes(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
+    assert (record.summary.spiked.n, record.summary.spiked.of) == (0, 6)
+    assert any("not scored for spikes" in warning and "b.svs (pas)" in warning for warning in record.warnings)
+
+
+def test_blocks_are_not_matched_with_each_other(tmp_path: Path) -> None:
+    assert case_of(tmp_path, "k,a.svs,om,,1,A,", "k,b.svs,om,,1,B,").summary.glomeruli == 11
+
+
+def test_what_failed_and_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "k,a.svs,,,1,,", "k,c.svs,,,2,,", "k,igg.tif,if,igg,,,")
+    assert record.summary.glomeruli == 6
+    assert [image.status for image in record.images] == ["done", "not looked at", "failed"]
+    assert any("c.svs failed" in warning for warning in record.warnings)
+    assert any("igg.tif" in warning for warning in record.warnings)
+
+
+def test_a_case_s_folder_is_complete_when_its_record_stands(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "<k>,a.svs,,,1,,", "<k>,b.svs,,,2,,")
+    write_case(tmp_path, "k", record)
+    place = tmp_path / "cases" / "k"
+    said = json.loads((place / "case.json").read_text())
+    for name, digest in said["files"].items():
+        assert hashlib.sha256((place / name).read_bytes()).hexdigest() == digest
+    with (place / "glomeruli.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6
+    assert rows[0]["profiles"] == "a.svs:1;b.svs:1"
+    page = (place / "report.html").read_text()
+    assert "Case &lt;k&gt;" in page
+    assert "../../a/report.html#g1" in page
+    write_case(tmp_path, "k", record)  # again, in place of its own
+    write_cases(tmp_path, [("k", record)])
+    with (tmp_path / "cases.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["case"], row["folder"], row["glomeruli"], row["spiked"]) == ("<k>", "cases/k", "6", "1")
+    assert (row["counted_apart"], row["adequacy"]) == ("0", "inadequate")
+
+
+def test_a_folder_of_the_user_s_is_never_taken(tmp_path: Path) -> None:
+    place = tmp_path / "cases" / "k"
+    place.mkdir(parents=True)
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="did not write it"):
+        check_place(place)
