@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.cases.assemble import assemble
 from glomspike.cases.record import CaseRecord
 from glomspike.cases.table import folder_names, read_cases
 from glomspike.cases.write import check_place, write_case, write_cases
+from glomspike.cli.cases import command
 from glomspike.errors import OutputError, SamplesError
 from glomspike.findings import Lesion, SlideRow
 from glomspike.results.adequacy import BANFF
@@ -174,3 +176,23 @@ def test_a_folder_of_the_user_s_is_never_taken(tmp_path: Path) -> None:
     (place / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="did not write it"):
         check_place(place)
+
+
+def test_a_case_whose_slide_is_missing_is_written_with_what_there_is(tmp_path: Path) -> None:
+    path = table(tmp_path, "k,gone.svs,,,1,,", "k,igg.tif,if,igg,,,")
+    result = CliRunner().invoke(
+        command, [str(path), str(tmp_path / "out"), "--device", "cpu"], standalone_mode=False
+    )
+    assert result.return_value == 1
+    assert "gone.svs: does not exist" in result.output
+    said = json.loads((tmp_path / "out" / "cases" / "k" / "case.json").read_text())
+    assert [image["status"] for image in said["images"]] == ["not looked at", "failed"]
+    assert said["summary"]["glomeruli"] == 0
+    assert (tmp_path / "out" / "cases.csv").exists()
+
+
+def test_slides_of_several_scales_are_refused(tmp_path: Path) -> None:
+    path = table(tmp_path, "k,a.svs,,,1,,0.25", "k,b.svs,,,2,,0.5")
+    result = CliRunner().invoke(command, [str(path), str(tmp_path / "out")])
+    assert "several µm/px" in str(result.exception)
+    assert not (tmp_path / "out").exists()

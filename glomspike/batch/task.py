@@ -77,6 +77,8 @@ def failed_row(slide: FoundSlide, failure: Exception) -> SlideRow:
             cause = f"{failure.cause}; {failure.cure}"
         case MemoryError() | torch.OutOfMemoryError():
             cause = "there is not enough memory for it; use fewer workers, or a machine with more"
+        case FileNotFoundError() if not slide.path.exists():
+            cause = "does not exist; check the path"
         case OSError():
             cause = f"{failure.strerror or failure}; check the disk, its permissions and the free space"
         case _:
