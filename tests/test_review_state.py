@@ -191,6 +191,12 @@ def test_the_review_stands_beside_the_results_which_stay_as_they_are(folder):
     assert said["fingerprint"] == read_findings(folder).record.slide.fingerprint
 
 
+def test_a_look_without_a_change_leaves_nothing_behind(folder):
+    before = sorted(path.name for path in folder.iterdir())
+    reviewed(folder).close()
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
 def test_a_change_sent_twice_is_one_change(slide):
     again = new_id()
     for _ in range(3):

@@ -74,24 +74,24 @@ class Journal:
             raise _unwritable(folder, error) from error
         try:
             self._changes = list(read_changes(folder))
-            self._file = self._opened()
+            self._cut_what_is_no_line()
         except OSError as error:
-            self._lock.release()
+            self.close()
             raise _unwritable(folder, error) from error
         except OutputError:
-            self._lock.release()
+            self.close()
             raise
         self._ids = {change.id for change in self._changes}
 
-    def _opened(self) -> FileIO:
-        """The file, ready to be added to, without what is left of a line that was never whole."""
-        file = self._path.open("a+b", buffering=0)
-        file.seek(0)
-        content = file.read()
-        if len(content) != _whole_bytes(content):
-            file.truncate(_whole_bytes(content))
-            os.fsync(file.fileno())
-        return file
+    def _cut_what_is_no_line(self) -> None:
+        """Removes what is left of a line that was never whole. There is no file before the first change."""
+        if not self._path.exists():
+            return
+        with self._path.open("r+b") as file:
+            content = file.read()
+            if len(content) != _whole_bytes(content):
+                file.truncate(_whole_bytes(content))
+                os.fsync(file.fileno())
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -109,28 +109,38 @@ class Journal:
         """
         if self.holds(change.id):
             return
-        line = change.model_dump_json().encode() + b"\n"
-        end = self._file.seek(0, os.SEEK_END)
         try:
-            self._append(line)
+            with self._path.open("ab", buffering=0) as file:
+                if file.tell() == 0:  # a new file, whose name must be on the disk as well
+                    _sync_folder(self._path.parent)
+                _append(file, change.model_dump_json().encode() + b"\n")
         except OSError as error:
-            self._file.truncate(end)
             cause = f"cannot be written ({error.strerror})"
             raise OutputError(self._path, cause, "free some disk space or check the disk") from error
-        if end == 0:
-            _sync_folder(self._path.parent)
         self._changes.append(change)
         self._ids.add(change.id)
 
-    def _append(self, line: bytes) -> None:
-        if self._file.write(line) != len(line):  # a full disk takes a part
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fsync(self._file.fileno())
-
     def close(self) -> None:
         """Let another server have it."""
-        self._file.close()
+        # Removed while it is held: whoever waits for it sees that its name is gone, and makes it anew.
+        Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
+
+
+def _append(file: FileIO, line: bytes) -> None:
+    """A line at the end of a file, on the disk when this returns; nothing of it where that fails."""
+    end = file.tell()
+    try:
+        _write_whole(file, line)
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(end)
+        raise
+
+
+def _write_whole(file: FileIO, line: bytes) -> None:
+    if file.write(line) != len(line):  # a full disk takes a part
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _sync_folder(folder: Path) -> None:
