@@ -57,7 +57,8 @@ def test_a_flat_folder_holds_as_many_slides_as_series(tmp_path, levels):
 @pytest.mark.filterwarnings("error")
 def test_an_identifier_that_is_none_is_damage_and_said_once(tmp_path, levels):
     path = write(tmp_path / "slides", "a", levels[:1], factors=(1,))[0]
-    path.write_bytes(path.read_bytes().replace(b"1.4.1.1.77.1.6", b"1.4.1.1.77\x11.6"))
+    content = path.read_bytes().replace(b"1.4.1.1.77.1.6", b"1.4.1.1.77\x11.6")
+    path.write_bytes(content.replace(b"1.2.840.10008.1.2.4.50", b"1.2.840.1000:.1.2.4.50"))
     assert [slide.path for slide in find_slides(tmp_path / "slides", tmp_path / "out")] == [path]
 
 

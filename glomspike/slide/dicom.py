@@ -90,11 +90,13 @@ def _read_header(path: Path, _size_bytes: int, _time_ns: int) -> _Header | None:
         if file.read(4) != b"DICM":
             return None
         file.seek(0)
+        from pydicom.config import disable_value_validation
         from pydicom.filereader import read_partial
 
         try:
-            # What follows may be long: a place on the slide for each of its tiles.
-            header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
+            # Validating prints. What follows may be long: a place on the slide for each of its tiles.
+            with disable_value_validation():
+                header = read_partial(file, stop_when=lambda tag, _vr, _length: tag > SERIES_TAG)
             return _Header(_uid(header, "SOPClassUID"), _uid(header, "SeriesInstanceUID"))
         except Exception:  # noqa: BLE001  (a damaged header fails in many ways)
             return None
