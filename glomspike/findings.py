@@ -43,7 +43,7 @@ class Circle:
     y0: float
     radius_um: float
     score: float
-    lesion: "Lesion | None" = None
+    lesion: "Classification | None" = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +51,13 @@ class Outline:
     """The outer edge of a glomerulus: a simple closed polygon, first vertex not repeated.
 
     `polygon0` is (n, 2) in level-0 pixels; `touches_edge` is true where the slide ends inside the
-    glomerulus.
+    glomerulus, `is_circle` where the segmenter found nothing and the detection circle is used instead.
     """
 
     polygon0: Points
     area_um2: float
     touches_edge: bool
+    is_circle: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,40 +108,56 @@ class SpikeScore:
     top_tiles: tuple[TopTile, ...]
 
 
+LESION = "lesion"
 # Lesions by the names that the shipped weights and Glo-In-One give them.
 NON_GLOMERULAR = "non-glomerular"
 SCLEROSED = frozenset({"globally sclerosed", "obsolescent", "solidified", "disappearing"})
 
 
 @dataclass(frozen=True, eq=False)
-class Lesion:
-    """What ails a glomerulus: the likeliest lesion, and the probability of each that the classifier knows."""
+class Classification:
+    """The likeliest of several named classes, and the probability of each.
+
+    `subject` is what is classified, in one word: it names columns, layers and rows ("lesion").
+    """
 
     name: str
     probabilities: dict[str, float]
+    subject: str = LESION
 
     @classmethod
-    def likeliest(cls, probabilities: dict[str, float]) -> "Lesion":
-        """The lesion of the highest probability."""
-        return cls(max(probabilities, key=probabilities.__getitem__), probabilities)
+    def likeliest(cls, probabilities: dict[str, float], subject: str = LESION) -> "Classification":
+        """The class of the highest probability."""
+        return cls(max(probabilities, key=probabilities.__getitem__), probabilities, subject)
+
+    @property
+    def probability(self) -> float:
+        """That of the likeliest class."""
+        return self.probabilities[self.name]
 
 
 @dataclass(frozen=True, eq=False)
 class Glomerulus:
     """Everything found about one glomerulus.
 
-    `spikes` is None where the slide cannot be scored, `lesion` where no weights tell lesions.
+    `spikes` is None where the slide cannot be scored; `classifications` are what optional models found, each
+    of a subject of its own.
     """
 
     id: int
     circle: Circle
     outline: Outline
     spikes: SpikeScore | None
-    lesion: Lesion | None = None
+    classifications: tuple[Classification, ...] = ()
+
+    @property
+    def lesion(self) -> Classification | None:
+        """Its lesion, None where no model classifies lesions."""
+        return next((found for found in self.classifications if found.subject == LESION), None)
 
     @property
     def is_glomerulus(self) -> bool:
-        """False for what was detected and is none, as the lesion classifier says."""
+        """False where the lesion model classified it as non-glomerular."""
         return self.lesion is None or self.lesion.name != NON_GLOMERULAR
 
     @property
@@ -177,13 +194,15 @@ class SlideFacts:
 class SlideResult:
     """All glomeruli of a slide in reading order, and what the reader should be warned of.
 
-    `others` were detected, but the lesion classifier says that they are no glomeruli.
+    `others` were detected, but classified as non-glomerular. `unreadable_windows` counts the detector's
+    windows that could not be read in full.
     """
 
     slide: SlideFacts
     glomeruli: tuple[Glomerulus, ...]
     warnings: tuple[str, ...]
     others: tuple[Glomerulus, ...] = ()
+    unreadable_windows: int = 0
 
     @property
     def detected(self) -> tuple[Glomerulus, ...]:

@@ -1,22 +1,21 @@
 """The models of the main job, loaded once: their cards, networks, and the device they run on."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from glomspike.classify.model import NETWORKS
-from glomspike.classify.pooling import POOLED
-from glomspike.detect.model import CircleNet
 from glomspike.errors import WeightsError
-from glomspike.lesions.model import LesionNetwork
+from glomspike.networks.device import choose_device
+from glomspike.networks.kinds import all_kinds, kind_of
 from glomspike.networks.quick import quickened
 from glomspike.networks.unfilled import unfilled
-from glomspike.networks.weights import Card, Kind, installed, load_card, load_state
-from glomspike.segment.model import segmentation_network
+from glomspike.networks.weights import Card, installed, load_card, load_state
+
+CPU = torch.device("cpu")
+SHIPPED: Mapping[str, Path] = {}  # paths by kind: no others than the weights that came with glomspike
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,76 +29,64 @@ class Model:
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """What the main job sees with; `lesions` is None where there are no weights for them."""
+    """The models of the main job by kind, and the device they are on; `models["detector"]`."""
 
-    detector: Model
-    segmenter: Model
-    classifier: Model
-    lesions: Model | None
+    by_kind: Mapping[str, Model]
     device: torch.device
 
+    def __getitem__(self, kind: str) -> Model:
+        return self.by_kind[kind]
+
+    def __contains__(self, kind: str) -> bool:
+        return kind in self.by_kind
+
     @property
-    def cards(self) -> dict[Kind, Card]:
-        """The card of each model."""
-        models = (self.detector, self.segmenter, self.classifier, self.lesions)
-        return {model.card.kind: model.card for model in models if model is not None}
+    def cards(self) -> dict[str, Card]:
+        """The card of each model by kind."""
+        return {kind: model.card for kind, model in self.by_kind.items()}
 
 
-def load_cards(
-    detector: Path | None, segmenter: Path | None, classifier: Path | None, lesions: Path | None
-) -> dict[Kind, Card]:
-    """The cards of what `load_models` loads, the tensors verified. Raises WeightsError as it does."""
-    cards: dict[Kind, Card] = {
-        "detector": _verified("detector", detector),
-        "segmenter": _verified("segmenter", segmenter),
-        "classifier": _verified("classifier", classifier),
-    }
-    if _tell_lesions(lesions, cards["detector"]):
-        cards["lesions"] = _verified("lesions", lesions)
+def load_cards(weights: Mapping[str, Path] = SHIPPED) -> dict[str, Card]:
+    """The cards of what `load_models` loads, by kind, the tensors verified. Raises WeightsError as it does."""
+    cards: dict[str, Card] = {}
+    for kind in _kinds_in_use(weights):
+        card, tensors_path = load_card(kind, weights.get(kind))
+        load_state(card, tensors_path)
+        cards[kind] = card
     return cards
 
 
-def _verified(kind: Kind, path: Path | None) -> Card:
-    """The card of weights whose tensors are whole."""
-    card, tensors_path = load_card(kind, path)
-    load_state(card, tensors_path)
-    return card
+def load_models(weights: Mapping[str, Path] = SHIPPED, device: torch.device | str = "auto") -> Models:
+    """The models of the main job on a device, made quick: networks in inference mode, rounded where that pays.
 
-
-def load_models(
-    detector: Path | None,
-    segmenter: Path | None,
-    classifier: Path | None,
-    lesions: Path | None,
-    device: torch.device,
-) -> Models:
-    """The models from these weights, None being those that came with glomspike, made quick on a device.
-
-    Lesions are not told where no weights for them came, and by the detector where it has several classes.
-    Raises WeightsError where a set is missing, damaged, or not of the kind and architecture it is meant for.
+    `weights` are paths by kind, instead of the weights that came with glomspike; `device` is a torch device
+    or "auto", "cuda", "cuda:N", "cpu". Optional models are loaded where weights are given, or installed and
+    of use beside the others. Raises WeightsError where a set is missing, damaged, or not of the kind and
+    architecture it is meant for, DeviceError where the device cannot be used.
     """
-
-    def quick(kind: Kind, path: Path | None) -> Model:
-        model = load_model(kind, path, torch.device("cpu"))
-        return Model(quickened(model.network, device), model.card, device)
-
-    finds = quick("detector", detector)
-    return Models(
-        finds,
-        quick("segmenter", segmenter),
-        quick("classifier", classifier),
-        quick("lesions", lesions) if _tell_lesions(lesions, finds.card) else None,
-        device,
-    )
+    place = choose_device(device).device if isinstance(device, str) else device
+    models = {}
+    for kind in _kinds_in_use(weights):
+        model = load_model(kind, weights.get(kind), CPU)
+        models[kind] = Model(quickened(model.network, place), model.card, place)
+    return Models(models, place)
 
 
-def _tell_lesions(lesions: Path | None, detector: Card) -> bool:
-    """Whether weights for lesions are asked: given ones, or installed ones if the detector tells none."""
-    are_installed = any(card.kind == "lesions" for card, _ in installed())
-    return lesions is not None or (are_installed and len(detector.classes) == 1)
+def _kinds_in_use(weights: Mapping[str, Path]) -> list[str]:
+    """The kinds that a run uses: required ones, those given, and installed ones that are of use beside these."""
+    there = {card.kind for card, _ in installed()}
+    used: list[str] = []
+    cards: dict[str, Card] = {}
+    for kind in all_kinds():
+        if kind.required or kind.name in weights:
+            used.append(kind.name)
+            cards[kind.name] = load_card(kind.name, weights.get(kind.name))[0]
+        elif kind.name in there and kind.stage is not None and kind.is_of_use(cards):
+            used.append(kind.name)
+    return used
 
 
-def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:
+def load_model(kind: str, path: Path | None, device: torch.device) -> Model:
     """The model of a kind from these weights, None being those that came with glomspike, on a device.
 
     Raises WeightsError as `load_models` does.
@@ -116,16 +103,9 @@ def load_model(kind: Kind, path: Path | None, device: torch.device) -> Model:
 
 def _network(card: Card, tensors_path: Path) -> nn.Module:
     """The network that a card describes, its weights still without memory: drawing random ones takes time."""
-    build: dict[Kind, Callable[..., nn.Module]] = {
-        "detector": CircleNet,
-        "segmenter": partial(segmentation_network, card.architecture),
-        # A classifier's arguments tell how glomeruli are cut into tiles, which any tile network can see.
-        "classifier": lambda **_: (NETWORKS | POOLED)[card.architecture](),
-        "lesions": LesionNetwork,
-    }
     try:
         with unfilled():
-            return build[card.kind](**card.arguments)
+            return kind_of(card.kind).network(card)
     except (TypeError, ValueError, KeyError) as error:
         cause = f"its card describes a {card.architecture} that this version does not know"
         raise WeightsError(tensors_path, cause, "use weights of this version of glomspike") from error

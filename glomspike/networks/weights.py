@@ -13,17 +13,15 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from scipy.special import expit
 
 from glomspike.errors import WeightsError, not_there
+from glomspike.networks.kinds import ENCODER, KINDS
 from glomspike.results.files import replace_file
 
-Kind = Literal["detector", "segmenter", "classifier", "lesions", "encoder"]
-# What the main job cannot do without.
-KINDS: tuple[Kind, ...] = ("detector", "segmenter", "classifier")
 
 
 class _Strict(BaseModel):
@@ -86,7 +84,7 @@ class Metric(_Strict):
 class CardDraft(_Strict):
     """Everything a card says but the hash, which is known once the tensors are written."""
 
-    kind: Kind
+    kind: str
     name: str
     version: str
     architecture: str
@@ -101,8 +99,15 @@ class CardDraft(_Strict):
     metrics: tuple[Metric, ...]
     reliability: tuple[ReliabilityBin, ...] = ()
     intended_use: str
-    limits: str = Field(default="", description="what it is known to do wrong, told with every run")
+    limits: str = Field(default="", description="what it is known to do wrong; part of every run's warnings")
     licence: str
+
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str) -> str:
+        if kind not in {*KINDS, ENCODER}:
+            raise ValueError(f"{kind!r} is none of {', '.join([*KINDS, ENCODER])}")
+        return kind
 
 
 class Card(CardDraft):
@@ -119,7 +124,7 @@ def weights_folder() -> Path:
     return Path(sysconfig.get_path("data")) / "share" / "glomspike" / "weights"
 
 
-def load_card(kind: Kind, path: Path | None) -> tuple[Card, Path]:
+def load_card(kind: str, path: Path | None) -> tuple[Card, Path]:
     """The card of a set of weights, and the path of its `.safetensors` file.
 
     `path` is the `.safetensors` file, its card, or a folder that holds one set of this kind; None is the
@@ -214,7 +219,7 @@ def _card_beside(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
-def _card_of_kind(kind: Kind, folder: Path) -> Path:
+def _card_of_kind(kind: str, folder: Path) -> Path:
     cards = [path.with_suffix(".json") for path in sorted(folder.glob("*.safetensors"))]
     of_kind = [path for path in cards if read_card(path).kind == kind]
     if len(of_kind) == 1:

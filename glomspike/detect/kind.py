@@ -1,0 +1,74 @@
+"""The detector as a kind of model: circles around glomeruli, for the main job's search."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from glomspike.networks.kinds import Beginning, Chosen, Measuring, ModelKind, Training
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from glomspike.learn.evaluation import Evaluation, Progress
+    from glomspike.learn.samples import Sample
+    from glomspike.learn.training import Task
+    from glomspike.networks.models import Model
+    from glomspike.networks.weights import Card
+
+COARSEST_DEFAULT_MPP = 4.0
+
+
+def _network(card: "Card") -> "nn.Module":
+    from glomspike.detect.model import CircleNet
+
+    arguments: dict[str, object] = dict(card.arguments)
+    return CircleNet(**arguments)  # type: ignore[arg-type]  # a card's arguments are checked by the network
+
+
+def _task(beginning: Beginning, chosen: Chosen) -> "Task":
+    """The training of a detector; weights to begin with decide what it is and at which scale it sees.
+
+    A detector of several classes keeps them; one of one class can go on learning by lesion.
+    """
+    from glomspike.detect.train import ONE_CLASS, DetectorOptions, DetectorTask
+    from glomspike.learn.pretrain.encoder import PHOTOGRAPHS
+
+    if beginning.model is None:
+        options = DetectorOptions.at(chosen.get("mpp", COARSEST_DEFAULT_MPP))
+    else:
+        options = DetectorOptions.of(beginning.model.card)
+    if chosen.get("by_lesion") and options.classes == ONE_CLASS:
+        options = replace(options, classes=None)
+    photographs = PHOTOGRAPHS if beginning.photographs else None
+    return DetectorTask(beginning.tables, options, beginning.state, photographs)
+
+
+def _evaluate(samples: "Sequence[Sample]", model: "Model", progress: "Progress", _: Chosen) -> "Evaluation":
+    from glomspike.detect.evaluate import evaluate_detector
+
+    return evaluate_detector(samples, model, progress)
+
+
+KIND = ModelKind(
+    name="detector",
+    title="detector",
+    network=_network,
+    training=Training(
+        task=_task,
+        options=(
+            click.Option(
+                ["--mpp"],
+                type=click.FloatRange(1, 8),
+                metavar="UM",
+                help="µm per pixel at which a new detector looks  [default: 4]",
+            ),
+            click.Option(["--by-lesion"], is_flag=True, help="A class for each lesion instead of one."),
+        ),
+        for_new_networks=frozenset({"mpp"}),
+        takes_photographs=True,
+    ),
+    measuring=Measuring(_evaluate),
+    required=True,
+)

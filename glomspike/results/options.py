@@ -1,0 +1,20 @@
+"""What the user chose for a run, as far as it changes results."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the main job. `threshold` None is the classifier's; `mpp` is for slides without a scale.
+
+    `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
+    every picture shows one glomerulus, which needs no detection; `mirrored` outlines each glomerulus from
+    four mirror images.
+    """
+
+    mpp: float | None = None
+    threshold: float | None = None
+    overwrite: Literal["never", "outdated", "always"] = "never"
+    crops: bool = False
+    mirrored: bool = False

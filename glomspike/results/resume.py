@@ -1,0 +1,41 @@
+"""What decides whether a slide has to be done: the settings of a run against those of the results in place."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from glomspike import __version__
+from glomspike.errors import OutputError
+from glomspike.results.folder import is_done
+from glomspike.results.options import Options
+from glomspike.results.record import RunSettings
+
+
+def run_settings(
+    fingerprint: str, weights: Mapping[str, str], threshold: float, options: Options
+) -> RunSettings:
+    """What decides the results of a slide: a run is skipped where these are the same.
+
+    `weights` are the SHA-256 of each model's weights by kind; `threshold` is the one in force.
+    """
+    chosen = {"mpp": options.mpp, "crops": options.crops, "mirrored": options.mirrored}
+    return RunSettings(
+        version=__version__,
+        fingerprint=fingerprint,
+        options={**chosen, "threshold": threshold},
+        weights=dict(weights),
+    )
+
+
+def is_finished(place: Path, settings: RunSettings, options: Options) -> bool:
+    """Whether a folder holds the results of these settings, so that nothing is left to do.
+
+    Raises OutputError where it holds others that may not be replaced.
+    """
+    if options.overwrite == "always":
+        return False
+    try:
+        return is_done(place, settings)
+    except OutputError:
+        if options.overwrite == "never":
+            raise
+        return False
