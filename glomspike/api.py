@@ -4,37 +4,31 @@ import os
 import warnings
 from pathlib import Path
 
+from glomspike import pipeline
 from glomspike.findings import SlideResult
 from glomspike.networks import models as networks
 from glomspike.networks.device import choose_device
+from glomspike.networks.kinds import KINDS
 from glomspike.networks.models import Models
-from glomspike.pipeline import Options, analyse_slide
+from glomspike.results.options import Options
 from glomspike.slide.reader import Slide
 
-Weights = str | os.PathLike[str] | None
 
-
-def load_models(
-    *,
-    device: str = "auto",
-    detector: Weights = None,
-    segmenter: Weights = None,
-    classifier: Weights = None,
-    lesions: Weights = None,
-) -> Models:
+def load_models(*, device: str = "auto", **weights: str | os.PathLike[str]) -> Models:
     """Load the models of the main job: those that come with glomspike, or from the weights that are given.
 
-    `device` is "auto", "cuda", "cuda:N" or "cpu"; "auto" without a working GPU is the CPU, with a warning.
-    Any number of slides can be analysed with them, one at a time. Raises WeightsError for weights that are
-    missing, damaged or of another kind, DeviceError for a GPU that does not work, UsageError for any other
-    device.
+    `weights` are paths by kind of model, as in `detector="trained/detector"`; `device` is "auto", "cuda",
+    "cuda:N" or "cpu"; "auto" without a working GPU is the CPU, with a warning. Any number of slides can be
+    analysed with them, one at a time. Raises WeightsError for weights that are missing, damaged or of another
+    kind, DeviceError for a GPU that does not work, UsageError for any other device, TypeError for a kind that
+    there is not.
     """
+    if unknown := weights.keys() - KINDS.keys():
+        raise TypeError(f"there is no kind of model {min(unknown)!r}; {', '.join(KINDS)}")
     chosen = choose_device(device)
     if chosen.note:
         warnings.warn(chosen.note, stacklevel=2)
-    given = (detector, segmenter, classifier, lesions)
-    finds, outlines, scores, names = (None if path is None else Path(path) for path in given)
-    return networks.load_models(finds, outlines, scores, names, chosen.device)
+    return networks.load_models({kind: Path(path) for kind, path in weights.items()}, chosen.device)
 
 
 def analyse(
@@ -47,8 +41,4 @@ def analyse(
     of the slide that cannot be read are named in the result's warnings. Raises SlideError where the slide
     cannot be read at all.
     """
-    return analyse_slide(slide, models, Options(threshold=threshold, mirrored=mirrored), _no_progress)
-
-
-def _no_progress(_stage: str, _done: int, _whole: int) -> None:
-    pass
+    return pipeline.analyse(slide, models, Options(threshold=threshold, mirrored=mirrored))

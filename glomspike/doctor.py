@@ -91,9 +91,15 @@ def _openslide() -> Finding:
 
 
 def _weights() -> Iterator[Finding]:
-    from glomspike.networks.weights import KINDS, load_card, matches
+    from glomspike.networks.kinds import all_kinds
+    from glomspike.networks.weights import installed, load_card, matches
 
-    for kind in KINDS:
+    try:
+        there = {card.kind for card, _ in installed()}
+    except WeightsError as failure:
+        yield Finding("weights", "broken", str(failure))
+        return
+    for kind in [kind.name for kind in all_kinds() if kind.required or kind.name in there]:
         try:
             card, path = load_card(kind, None)
         except WeightsError as failure:

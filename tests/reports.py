@@ -77,7 +77,7 @@ def write_example_report(folder, result, classifier=None, threshold=0.5):
     """`report.html` of a result in a folder; its path."""
     judging = Judging({"classifier": classifier or card()}, threshold)
     made = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-    counts, summary = Counts.of(result, 0), summarise(map(Counted.of, result.glomeruli), 2.5)
+    counts, summary = Counts.of(result), summarise(map(Counted.of, result.glomeruli), 2.5)
     write_report(folder, result, counts, summary, list(portraits_of(result)), _thumbnail(), judging, made)
     return folder / "report.html"
 

@@ -16,7 +16,7 @@ from results import round_outline
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.annotate.imagescope import write_imagescope
-from glomspike.findings import Circle, Glomerulus, Lesion, SlideResult, SpikeScore, TopTile
+from glomspike.findings import Circle, Classification, Glomerulus, SlideResult, SpikeScore, TopTile
 from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, write_record
 from glomspike.results.table import write_table
@@ -81,7 +81,7 @@ def write_results(folder, slide_path, found):
         started=now,
         finished=now,
         seconds={},
-        counts=Counts.of(result, 0),
+        counts=Counts.of(result),
         spikes=Spikes.of(result),
         warnings=(),
     )
@@ -96,7 +96,7 @@ def _glomerulus(number, found, slide):
     named = {"glomerulus": 0.95, "non-glomerular": 0.05}
     if not found.is_glomerulus:
         named = {"glomerulus": 0.45, "non-glomerular": 0.55}
-    return Glomerulus(number, circle, outline, spikes, Lesion.likeliest(named))
+    return Glomerulus(number, circle, outline, spikes, (Classification.likeliest(named),))
 
 
 def _spikes(found):

@@ -20,12 +20,12 @@ from glomspike import cli
 from glomspike.batch.local import LocalWorkers
 from glomspike.batch.near import Near, brought_near
 from glomspike.batch.run import run_batch
-from glomspike.batch.task import Batch, WeightPaths, do_slide, failed_row, standing_row
+from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import GlomspikeError, OutputError, SlideError
 from glomspike.findings import SlideRow
 from glomspike.networks.models import load_cards
-from glomspike.pipeline import Options
 from glomspike.results.claim import claimed
+from glomspike.results.options import Options
 from glomspike.results.record import read_record
 from glomspike.slide.find import FoundSlide, find_slides
 
@@ -48,8 +48,8 @@ def slides(tmp_path: Path) -> Path:
 
 
 def batch_of(slides: Path, **changes: object) -> Batch:
-    weights = WeightPaths()
-    return replace(Batch(slides.parent / "out", weights, load_cards(*weights), Options()), **changes)
+    weights = {}
+    return replace(Batch(slides.parent / "out", weights, load_cards(weights), Options()), **changes)
 
 
 def status_of(slides: Path, batch: Batch, wait: bool = True) -> dict[str, str]:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from pyramids import write_aperio
 
-from glomspike.batch.task import Batch, WeightPaths
+from glomspike.batch.task import Batch
 from glomspike.errors import UsageError
 from glomspike.networks.models import load_cards
-from glomspike.pipeline import Options
+from glomspike.results.options import Options
 from glomspike.results.record import read_record
 from glomspike.slide.find import find_slides
 
@@ -20,7 +20,7 @@ def test_a_numbered_gpu_is_not_for_a_cluster(tmp_path: Path) -> None:
     from glomspike.batch.cluster import ClusterWorkers
 
     with pytest.raises(UsageError, match="Ray chooses the GPUs"):
-        ClusterWorkers(Batch(tmp_path, WeightPaths(), {}, Options()), "local", "cuda:1")
+        ClusterWorkers(Batch(tmp_path, {}, {}, Options()), "local", "cuda:1")
 
 
 @pytest.mark.slow
@@ -33,8 +33,8 @@ def test_a_cluster_does_what_one_machine_does(tmp_path: Path) -> None:
     for number in range(3):
         write_aperio(slides / f"{number}.svs", np.full((256, 256, 3), 200 + number, np.uint8))
     (slides / "broken.svs").write_text("not a slide")
-    weights = WeightPaths()
-    near, far = (Batch(tmp_path / out, weights, load_cards(*weights), Options()) for out in ("near", "far"))
+    weights = {}
+    near, far = (Batch(tmp_path / out, weights, load_cards(weights), Options()) for out in ("near", "far"))
     found = find_slides(slides, near.out)
     with LocalWorkers(near, ["cpu"]) as machine:
         expected = {slide.name: row for slide, row in machine.rows(found, True)}

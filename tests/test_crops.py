@@ -23,13 +23,12 @@ def save(path: Path, centre: tuple[float, float] = (210, 190), dpi: float | None
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """The networks of these tests in the place of those that ship."""
-    seen = Models(
-        model("detector", DarkPixels(), 4, 64, {"score": 0.5}),
-        model("segmenter", DarkPixels(), 1, 128, {"probability": 0.5}),
-        model("classifier", DarkTiles(), 0.25, 50, {"spiked": 0.5}),
-        None,
-        model("classifier", DarkTiles(), 0.25, 50, {"spiked": 0.5}).device,
-    )
+    models = {
+        "detector": model("detector", DarkPixels(), 4, 64, {"score": 0.5}),
+        "segmenter": model("segmenter", DarkPixels(), 1, 128, {"probability": 0.5}),
+        "classifier": model("classifier", DarkTiles(), 0.25, 50, {"spiked": 0.5}),
+    }
+    seen = Models(models, models["detector"].device)
     monkeypatch.setattr("glomspike.networks.models.load_models", lambda *_: seen)
 
 

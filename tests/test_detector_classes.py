@@ -188,7 +188,7 @@ def test_by_lesion_needs_lesions(tmp_path: Path, capsys: pytest.CaptureFixture[s
     with pytest.raises(SamplesError, match="name 0 lesions"):
         DetectorTask([table], DetectorOptions(classes=None), None, None)
     assert train_from_command_line("segmenter", table, tmp_path / "out", "--by-lesion") == 2
-    assert "is for detector" in capsys.readouterr().err
+    assert "--by-lesion is for the detector, not the segmenter" in capsys.readouterr().err
 
 
 def test_a_run_tells_what_a_detector_of_several_classes_says(tmp_path: Path) -> None:

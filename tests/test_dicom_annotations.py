@@ -25,7 +25,7 @@ from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import slide_marks, styles_of
 from glomspike.annotate.meaning import meaning
 from glomspike.errors import AnnotationError, SlideError
-from glomspike.findings import Glomerulus, Lesion, Mpp, SlideResult
+from glomspike.findings import Classification, Glomerulus, Mpp, SlideResult
 from glomspike.geometry.frames import from_millimetres
 from glomspike.results.record import Counts
 
@@ -95,15 +95,15 @@ def findings(*glomeruli: Glomerulus, vendor: str = "dicom") -> SlideResult:
 
 def some(vendor: str = "dicom") -> SlideResult:
     """Of every kind one: spiked, not spiked and sclerosed, not scored."""
-    sclerosed = Lesion.likeliest({"globally sclerosed": 0.875, "normal": 0.125})
+    sclerosed = Classification.likeliest({"globally sclerosed": 0.875, "normal": 0.125})
     other = glomerulus(2, 20_000, spikes=spike_score(0.125))
-    scar = Glomerulus(2, other.circle, other.outline, other.spikes, sclerosed)
+    scar = Glomerulus(2, other.circle, other.outline, other.spikes, (sclerosed,))
     return findings(glomerulus(1, spikes=spike_score(0.875)), scar, glomerulus(3, 30_000), vendor=vendor)
 
 
 def written(folder: Path, result: SlideResult, of: Origin) -> tuple[Path, Path]:
     """The files of annotations and report; the former is not there without glomeruli."""
-    write_dicom(folder, "slide", result, Counts.of(result, 0).model_dump(), of, RUN_WITH)
+    write_dicom(folder, "slide", result, Counts.of(result).model_dump(), of, RUN_WITH)
     return folder / "slide.ann.dcm", folder / "slide.sr.dcm"
 
 

@@ -19,19 +19,18 @@ from glomspike import cli
 from glomspike.annotate.imagescope import write_imagescope
 from glomspike.annotate.meaning import read_meaning
 from glomspike.errors import SamplesError
-from glomspike.findings import NON_GLOMERULAR, Circle, Lesion
+from glomspike.findings import NON_GLOMERULAR, Circle, Classification
 from glomspike.learn.samples import read_samples
 from glomspike.lesions import train as lesions_train
 from glomspike.lesions.crops import load_lesions
 from glomspike.lesions.evaluate import evaluate_lesions
-from glomspike.lesions.infer import tell_lesions
 from glomspike.lesions.model import LesionNetwork, focal_loss
+from glomspike.lesions.stage import LesionStage
 from glomspike.metrics import bootstrap
 from glomspike.metrics.classes import class_quality, class_statistics
 from glomspike.networks.models import Model, load_model
 from glomspike.networks.weights import Card, Normalisation
 from glomspike.results.table import write_table
-from glomspike.segment.crop import crop_of
 
 CPU = torch.device("cpu")
 CLASSES = ("bright", "dark")
@@ -176,7 +175,7 @@ def test_validation_needs_lesions_that_are_learnt(tmp_path: Path, capsys: pytest
 def test_the_encoder_is_for_lesions_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status = typed("train", "detector", "t.csv", "--out", tmp_path, "--from-scratch", "--linear-probe")
     assert status == 2
-    assert "--linear-probe: is for lesions; use it with `train lesions`" in capsys.readouterr().err
+    assert "--linear-probe is for the lesions, not the detector" in capsys.readouterr().err
 
 
 def test_a_linear_probe_changes_nothing_but_the_head() -> None:
@@ -203,23 +202,23 @@ class Painted:
 
 def test_each_detected_glomerulus_is_told_by_its_own_crop() -> None:
     circles = [Circle(100, 100, 40, 0.9), Circle(300, 100, 50, 0.9)]
-    crops = [crop_of(Painted(), circle, model().card.input_px) for circle in circles]
-    dark, bright = tell_lesions(crops, model())
+    stage = LesionStage(model())
+    dark, bright = stage.apply([], [stage.region(Painted(), circle) for circle in circles])
     assert (dark.name, bright.name) == CLASSES[::-1]
     assert sum(dark.probabilities.values()) == pytest.approx(1)
 
 
-SCLEROSED = Lesion("globally sclerosed", {"globally sclerosed": 0.9, "not sclerosed": 0.1})
-NORMAL = Lesion("not sclerosed", {"globally sclerosed": 0.2, "not sclerosed": 0.8})
-NOTHING = Lesion(NON_GLOMERULAR, {NON_GLOMERULAR: 1.0})
+SCLEROSED = Classification("globally sclerosed", {"globally sclerosed": 0.9, "not sclerosed": 0.1})
+NORMAL = Classification("not sclerosed", {"globally sclerosed": 0.2, "not sclerosed": 0.8})
+NOTHING = Classification(NON_GLOMERULAR, {NON_GLOMERULAR: 1.0})
 
 
 def told_result() -> object:
     found = [
-        replace(glomerulus(1, spikes=spike_score(0.9)), lesion=SCLEROSED),
-        replace(glomerulus(3, x0=14_000.0, spikes=spike_score(0.2)), lesion=NORMAL),
+        replace(glomerulus(1, spikes=spike_score(0.9)), classifications=(SCLEROSED,)),
+        replace(glomerulus(3, x0=14_000.0, spikes=spike_score(0.2)), classifications=(NORMAL,)),
     ]
-    other = replace(glomerulus(2, x0=12_000.0), lesion=NOTHING)
+    other = replace(glomerulus(2, x0=12_000.0), classifications=(NOTHING,))
     return replace(slide_result(*found), others=(other,))
 
 

@@ -17,11 +17,11 @@ from glomspike import cli
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.marks import OTHER
 from glomspike.batch.near import Near
-from glomspike.batch.task import Batch, WeightPaths, do_slide
+from glomspike.batch.task import Batch, do_slide
 from glomspike.findings import Mpp
 from glomspike.names import as_text
 from glomspike.networks.models import load_cards
-from glomspike.pipeline import Options
+from glomspike.results.options import Options
 from glomspike.results.summary import write_summary
 from glomspike.slide.find import find_slides
 
@@ -48,8 +48,8 @@ def test_the_main_job_takes_any_name_and_knows_it_again(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_aperio(folder / os.fsdecode(b"caf\xe9.svs"), np.full((256, 256, 3), 240, np.uint8))
-    out, weights = folder / os.fsdecode(b"o\xfft"), WeightPaths()
-    batch = Batch(out, weights, load_cards(*weights), Options())
+    out, weights = folder / os.fsdecode(b"o\xfft"), {}
+    batch = Batch(out, weights, load_cards(weights), Options())
     (slide,) = find_slides(folder, out)
     rows = [do_slide(slide, Near(path, None), batch, "cpu", True) for _ in range(2)]
     assert [row and (row.status, row.cause) for row in rows] == [("done", ""), ("skipped", "")]

@@ -86,7 +86,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[dict[str, Model], dict[str, Mo
     reduced = request.param == "bfloat16"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glomspike.networks.quick.has_fast_bfloat16", lambda _device: reduced)
-        quick = vars(load_models(None, None, None, None, CPU))
+        quick = dict(load_models(device=CPU).by_kind)
     plain = {kind: load_model(kind, None, CPU) for kind in ("detector", "segmenter", "classifier")}
     return plain, quick, 1e-2 if reduced else 1e-3
 

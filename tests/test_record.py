@@ -1,6 +1,7 @@
 """`run.json`."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +29,7 @@ def record(**changes):
         "started": datetime(2024, 5, 1, 12, 0, tzinfo=UTC),
         "finished": datetime(2024, 5, 1, 12, 1, tzinfo=UTC),
         "seconds": {"detect": 1.5},
-        "counts": Counts.of(slide_result(), 0),
+        "counts": Counts.of(slide_result()),
         "spikes": Spikes.of(slide_result(glomerulus(1, spikes=spike_score(0.9)), glomerulus(2))),
         "warnings": ("coarse",),
     }
@@ -59,7 +60,7 @@ def test_the_file_says_all_that_a_reader_needs(tmp_path):
 
 def test_counts_tell_found_scored_spiked_and_unreadable():
     found = [glomerulus(1, spikes=spike_score(0.9)), glomerulus(2, spikes=spike_score(0.1)), glomerulus(3)]
-    assert Counts.of(slide_result(*found), 4) == Counts(
+    assert Counts.of(replace(slide_result(*found), unreadable_windows=4)) == Counts(
         glomeruli=3,
         scored=2,
         spiked=1,
@@ -84,7 +85,7 @@ def test_the_best_tiles_and_the_share_of_positive_ones_are_told_of_each_glomerul
 
 
 def test_without_a_tile_the_case_has_no_spike_fraction():
-    assert Counts.of(slide_result(glomerulus(1)), 0).spike_fraction is None
+    assert Counts.of(slide_result(glomerulus(1))).spike_fraction is None
 
 
 def test_equal_settings_do_not_differ_whatever_else_the_run_did():

@@ -17,7 +17,8 @@ from glomspike.classify.msa_mil import tile_log_odds
 from glomspike.classify.tiles import PAPERS, TileGrid, grid_of
 from glomspike.classify.views import view_side_px
 from glomspike.networks.models import Model, load_model, load_models
-from glomspike.pipeline import Options, run_slide
+from glomspike.pipeline import run_slide
+from glomspike.results.options import Options
 from glomspike.slide.reader import open_slide
 
 CPU = torch.device("cpu")
@@ -113,7 +114,7 @@ def test_the_job_takes_little_longer_than_its_networks_alone(
     biopsies: tuple[Path, Path], traces: tuple[Trace, Trace], tmp_path: Path
 ) -> None:
     """With the models at hand, as the floor's are; on so small a slide pictures and pages weigh much."""
-    ready, ratios = load_models(None, None, None, None, CPU), []
+    ready, ratios = load_models(device=CPU), []
 
     def job() -> None:
         run_slide(biopsies[0], tmp_path, ready, Options(overwrite="always"), lambda *_: None)

@@ -116,7 +116,7 @@ def test_nothing_known_teaches_nothing(task: ViewTask) -> None:
     ("options", "told"),
     [
         (["--view-px", "60"], "--view-px 60: is too narrow for a tile of 50 px"),
-        (["--view-px", "160", "--synthetic", "tiles"], "--view-px: shows real tissue"),
+        (["--view-px", "160", "--synthetic", "tiles"], "--view-px: needs tissue around each tile"),
         (["--view-px", "160", "--method", "max"], "--view-px: is not for max"),
     ],
 )

@@ -10,6 +10,7 @@ from cards import DRAFT, STATE
 
 from glomspike.errors import WeightsError
 from glomspike.networks import weights
+from glomspike.networks.kinds import KINDS
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_a_file_that_is_no_safetensors_is_refused_even_with_its_hash(folder: Pat
         ({"mood": "good"}, "mood: Extra inputs are not permitted"),
         ({"mpp": -1}, "mpp: Input should be greater than 0"),
         ({"mpp": None}, "mpp: Input should be a valid number"),
-        ({"kind": "poet"}, "kind: Input should be 'detector', 'segmenter', 'classifier'"),
+        ({"kind": "poet"}, "kind: Value error, 'poet' is none of detector, segmenter, classifier"),
         ({"sha256": "1234"}, "sha256: String should match"),
         ({"metrics": [{"name": "dice", "value": float("nan"), "data": "x", "n": 1}]}, "metrics.0.value"),
     ],
@@ -131,5 +132,5 @@ def test_what_cannot_be_weights_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_the_shipped_weights_are_intact_and_there_is_one_of_each_kind_that_runs() -> None:
     found = weights.installed()
-    assert sorted(card.kind for card, _ in found) == sorted([*weights.KINDS, "lesions"])
+    assert sorted(card.kind for card, _ in found) == sorted(KINDS)
     assert all(weights.matches(card, path) for card, path in found)

@@ -121,7 +121,7 @@ def main(work: Path, slides: int, seed: int) -> None:
             applied: [recoloured(one, back, work / applied, FINE_QUALITY) for one in as_stored],
         }
     models = shipped_models()
-    threshold = models.classifier.card.thresholds["spiked"]
+    threshold = models["classifier"].card.thresholds["spiked"]
     reference: list[Case] = []
     for name, these in sets.items():
         cases, false, _ = run_all(work / f"out {name}", [(one.image, one) for one in these], models)

@@ -28,7 +28,8 @@ from glomspike.learn.truth import TrueGlomerulus, load_picture, slide_truth
 from glomspike.networks.models import Models, load_models
 from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.slides import write_phantoms
-from glomspike.pipeline import Options, run_slide
+from glomspike.pipeline import run_slide
+from glomspike.results.options import Options
 from glomspike.slide.reader import open_slide
 
 GLOMERULI = 6  # on each phantom slide
@@ -101,12 +102,12 @@ def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
     models = shipped_models()
     cases, false, seconds = run_all(out, slides, models)
     _tell(cases, false, seconds)
-    _tell_calls(cases, models.classifier.card.thresholds)
+    _tell_calls(cases, models["classifier"].card.thresholds)
 
 
 def shipped_models() -> Models:
     """The weights that came with glomspike, on the GPU where there is one."""
-    return load_models(None, None, None, None, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return load_models(device=torch.device("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def run_all(

@@ -27,7 +27,7 @@ from glomspike.learn.samples import Sample, in_split, read_samples
 from glomspike.learn.sheets import sheet
 from glomspike.lesions.evaluate import evaluate_lesions
 from glomspike.networks.models import Model, load_model
-from glomspike.networks.weights import Card, Kind, Metric, load_card
+from glomspike.networks.weights import Card, Metric, load_card
 from glomspike.results.files import replace_file
 from glomspike.results.png import write_rgb
 from glomspike.segment.evaluate import compared_samples
@@ -57,7 +57,7 @@ class Measurement:
 NEPTUNE = tuple(f"neptune-{stain}" for stain in ("he", "pas", "tri", "sil"))
 COMPOSED = {"PAS": "pas", "H&E": "he", "trichrome": "trichrome", "silver": "silver"}
 PASM = tuple(f"pasm-fields-{stain}" for stain in ("PASM", "PAS", "Masson"))
-MEASUREMENTS: dict[Kind, tuple[Measurement, ...]] = {
+MEASUREMENTS: dict[str, tuple[Measurement, ...]] = {
     "detector": (
         Measurement("pas-fields", ("pas-fields",), AP, "5 of the 8 fields trained on"),
         Measurement("he-fields", ("he-fields",), AP),
@@ -103,7 +103,7 @@ def main(
     public: Path,
     measuring: Path,
     phantoms: Path,
-    only: Kind | None,
+    only: str | None,
     weights: Path | None,
     sheets: Path | None,
     mirrored: bool,
@@ -153,7 +153,7 @@ def evaluated(model: Model, samples: Sequence[Sample]) -> tuple[Evaluation, Sequ
     return evaluate_classifier(samples, model, None, lambda *_: None), ()
 
 
-def metrics_of(kind: Kind, measurement: Measurement, found: Evaluation) -> list[Metric]:
+def metrics_of(kind: str, measurement: Measurement, found: Evaluation) -> list[Metric]:
     """What the card says of one measurement."""
     numbers = found.numbers
     count = int(str(numbers[COUNTED_BY[kind]]))
@@ -191,12 +191,12 @@ def _write_sheet(path: Path, cases: Sequence[Case]) -> None:
     write_rgb(path, sheet([case.drawn() for case in cases], [case.caption for case in cases]))
 
 
-def _tell(kind: Kind, metric: Metric) -> None:
+def _tell(kind: str, metric: Metric) -> None:
     interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
     print(f"{kind}: {metric.name} {metric.value:.3f}{interval} on {metric.n} glomeruli of {metric.data}")
 
 
-def _write_card(kind: Kind, weights: Path | None, metrics: list[Metric], reliability: JsonValue) -> None:
+def _write_card(kind: str, weights: Path | None, metrics: list[Metric], reliability: JsonValue) -> None:
     """Writes the card anew with these numbers instead of the same of earlier measurements; others stay."""
     old, tensors_path = load_card(kind, weights)
     measured = {metric.data for metric in metrics}

@@ -24,7 +24,7 @@ from glomspike.networks.models import load_model, load_models
 def main(tables: tuple[Path, ...], split: str) -> None:
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
-    plain, quick = load_model("classifier", None, cpu), load_models(None, None, None, None, cpu).classifier
+    plain, quick = load_model("classifier", None, cpu), load_models(device=cpu)["classifier"]
     seconds, tiles, glomeruli, changed = np.zeros(2), [], [], 0
     for sample in in_split(read_samples(tables), split):  # type: ignore[arg-type]
         for bag in load_bags([sample], plain.card.mpp, tiling_of(plain)):

@@ -33,13 +33,13 @@ from benchmarks.quality.ablation import (
 )
 from benchmarks.quality.ablation_crops import write_crops
 from benchmarks.quality.measured_page import write_measured
+from glomspike.classify.kind import SYNTHETIC_SHARE
 from glomspike.classify.synthesis.folder import MANIFEST, read_manifest
 from glomspike.classify.synthesis.make import make_synthetic
 from glomspike.classify.synthesis.train import GanSettings
 from glomspike.classify.synthetic import load_synthetic
 from glomspike.classify.train import MPP
 from glomspike.classify.train_msa_mil import MilTask
-from glomspike.cli.train import SYNTHETIC_SHARE
 from glomspike.learn.pretrain.encoder import load_encoder
 from glomspike.learn.samples import read_samples
 from glomspike.learn.training import fabric_on

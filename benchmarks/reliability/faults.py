@@ -32,10 +32,10 @@ import numpy as np
 from benchmarks.reliability.damage import damaged
 from benchmarks.reliability.small_slides import write_small_containers, write_small_slides
 from glomspike.batch.local import LocalWorkers
-from glomspike.batch.task import Batch, WeightPaths
+from glomspike.batch.task import Batch
 from glomspike.names import as_text
 from glomspike.networks.models import load_cards
-from glomspike.pipeline import Options
+from glomspike.results.options import Options
 from glomspike.slide.find import find_slides
 
 ROOT = Path(__file__).parents[2]
@@ -152,8 +152,7 @@ def damage(work: Path, real: Sequence[Path]) -> bool:
         into = work / "damaged" / f"{slide.parent.name}-{slide.stem}"
         into.mkdir()
         list(damaged(slide, into, rng, int(count)))
-    weights = WeightPaths()
-    batch = Batch(work / "out", weights, load_cards(*weights), Options(mpp=0.5))
+    batch = Batch(work / "out", {}, load_cards(), Options(mpp=0.5))
     ends: Counter[str] = Counter()
     longest_s, last = 0.0, time.monotonic()
     found = find_slides(work / "damaged", work / "out")

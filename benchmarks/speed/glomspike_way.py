@@ -24,13 +24,13 @@ WHOLE = np.ones((SIDE_PX, SIDE_PX), dtype=np.bool_)  # every tile is scored, wha
 def score(models: Models, glomerulus: RGB) -> None:
     """All tiles of a glomerulus scored from one map."""
     grid = grid_of(glomerulus, WHOLE, WHOLE, Tiling(TILE_PX, STRIDE_PX))
-    tile_log_odds(models.classifier.network, grid, models.classifier.card.normalisation)
+    tile_log_odds(models["classifier"].network, grid, models["classifier"].card.normalisation)
 
 
 def main(pictures: Pictures) -> None:
     """Print the seconds as JSON; each thing is done once before it is timed."""
-    models, crops = load_models(None, None, None, None, torch.device("cpu")), pictures.crops
-    segmenter = models.segmenter
+    models, crops = load_models(device=torch.device("cpu")), pictures.crops
+    segmenter = models["segmenter"]
     ways: dict[str, Callable[[], object]] = {
         "tiles": lambda: score(models, pictures.glomerulus),
         "segment": lambda: glomerulus_probability(segmenter.network, crops, segmenter.card.normalisation),

@@ -61,10 +61,10 @@ def main(slide: Path, pictures: Path) -> None:
     """Find the glomeruli of SLIDE and cut them out, unless PICTURES is there."""
     if pictures.exists():
         return
-    models = load_models(None, None, None, None, torch.device("cpu"))
-    mpp, input_px = models.classifier.card.mpp, models.segmenter.card.input_px
+    models = load_models(device=torch.device("cpu"))
+    mpp, input_px = models["classifier"].card.mpp, models["segmenter"].card.input_px
     with open_slide(slide) as opened:
-        found = detect(opened, find_tissue(opened), models.detector, lambda *_: None).circles
+        found = detect(opened, find_tissue(opened), models["detector"], lambda *_: None).circles
         first, half0 = found[0], SIDE_PX / 2 * mpp / opened.facts.mpp.x
         field = read_field(opened, first.x0 - half0, first.y0 - half0, SIDE_PX, SIDE_PX, mpp)
         crops = np.stack([crop_of(opened, circle, input_px).pixels for circle in found])

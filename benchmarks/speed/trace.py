@@ -31,18 +31,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from glomspike import pipeline
 from glomspike.cli.leaving import leaving_quickly
 from glomspike.findings import SlideResult
 from glomspike.networks.device import choose_device
-from glomspike.networks.models import Model, Models, load_models
-from glomspike.networks.weights import Kind
-from glomspike.pipeline import THREADS, Options, run_slide
+from glomspike.networks.models import Models, load_models
+from glomspike.pipeline import THREADS, run_slide
+from glomspike.results.options import Options
+from glomspike.results.stopwatch import Stopwatch
 from glomspike.slide.scan import TILE_CACHE_BYTES, Scan
 
 # The stage that a module reads a slide for, and that a network is asked in; all else is read in stage `read`.
 READERS = {"glomspike.slide.tissue": "tissue", "glomspike.detect.infer": "detect"}
-STAGES: dict[Kind, str] = {
+STAGES: dict[str, str] = {
     "detector": "detect",
     "segmenter": "segment",
     "classifier": "classify",
@@ -66,7 +66,7 @@ class Read:
 class Batch:
     """What a network was shown: pictures of this shape, and tiles in them where it is asked for tiles."""
 
-    kind: Kind
+    kind: str
     shape: tuple[int, ...]
     boxes: Tensor | None
 
@@ -83,16 +83,16 @@ class Trace:
     @contextmanager
     def recording(self) -> Iterator[None]:
         """While inside, what the main job reads, and the memory of its stages, is recorded."""
-        crop, stage = Scan.crop, pipeline._Job.stage  # noqa: SLF001
+        crop, stage = Scan.crop, Stopwatch.__call__
         Scan.crop = self._reading(crop)  # type: ignore[method-assign]
-        pipeline._Job.stage = self._weighed(stage)  # type: ignore[method-assign]  # noqa: SLF001
+        Stopwatch.__call__ = self._weighed(stage)  # type: ignore[method-assign]
         try:
             yield
         finally:
             Scan.crop = crop  # type: ignore[method-assign]
-            pipeline._Job.stage = stage  # type: ignore[method-assign]  # noqa: SLF001
+            Stopwatch.__call__ = stage  # type: ignore[method-assign]
 
-    def listen(self, kind: Kind, network: nn.Module) -> None:
+    def listen(self, kind: str, network: nn.Module) -> None:
         """From now on, what the network is shown is recorded."""
 
         def asked(_: object, shown: tuple[Tensor, ...]) -> None:
@@ -161,7 +161,7 @@ def _peak_mb() -> float:
 def run_recorded(slide: Path, out: Path, device: torch.device) -> tuple[Trace, SlideResult]:
     """The main job's trace, and what it found."""
     trace = Trace()
-    ready = load_models(None, None, None, None, device)
+    ready = load_models(device=device)
     for kind in ready.cards:
         trace.listen(kind, _network(ready, kind))
     with trace.recording():
@@ -191,7 +191,7 @@ def _decode(handle: openslide.OpenSlide, read: Read) -> None:
 
 def network_seconds(batches: list[Batch], device: torch.device) -> dict[str, float]:
     """Seconds for each stage's network, shown batches of the sizes it was shown; the first of them twice."""
-    seconds, ready = {}, load_models(None, None, None, None, device)
+    seconds, ready = {}, load_models(device=device)
     for kind in dict.fromkeys(batch.kind for batch in batches):
         network = _network(ready, kind)
         own = [batch for batch in batches if batch.kind == kind]
@@ -205,9 +205,8 @@ def network_seconds(batches: list[Batch], device: torch.device) -> dict[str, flo
     return seconds
 
 
-def _network(ready: Models, kind: Kind) -> nn.Module:
-    model: Model = getattr(ready, kind)
-    return model.network
+def _network(ready: Models, kind: str) -> nn.Module:
+    return ready[kind].network
 
 
 def _noise(shape: tuple[int, ...], device: torch.device) -> Tensor:
@@ -264,7 +263,7 @@ def networks(trace: Path, device: str) -> None:
 @device_option
 def ready(device: str) -> None:
     """Load the models."""
-    load_models(None, None, None, None, choose_device(device).device)
+    load_models(device=choose_device(device).device)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glomspike.annotate.layers import Colour, Region, RegionType
-from glomspike.findings import Glomerulus, Points, SlideFacts, SlideResult, TopTile
+from glomspike.findings import LESION, Glomerulus, Points, SlideFacts, SlideResult, TopTile
 from glomspike.geometry.frames import Viewer, to_viewer
 
 
@@ -23,8 +23,9 @@ OTHER = Style("Other glomeruli", (0, 255, 0))
 OUTLINES = Style("Outlines", (255, 255, 0))
 SPIKE_TILES = Style("Spike tiles", (0, 0, 255))
 STYLES = (SPIKED, OTHER, OUTLINES, SPIKE_TILES)  # what a run writes; listed in this order by viewers
-# A layer for each lesion that was told; what it is called is of the classifier.
-LESION_PREFIX, LESION_COLOUR = "Lesion: ", (160, 80, 255)
+# A layer for each class that a model gave, named by subject and class.
+CLASS_COLOUR = (160, 80, 255)
+LESION_PREFIX = f"{LESION.capitalize()}: "
 # Layers that only people make.
 UNDETERMINED = Style("Undetermined glomeruli", (255, 128, 0))
 AREA = Style("Corrected area", (0, 0, 0))
@@ -42,13 +43,18 @@ class Mark:
 
 def styles_of(result: SlideResult) -> tuple[Style, ...]:
     """The layers of a slide in the order that viewers list them: `STYLES`, then one for each lesion."""
-    lesions = {one.lesion.name for one in result.glomeruli if one.lesion is not None}
-    return STYLES + tuple(lesion_style(name) for name in sorted(lesions))
+    classes = {(found.subject, found.name) for one in result.glomeruli for found in one.classifications}
+    return STYLES + tuple(class_style(subject, name) for subject, name in sorted(classes))
+
+
+def class_style(subject: str, name: str) -> Style:
+    """The layer of a class that a model gave, such as "Lesion: globally sclerosed"."""
+    return Style(f"{subject.capitalize()}: {name}", CLASS_COLOUR)
 
 
 def lesion_style(lesion: str) -> Style:
     """The layer of a lesion."""
-    return Style(f"{LESION_PREFIX}{lesion}", LESION_COLOUR)
+    return class_style(LESION, lesion)
 
 
 def slide_marks(result: SlideResult, viewer: Viewer) -> tuple[Mark, ...]:
@@ -61,11 +67,12 @@ def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterato
     polygon = to_viewer(glomerulus.outline.polygon0, slide, viewer)
     outline = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}")
     yield Mark(OUTLINES, outline, glomerulus.id, {"Area µm²": glomerulus.outline.area_um2})
-    spikes, lesion = glomerulus.judgement, glomerulus.lesion
-    if lesion is not None:
-        probability = lesion.probabilities[lesion.name]
-        region = Region(RegionType.POLYGON, polygon, f"{glomerulus.id}: {lesion.name} {probability:.2f}")
-        yield Mark(lesion_style(lesion.name), region, glomerulus.id, {"Lesion probability": probability})
+    for found in glomerulus.classifications:
+        text = f"{glomerulus.id}: {found.name} {found.probability:.2f}"
+        numbers = {f"{found.subject.capitalize()} probability": found.probability}
+        region = Region(RegionType.POLYGON, polygon, text)
+        yield Mark(class_style(found.subject, found.name), region, glomerulus.id, numbers)
+    spikes = glomerulus.judgement
     if spikes is not None and spikes.spiked:
         for tile in spikes.top_tiles:
             yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)

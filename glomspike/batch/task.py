@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -12,30 +12,27 @@ from glomspike.batch.near import Near
 from glomspike.errors import GlomspikeError, NoScaleError
 from glomspike.findings import Mpp, SlideRow
 from glomspike.networks.models import Models, load_models
-from glomspike.networks.weights import Card, Kind
-from glomspike.pipeline import Options, fill_folder, run_settings, stands
+from glomspike.networks.weights import Card
+from glomspike.pipeline import fill_folder, slide_settings, unobserved
 from glomspike.results.claim import BusyError
 from glomspike.results.counting import Summary
+from glomspike.results.options import Options
 from glomspike.results.record import read_record
+from glomspike.results.resume import is_finished
 from glomspike.slide.find import FoundSlide
-
-
-class WeightPaths(NamedTuple):
-    """Weights of one's own; None are those that came with glomspike."""
-
-    detector: Path | None = None
-    segmenter: Path | None = None
-    classifier: Path | None = None
-    lesions: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What all slides of a run have in common; `stage` is the folder they are copied to first, if any."""
+    """What all slides of a run have in common.
+
+    `weights` are paths by kind of model, instead of those that came with glomspike; `stage` is the folder
+    that slides are copied to first, if any.
+    """
 
     out: Path
-    weights: WeightPaths
-    cards: Mapping[Kind, Card]
+    weights: Mapping[str, Path]
+    cards: Mapping[str, Card]
     options: Options
     stage: Path | None = None
 
@@ -47,8 +44,8 @@ def do_slide(slide: FoundSlide, near: Near, batch: Batch, device: str, wait: boo
     """
     place = batch.out / slide.folder
     try:
-        models = _models(batch.weights, device)
-        done = fill_folder(near.path, place, models, batch.options, _untold, near.scratch, wait)
+        models = _models(tuple(batch.weights.items()), device)
+        done = fill_folder(near.path, place, models, batch.options, unobserved, near.scratch, wait)
         return _row(slide, batch, skipped=done.result is None)
     except BusyError:
         return None
@@ -61,8 +58,8 @@ def standing_row(slide: FoundSlide, batch: Batch) -> SlideRow | None:
 
     Raises OutputError where results of other settings do, and may not be replaced.
     """
-    settings = run_settings(slide.path, batch.cards, batch.options)
-    if not stands(batch.out / slide.folder, settings, batch.options):
+    settings = slide_settings(slide.path, batch.cards, batch.options)
+    if not is_finished(batch.out / slide.folder, settings, batch.options):
         return None
     return _row(slide, batch, skipped=True)
 
@@ -130,10 +127,6 @@ def _summary_cells(summary: Summary | None) -> dict[str, Any]:
 
 
 @cache
-def _models(weights: WeightPaths, device: str) -> Models:
+def _models(weights: tuple[tuple[str, Path], ...], device: str) -> Models:
     """The models of this process, loaded with its first slide."""
-    return load_models(*weights, torch.device(device))
-
-
-def _untold(_stage: str, _done: int, _whole: int) -> None:
-    """Nobody looks at a single slide's progress here."""
+    return load_models(dict(weights), torch.device(device))

@@ -25,11 +25,11 @@ MSA_MIL, POOLINGS = "msa-mil", ("attention", "gated-attention", "max", "single")
 SYNTHETIC_SHARE = 0.25
 TILING = ("tile_px", "stride_px", "coverage")
 ROUNDS = ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "view_px")
-OF_MSA_MIL = (*ROUNDS, "batch", "schedule", "synthetic", "synthetic_share")
+OF_MSA_MIL = (*ROUNDS, "batch", "synthetic", "synthetic_share")
 
 
 def _network(card: "Card") -> "nn.Module":
-    """The network of a card, whose arguments say how glomeruli are cut into tiles: any tile network sees those."""
+    """The network of a card; its arguments say how glomeruli are cut into tiles, which any network sees."""
     from glomspike.classify.model import NETWORKS
     from glomspike.classify.pooling import POOLED
 
@@ -46,12 +46,12 @@ def _check(chosen: Chosen) -> None:
         return
     for name in OF_MSA_MIL:
         if name in chosen:
-            cause = f"does not apply to {chosen['method']}, which learns from all tiles of one glomerulus at a time"
+            cause = f"is not for {chosen['method']}, which learns from all tiles of one glomerulus at a time"
             raise UsageError(f"--{name.replace('_', '-')}", cause, "leave it out")
 
 
 def _is_pooled(chosen: Chosen) -> bool:
-    return chosen.get("method", MSA_MIL) != MSA_MIL
+    return bool(chosen.get("method", MSA_MIL) != MSA_MIL)
 
 
 def _task(beginning: Beginning, chosen: Chosen) -> "Task":
@@ -112,7 +112,7 @@ def _adjusted(settings: "Settings", chosen: Chosen) -> "Settings":
         return settings
     from glomspike.classify.train_attention import attention_settings
 
-    return attention_settings(settings.epochs, chosen.get("learning_rate"), settings.seed)
+    return attention_settings(settings.epochs, chosen.get("learning_rate"), settings.seed, settings.schedule)
 
 
 def _evaluate(

@@ -34,10 +34,8 @@ def field_mpp(slide_mpp: Mpp, classifier_mpp: float) -> float:
 def resolution_warning(slide_mpp: Mpp, classifier_mpp: float) -> str | None:
     """What to say of a scan that is too coarse for spikes, or nearly; None where it is fine enough."""
     if not can_be_scored(slide_mpp):
-        return (
-            f"nothing was scored for spikes: the scan has {coarser(slide_mpp):.2f} µm/px, and spikes cannot be "
-            f"seen above {UNSCORED_ABOVE_MPP} µm/px"
-        )
+        cause = f"the scan has {coarser(slide_mpp):.2f} µm/px"
+        return f"nothing was scored for spikes: {cause}, and above {UNSCORED_ABOVE_MPP} spikes cannot be seen"
     if coarser(slide_mpp) > WARN_ABOVE_MPP:
         return (
             f"spike probabilities are unreliable: the scan has {coarser(slide_mpp):.2f} µm/px, and the "

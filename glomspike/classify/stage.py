@@ -28,7 +28,7 @@ class SpikeStage:
     def apply(
         self, candidates: Sequence[Candidate], _regions: Sequence[Field | None]
     ) -> list[SpikeFinding | None]:
-        """The score of each candidate, from its field at the classifier's µm/px; None on a scan too coarse."""
+        """The score of each candidate from its field; None where the scan is too coarse to see spikes."""
         if not can_be_scored(self.slide_mpp):
             return [None] * len(candidates)
         tiling = tiling_of(self.model)

@@ -46,20 +46,19 @@ def command(
     TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row an image.
     Results of slides are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
-    from glomspike.batch.task import WeightPaths
     from glomspike.cases.assemble import assemble
     from glomspike.cases.table import read_cases
     from glomspike.cases.write import check_place, write_case, write_cases
     from glomspike.cli.run import run_slides
-    from glomspike.pipeline import Options
     from glomspike.results.adequacy import adequacy_rule
+    from glomspike.results.options import Options
 
     rule, cases = adequacy_rule(adequacy), read_cases(table)
     for case in cases:
         check_place(out / "cases" / case.folder)
     options = Options(_mpp(table, cases), overwrite="outdated" if overwrite else "never")
     slides = _slides(cases)
-    done = run_slides(list(slides.values()), out, WeightPaths(), options, stage, device, workers, ray)
+    done = run_slides(list(slides.values()), out, {}, options, stage, device, workers, ray)
     rows = dict(zip(slides, done, strict=True))
     for name, row in rows.items():
         if row.cause:

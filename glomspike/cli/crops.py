@@ -5,7 +5,11 @@ from pathlib import Path
 import click
 
 from glomspike.cli.run import Number, run_folder, run_slide
+from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import missing_slide
+from glomspike.networks.kinds import KINDS
+
+CROP_KINDS = [kind for kind in KINDS if kind != "detector"]  # nothing is searched for
 
 EXAMPLES = """\b
 Examples:
@@ -27,10 +31,7 @@ glomerulus; for a folder there are summary.csv and index.html besides."""
     metavar="UM",
     help="µm per pixel of the pictures, where their resolution tag does not say it, or says it wrongly.",
 )
-@click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")
-@click.option(
-    "--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier."
-)
+@weight_options(CROP_KINDS)
 @click.option("--threshold", type=Number(0, 1), metavar="P", help="Spike probability that counts as spiked.")
 @click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
 def command(
@@ -38,10 +39,9 @@ def command(
     out: Path,
     device: str,
     mpp: float | None,
-    segmenter: Path | None,
-    classifier: Path | None,
     threshold: float | None,
     overwrite: bool,
+    **typed_weights: Path | None,
 ) -> int:
     """Outline the glomerulus that each of IMAGES shows, and score it for membranous spikes.
 
@@ -50,10 +50,9 @@ def command(
     """
     if not images.exists():
         raise missing_slide(images)
-    from glomspike.batch.task import WeightPaths
-    from glomspike.pipeline import Options
+    from glomspike.results.options import Options
 
-    weights = WeightPaths(None, segmenter, classifier, None)
+    weights = given(typed_weights)
     if images.is_dir():
         options = Options(mpp, threshold, "outdated" if overwrite else "never", crops=True)
         return run_folder(images, out, weights, options, None, device, 1, None)

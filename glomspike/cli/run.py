@@ -2,21 +2,24 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from glomspike.cli.progress import one_line, shown_batch, shown_progress
+from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import UsageError, missing_slide
+from glomspike.networks.kinds import KINDS
 
 if TYPE_CHECKING:
     from glomspike.batch.cluster import ClusterWorkers
     from glomspike.batch.local import LocalWorkers
-    from glomspike.batch.task import Batch, WeightPaths
+    from glomspike.batch.task import Batch
     from glomspike.findings import SlideRow
-    from glomspike.pipeline import Done, Options
+    from glomspike.pipeline import SlideRun
+    from glomspike.results.options import Options
     from glomspike.slide.find import FoundSlide
 
 EXAMPLES = """\b
@@ -61,14 +64,7 @@ class Number(click.FloatRange):
     metavar="UM",
     help="µm per pixel, for a slide that does not say it of itself, or says it wrongly.",
 )
-@click.option("--detector", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own detector.")
-@click.option("--segmenter", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own segmenter.")
-@click.option(
-    "--classifier", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own spike classifier."
-)
-@click.option(
-    "--lesions", type=click.Path(path_type=Path), metavar="WEIGHTS", help="Your own lesion classifier."
-)
+@weight_options(list(KINDS))
 @click.option(
     "--threshold",
     type=Number(0, 1),
@@ -104,10 +100,6 @@ def command(
     out: Path,
     device: str,
     mpp: float | None,
-    detector: Path | None,
-    segmenter: Path | None,
-    classifier: Path | None,
-    lesions: Path | None,
     threshold: float | None,
     mirrored: bool,
     dicom: bool,
@@ -115,6 +107,7 @@ def command(
     workers: int | None,
     ray: str | None,
     stage: Path | None,
+    **typed_weights: Path | None,
 ) -> int:
     """Find the glomeruli of SLIDE, outline them, and score them for membranous spikes.
 
@@ -125,10 +118,9 @@ def command(
         raise missing_slide(slide)
     if not slide.is_dir() and (workers or ray):
         raise UsageError("--workers and --ray", "are for a folder, and this is one slide", "leave them away")
-    from glomspike.batch.task import WeightPaths
-    from glomspike.pipeline import Options
+    from glomspike.results.options import Options
 
-    weights = WeightPaths(detector, segmenter, classifier, lesions)
+    weights = given(typed_weights)
     if slide.is_dir():
         replaced: Literal["outdated", "never"] = "outdated" if overwrite else "never"
         options = Options(mpp, threshold, replaced, mirrored=mirrored, dicom=dicom)
@@ -138,7 +130,7 @@ def command(
 
 
 def run_slide(
-    slide: Path, out: Path, weights: "WeightPaths", options: "Options", stage: Path | None, device: str
+    slide: Path, out: Path, weights: Mapping[str, Path], options: "Options", stage: Path | None, device: str
 ) -> int:
     from glomspike.batch.near import brought_near
     from glomspike.networks.device import choose_device
@@ -152,7 +144,7 @@ def run_slide(
     check_writable(out)
     chosen = choose_device(device)
     _note(chosen.note)
-    models = load_models(*weights, chosen.device)
+    models = load_models(weights, chosen.device)
     with shown_progress(slide.name) as progress, brought_near(slide, stage) as near:
         done = fill_folder(near.path, out / slide.stem, models, options, progress, near.scratch)
     _tell(done)
@@ -162,7 +154,7 @@ def run_slide(
 def run_folder(
     folder: Path,
     out: Path,
-    weights: "WeightPaths",
+    weights: Mapping[str, Path],
     options: "Options",
     stage: Path | None,
     device: str,
@@ -179,7 +171,7 @@ def run_folder(
 def run_slides(
     slides: Sequence["FoundSlide"],
     out: Path,
-    weights: "WeightPaths",
+    weights: Mapping[str, Path],
     options: "Options",
     stage: Path | None,
     device: str,
@@ -188,13 +180,13 @@ def run_slides(
 ) -> list["SlideRow"]:
     """What became of each slide, in their order; the results are below OUT."""
     from glomspike.batch.run import run_batch
-    from glomspike.batch.task import Batch, WeightPaths
+    from glomspike.batch.task import Batch
     from glomspike.networks.models import load_cards
     from glomspike.results.folder import check_writable
 
     check_writable(out)
-    paths = WeightPaths(*(path and path.absolute() for path in weights))
-    batch = Batch(out.absolute(), paths, load_cards(*paths), options, stage and stage.absolute())
+    paths = {kind: path.absolute() for kind, path in weights.items()}
+    batch = Batch(out.absolute(), paths, load_cards(paths), options, stage and stage.absolute())
     crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers)
     with shown_batch(len(slides)) as progress, crew:
         return run_batch(slides, crew, batch.out, progress)
@@ -220,7 +212,7 @@ def _note(text: str) -> None:
         click.echo(f"glomspike: {text}", err=True)
 
 
-def _tell(done: "Done") -> None:
+def _tell(done: "SlideRun") -> None:
     """What was found, in a line or a few."""
     if done.result is None:
         click.echo(f"{done.folder}: done before with the same settings, nothing to do")

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 from glomspike.detect.scan import BATCH, scan_windows
 from glomspike.detect.windows import SLACK_UM, Window, merged, windows_on
 from glomspike.errors import SlideError
-from glomspike.findings import Circle, Lesion, SlideFacts
+from glomspike.findings import Circle, Classification, SlideFacts
 from glomspike.geometry.frames import FieldFrame
 from glomspike.networks.models import Model
+from glomspike.results.stopwatch import Stopwatch
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.reader import Slide
-from glomspike.slide.tissue import Tissue
+from glomspike.slide.tissue import Tissue, find_tissue
 
 READERS = 4
 ALL_BUT_ROUNDING = 0.95  # of a slide's pixels: those at its border may count as read
@@ -25,14 +27,30 @@ READ_AHEAD = 4 * BATCH
 
 
 @dataclass(frozen=True)
-class Detections:
-    """Circles in reading order, and how many windows could not be read whole."""
+class Search:
+    """Circles in reading order, how many windows could not be read in full, and the tissue searched."""
 
     circles: tuple[Circle, ...]
-    unreadable_windows: int
+    unreadable_windows: int = 0
+    tissue: Tissue | None = None
+
+    @property
+    def any_tissue(self) -> bool:
+        """False where a search found no tissue at all."""
+        return self.tissue is None or bool(self.tissue.mask.any())
 
 
-def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[int, int], None]) -> Detections:
+def search(
+    slide: Slide, detector: Model, progress: Callable[[str, int, int], None], watch: Stopwatch
+) -> Search:
+    """All glomeruli of a slide: its tissue, then `detect` on that. Raises SlideError as `detect` does."""
+    with watch("tissue"):
+        tissue = find_tissue(slide)
+    with watch("detect"):
+        return detect(slide, tissue, detector, partial(progress, "detect"))
+
+
+def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[int, int], None]) -> Search:
     """All glomeruli on a slide's tissue, one circle each, with scores from the detector's threshold on.
 
     Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
@@ -63,7 +81,7 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
         cause = "not one region of it can be decoded"
         raise SlideError(slide.path, cause, "check that it was copied whole, and copy it again")
     found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, mpp)
-    return Detections(_circles(found_px, frame, mpp, classes), unreadable)
+    return Search(_circles(found_px, frame, mpp, classes), unreadable, tissue)
 
 
 def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> Sequence[Window]:
@@ -126,6 +144,6 @@ def _circles(
     return tuple(sorted(circles, key=lambda circle: (circle.y0, circle.x0)))
 
 
-def _lesion(classes: Sequence[str], shares: Sequence[float]) -> Lesion | None:
+def _lesion(classes: Sequence[str], shares: Sequence[float]) -> Classification | None:
     """What a detector of several classes says of a glomerulus; None where it knows glomeruli only."""
-    return Lesion.likeliest(dict(zip(classes, shares, strict=True))) if shares else None
+    return Classification.likeliest(dict(zip(classes, shares, strict=True))) if shares else None

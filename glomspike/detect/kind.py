@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glomspike.networks.models import Model
     from glomspike.networks.weights import Card
 
-COARSEST_DEFAULT_MPP = 4.0
+DEFAULT_MPP = 4.0
 
 
 def _network(card: "Card") -> "nn.Module":
@@ -33,15 +33,16 @@ def _task(beginning: Beginning, chosen: Chosen) -> "Task":
     A detector of several classes keeps them; one of one class can go on learning by lesion.
     """
     from glomspike.detect.train import ONE_CLASS, DetectorOptions, DetectorTask
-    from glomspike.learn.pretrain.encoder import PHOTOGRAPHS
 
     if beginning.model is None:
-        options = DetectorOptions.at(chosen.get("mpp", COARSEST_DEFAULT_MPP))
+        options = DetectorOptions.at(chosen.get("mpp", DEFAULT_MPP))
     else:
         options = DetectorOptions.of(beginning.model.card)
+    if beginning.encoder is not None:
+        options = replace(options, encoder=beginning.encoder)
     if chosen.get("by_lesion") and options.classes == ONE_CLASS:
         options = replace(options, classes=None)
-    photographs = PHOTOGRAPHS if beginning.photographs else None
+    photographs = "imagenet" if beginning.photographs else None
     return DetectorTask(beginning.tables, options, beginning.state, photographs)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of models there are. Each declares itself in its folder's `kind.py`; a new one adds a line to KINDS.
+"""The kinds of models there are: each declares itself in its folder's `kind.py`, and is a line of KINDS.
 
 The command line, loading, `doctor`, the record and the report follow from the declarations. Everything here
 and in the `kind.py` files is imported for `--help`: PyTorch and what needs it are imported inside functions.
@@ -40,7 +40,8 @@ class Beginning:
     """What a training starts from.
 
     `model` is the trained model that goes on learning, None for a new network; `state` its tensors, or those
-    of a pretrained encoder, by name; `photographs` whether a new network takes an encoder trained on ImageNet.
+    of a pretrained encoder, by name, which is of architecture `encoder` where its card says so; `photographs`
+    whether a new network's encoder knows ImageNet.
     """
 
     tables: tuple[Path, ...]
@@ -48,6 +49,7 @@ class Beginning:
     state: "dict[str, Tensor] | None"
     photographs: bool
     seed: int
+    encoder: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Measuring:
-    """How a kind is evaluated: `evaluate(samples, model, progress, chosen)`, with options of this kind alone."""
+    """How a kind is evaluated: `evaluate(samples, model, progress, chosen)`, and options of its alone."""
 
     evaluate: Callable[..., "Evaluation"]
     options: tuple[click.Option, ...] = ()

@@ -47,7 +47,7 @@ class Models:
 
 
 def load_cards(weights: Mapping[str, Path] = SHIPPED) -> dict[str, Card]:
-    """The cards of what `load_models` loads, by kind, the tensors verified. Raises WeightsError as it does."""
+    """The cards of what `load_models` loads, by kind, with verified tensors. Raises WeightsError like it."""
     cards: dict[str, Card] = {}
     for kind in _kinds_in_use(weights):
         card, tensors_path = load_card(kind, weights.get(kind))
@@ -57,7 +57,7 @@ def load_cards(weights: Mapping[str, Path] = SHIPPED) -> dict[str, Card]:
 
 
 def load_models(weights: Mapping[str, Path] = SHIPPED, device: torch.device | str = "auto") -> Models:
-    """The models of the main job on a device, made quick: networks in inference mode, rounded where that pays.
+    """The models of the main job on a device, made quick: in inference mode, rounded where that pays.
 
     `weights` are paths by kind, instead of the weights that came with glomspike; `device` is a torch device
     or "auto", "cuda", "cuda:N", "cpu". Optional models are loaded where weights are given, or installed and
@@ -73,7 +73,7 @@ def load_models(weights: Mapping[str, Path] = SHIPPED, device: torch.device | st
 
 
 def _kinds_in_use(weights: Mapping[str, Path]) -> list[str]:
-    """The kinds that a run uses: required ones, those given, and installed ones that are of use beside these."""
+    """The kinds that a run uses: required, given, or installed and of use beside these."""
     there = {card.kind for card, _ in installed()}
     used: list[str] = []
     cards: dict[str, Card] = {}

@@ -14,7 +14,7 @@ from glomspike.slide.field import Field, RegionReader
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A detected object on its way through the stages: its number, circle, outline, and the field around it."""
+    """A detected object on its way through the stages: number, circle, outline, and the field around it."""
 
     id: int
     circle: Circle

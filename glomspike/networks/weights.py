@@ -23,7 +23,6 @@ from glomspike.networks.kinds import ENCODER, KINDS
 from glomspike.results.files import replace_file
 
 
-
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -131,9 +131,8 @@ def _facts(glomerulus: Glomerulus, mark: Mark, slide: SlideFacts) -> Iterator[Fa
         yield "Spike fraction", percent(judgement.fraction), counted
     yield "Diameter", f"{2 * circle.radius_um:.0f} µm", f"outline {outline.area_um2:,.0f} µm²"
     yield "Detector's score", f"{circle.score:.2f}", "0 to 1"
-    if glomerulus.lesion is not None:
-        lesion = glomerulus.lesion
-        yield "Lesion", lesion.name, f"probability {lesion.probabilities[lesion.name]:.2f}"
+    for found in glomerulus.classifications:
+        yield found.subject.capitalize(), found.name, f"probability {found.probability:.2f}"
     left, top, right, bottom = mark.region.box_viewer
     place = _place((left + right) / 2, (top + bottom) / 2)
     yield "In ImageScope", place, f"“{mark.region.text}” in layer {mark.style.name}"

@@ -11,7 +11,7 @@ from glomspike.annotate.marks import slide_marks
 from glomspike.classify.scores import POSITIVE, best_of_case
 from glomspike.findings import RGB, SlideFacts, SlideResult
 from glomspike.geometry.frames import FieldFrame
-from glomspike.networks.weights import Card, Kind
+from glomspike.networks.weights import Card
 from glomspike.report.card_view import CardView, TileView, card_view, tile_view
 from glomspike.report.evidence import (
     Measurement,
@@ -43,7 +43,7 @@ MANY = 40  # glomeruli, from which a browser should not draw all at once
 class Judging:
     """How a slide was judged: the cards of all models, and the threshold for spikes that was used."""
 
-    cards: Mapping[Kind, Card]
+    cards: Mapping[str, Card]
     threshold: float
 
     @property

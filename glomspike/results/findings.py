@@ -14,7 +14,7 @@ from glomspike.annotate.geojson import read_geojson
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import OUTLINES
 from glomspike.errors import AnnotationError, OutputError
-from glomspike.findings import Call, Circle, Lesion, Mpp, Points, SlideFacts, TopTile
+from glomspike.findings import Call, Circle, Classification, Mpp, Points, SlideFacts, TopTile
 from glomspike.geometry.frames import from_viewer
 from glomspike.results.record import RunRecord, read_record
 
@@ -39,7 +39,7 @@ class Finding:
     call: Call | None
     spike_fraction: float | None
     top_tiles: tuple[TopTile, ...]
-    lesion: Lesion | None
+    lesion: Classification | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +138,8 @@ def _tiles(cell: str) -> tuple[TopTile, ...]:
     return tuple(TopTile(*map(float, tile.split(":"))) for tile in cell.split(";") if tile)
 
 
-def _lesion(row: Mapping[str, str]) -> Lesion | None:
+def _lesion(row: Mapping[str, str]) -> Classification | None:
     if not row.get("lesion"):
         return None
     pairs = [part.rsplit(":", 1) for part in (row.get("lesion_probabilities") or "").split(";") if part]
-    return Lesion(row["lesion"], {name: float(probability) for name, probability in pairs})
+    return Classification(row["lesion"], {name: float(probability) for name, probability in pairs})

@@ -10,7 +10,7 @@ class Options:
 
     `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
     every picture shows one glomerulus, which needs no detection; `mirrored` outlines each glomerulus from
-    four mirror images.
+    four mirror images; `dicom` writes DICOM objects too.
     """
 
     mpp: float | None = None
@@ -18,3 +18,4 @@ class Options:
     overwrite: Literal["never", "outdated", "always"] = "never"
     crops: bool = False
     mirrored: bool = False
+    dicom: bool = False

@@ -6,7 +6,7 @@ anything left to do.
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -115,7 +115,8 @@ class SlideRecord(_Strict):
 class Counts(_Strict):
     """How much was found, and how much of the slide could not be seen.
 
-    `spike_fraction` is that of the case: positive tiles over tiles of all glomeruli, None without any.
+    `spike_fraction` is positive tiles over tiles of all glomeruli, None without any; `classes` counts the
+    detections of each class by subject ("lesion").
     """
 
     glomeruli: int
@@ -126,10 +127,11 @@ class Counts(_Strict):
     spike_fraction: float | None
     unreadable_windows: int
     unreadable_tiles: int
+    classes: dict[str, dict[str, int]] = {}
 
     @classmethod
-    def of(cls, result: SlideResult, unreadable_windows: int) -> "Counts":
-        """The counts of a result, and of the detection windows that could not be decoded."""
+    def of(cls, result: SlideResult) -> "Counts":
+        """The counts of a result."""
         scores = [glomerulus.spikes for glomerulus in result.glomeruli if glomerulus.spikes is not None]
         tiles, positive = sum(score.tiles for score in scores), sum(score.positive_tiles for score in scores)
         return cls(
@@ -139,9 +141,20 @@ class Counts(_Strict):
             tiles=tiles,
             positive_tiles=positive,
             spike_fraction=positive / tiles if tiles else None,
-            unreadable_windows=unreadable_windows,
+            unreadable_windows=result.unreadable_windows,
             unreadable_tiles=sum(score.unreadable_tiles for score in scores),
+            classes=_classes(result.detected),
         )
+
+
+def _classes(detected: Sequence[Glomerulus]) -> dict[str, dict[str, int]]:
+    """How many glomeruli are of each class, for each subject that a model classified."""
+    counted: dict[str, dict[str, int]] = {}
+    for glomerulus in detected:
+        for found in glomerulus.classifications:
+            of_subject = counted.setdefault(found.subject, {})
+            of_subject[found.name] = of_subject.get(found.name, 0) + 1
+    return counted
 
 
 class GlomerulusSpikes(_Strict):

@@ -1,4 +1,4 @@
-"""What decides whether a slide has to be done: the settings of a run against those of the results in place."""
+"""What decides whether a slide has to be done: the settings of a run against those of results in place."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,12 @@ def run_settings(
 
     `weights` are the SHA-256 of each model's weights by kind; `threshold` is the one in force.
     """
-    chosen = {"mpp": options.mpp, "crops": options.crops, "mirrored": options.mirrored}
+    chosen = {
+        "mpp": options.mpp,
+        "crops": options.crops,
+        "mirrored": options.mirrored,
+        "dicom": options.dicom,
+    }
     return RunSettings(
         version=__version__,
         fingerprint=fingerprint,

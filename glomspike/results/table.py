@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from glomspike.findings import Glomerulus, Lesion, SlideResult, SpikeScore
+from glomspike.findings import Classification, Glomerulus, SlideResult, SpikeScore
 
 COLUMNS = (
     "id",
@@ -21,18 +21,23 @@ COLUMNS = (
     "touches_edge",
     "unreadable_tiles",
 )
-LESION_COLUMNS = ("lesion", "lesion_probabilities")  # where there are weights to tell lesions
+
+
+def class_columns(subject: str) -> tuple[str, str]:
+    """The columns of what a model classifies, such as "lesion": the class, and the probability of each."""
+    return subject, f"{subject}_probabilities"
 
 
 def write_table(path: Path, result: SlideResult) -> None:
     """The glomeruli of a slide as CSV, positions in level-0 pixels of the whole slide.
 
-    What was detected and is none stands among them, as `lesion` says. Cells that need a score are empty where
+    Detections classified as non-glomerular are among them, as `lesion` says; each subject that a model
+    classified has two columns at the end. Cells that need a score are empty where
     there is none; `spiked` and `touches_edge` are 1 or 0.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
-        told = any(one.lesion is not None for one in result.detected)
-        columns = COLUMNS + LESION_COLUMNS if told else COLUMNS
+        subjects = dict.fromkeys(c.subject for one in result.detected for c in one.classifications)
+        columns = [*COLUMNS, *(name for subject in subjects for name in class_columns(subject))]
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(_row(one) for one in sorted(result.detected, key=lambda one: one.id))
@@ -49,8 +54,8 @@ def _row(glomerulus: Glomerulus) -> dict[str, str]:
         "area_um2": f"{outline.area_um2:.1f}",
         "touches_edge": str(int(outline.touches_edge)),
     }
-    if glomerulus.lesion is not None:
-        row |= _lesion_cells(glomerulus.lesion)
+    for classification in glomerulus.classifications:
+        row |= _class_cells(classification)
     if glomerulus.spikes is not None:
         row |= _count_cells(glomerulus.spikes)
     if glomerulus.judgement is not None:
@@ -58,9 +63,9 @@ def _row(glomerulus: Glomerulus) -> dict[str, str]:
     return row
 
 
-def _lesion_cells(lesion: Lesion) -> dict[str, str]:
-    each = ";".join(f"{name}:{probability:.4f}" for name, probability in lesion.probabilities.items())
-    return {"lesion": lesion.name, "lesion_probabilities": each}
+def _class_cells(found: Classification) -> dict[str, str]:
+    each = ";".join(f"{name}:{probability:.4f}" for name, probability in found.probabilities.items())
+    return dict(zip(class_columns(found.subject), (found.name, each), strict=True))
 
 
 def _count_cells(spikes: SpikeScore) -> dict[str, str]:

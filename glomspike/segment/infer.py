@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glomspike.findings import Outline, SlideFacts
+from glomspike.findings import Circle, Outline, SlideFacts
 from glomspike.networks.models import Model
+from glomspike.segment.crop import circle_of_outline, crop_of, whole_circle
 from glomspike.segment.outline import glomerulus_polygon, outline_on_slide
 from glomspike.segment.probability import glomerulus_probability
-from glomspike.slide.field import Field
+from glomspike.slide.field import Field, RegionReader
 
 
 def outline_glomeruli(
@@ -23,3 +24,11 @@ def outline_glomeruli(
         polygon_px = glomerulus_polygon(probability, (side_px / 2, side_px / 2))
         outlines.append(None if polygon_px is None else outline_on_slide(polygon_px, crop.frame, slide))
     return tuple(outlines)
+
+
+def search_crop(picture: RegionReader, segmenter: Model) -> Circle:
+    """The circle of the one glomerulus that a picture shows; of the whole picture if none is seen."""
+    whole = whole_circle(picture.facts)
+    crop = crop_of(picture, whole, segmenter.card.input_px)
+    (outline,) = outline_glomeruli(picture.facts, [crop], segmenter)
+    return whole if outline is None else circle_of_outline(outline, picture.facts)

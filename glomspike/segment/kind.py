@@ -26,14 +26,13 @@ def _network(card: "Card") -> "nn.Module":
 
 def _task(beginning: Beginning, chosen: Chosen) -> "Task":
     """The training of a segmenter; one that goes on learning keeps its network."""
-    from glomspike.learn.pretrain.encoder import PHOTOGRAPHS
     from glomspike.segment.train import SegmenterOptions, SegmenterTask
 
     if beginning.model is None:
         options = SegmenterOptions(chosen.get("architecture", "Unet"))
     else:
         options = SegmenterOptions.of(beginning.model.card)
-    photographs = PHOTOGRAPHS if beginning.photographs else None
+    photographs = "imagenet" if beginning.photographs else None
     return SegmenterTask(beginning.tables, options, beginning.state, photographs)
 
 
@@ -66,7 +65,9 @@ KIND = ModelKind(
         _evaluate,
         options=(
             click.Option(
-                ["--mirrored"], is_flag=True, help="Outline each glomerulus four times, mirrored, and average."
+                ["--mirrored"],
+                is_flag=True,
+                help="Outline each glomerulus four times, mirrored, and average.",
             ),
         ),
     ),

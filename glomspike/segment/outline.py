@@ -1,5 +1,7 @@
 """From the probability of each pixel to the outline of the one glomerulus that is meant."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import shapely
@@ -68,4 +70,4 @@ def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
     round_um = circle.radius_um * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     outline = outline_on_slide(round_um, FieldFrame.at(circle.x0, circle.y0, slide.mpp, 1.0), slide)
     assert outline is not None  # the centre of a detected circle lies on the slide
-    return outline
+    return replace(outline, is_circle=True)

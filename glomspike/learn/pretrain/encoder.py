@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from glomspike.errors import WeightsError
-from glomspike.networks.weights import Kind, load_card, load_state, read_card
+from glomspike.networks.weights import load_card, load_state, read_card
 
 PREFIX = "encoder."
 STAGE = "encoder.layer"
@@ -30,7 +30,7 @@ def encoder_name(path: Path) -> str | None:
     return None if name is None else str(name)
 
 
-def _kind(path: Path) -> Kind:
+def _kind(path: Path) -> str:
     return "encoder" if path.is_dir() else read_card(path.with_suffix(".json")).kind
 
 
