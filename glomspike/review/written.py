@@ -16,6 +16,7 @@ from glomspike.annotate.geojson import write_marks
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer
 from glomspike.errors import OutputError
+from glomspike.findings import NON_GLOMERULAR
 from glomspike.geometry.frames import mpp_shown
 from glomspike.results.files import replace_file
 from glomspike.review.marks import reviewed_marks, styles_used
@@ -120,7 +121,7 @@ def _row(one: ReviewedGlomerulus, slide: ReviewedSlide, cache: PictureCache) -> 
     finding = one.finding
     picture = None if finding is None else slide.picture("images", finding.id, True, cache)
     run, after = "not found" if finding is None else _said(finding.call), _said(one.call)
-    if finding is not None and finding.lesion is not None and finding.lesion.name == "non-glomerular":
+    if finding is not None and finding.lesion is not None and finding.lesion.name == NON_GLOMERULAR:
         run = "no glomerulus"
     details = [f"{2 * one.circle.radius_um:.0f} µm"]
     details += ["sclerosed"] * (one.sclerosed is True) + ["outline redrawn"] * one.redrawn
