@@ -93,8 +93,8 @@ def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: i
         x0, y0 = PLACES0[n]
         score = spike_score(0.9 if n == spiked else 0.1)
         one = glomerulus(number, x0, y0, 70.0 + 6 * n, score)
-        lesion = Lesion.likeliest({"globally sclerosed": 0.9 if n == 5 else 0.1, "other": 0.5})
-        found.append(type(one)(one.id, one.circle, one.outline, one.spikes, lesion))
+        lesion = Classification.likeliest({"globally sclerosed": 0.9 if n == 5 else 0.1, "other": 0.5})
+        found.append(type(one)(one.id, one.circle, one.outline, one.spikes, (lesion,)))
     result = slide_result(*found, slide=slide_facts(name=f"{name}.svs"))
     write_table(folder / "glomeruli.csv", result)
     write_geojson(folder / f"{name}.geojson", result)
