@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the main job. `threshold` None is the classifier's; `mpp` is for slides without a scale.
+    """The options of the main job. `threshold` None is the classifier's; `mpp` goes before a slide's scale.
 
     `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
     every picture shows one glomerulus, which needs no detection; `mirrored` outlines each glomerulus from
