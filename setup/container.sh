@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # glomspike in a Docker container that sees just the paths it is given, by their own names: sourced by run.sh.
 
-commands=" run crops review samples train pretrain augment evaluate phantom weights doctor "
+commands=" run crops cases review samples train pretrain augment evaluate phantom weights doctor "
 flags=" --overwrite --no-browser --mirrored --dicom --from-scratch --linear-probe --by-lesion --no-auxiliary --help --version "  # options without a value; of `weights`, --json is one too
 declare -A mounts=()                    # path -> "readonly" or "writable"
 
@@ -53,7 +53,7 @@ _find_paths() {
             *)
                 positional=$((positional + 1))
                 case $command:$positional in
-                    run:2 | crops:2) if [ -e "$input" ]; then _make_folder "$argument"; fi ;;
+                    run:2 | crops:2 | cases:2) if [ -e "$input" ]; then _make_folder "$argument"; fi ;;
                     doctor:1 | review:1) _see "$argument" writable ;;
                     *) input=$argument && _see "$argument" readonly ;;
                 esac
