@@ -17,7 +17,7 @@ from glomspike.cases.table import folder_names, read_cases
 from glomspike.cases.write import check_place, write_case, write_cases
 from glomspike.cli.cases import command
 from glomspike.errors import OutputError, SamplesError
-from glomspike.findings import SlideRow
+from glomspike.findings import Classification, SlideRow
 from glomspike.results.adequacy import BANFF
 from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, write_record
 from glomspike.results.table import write_table
