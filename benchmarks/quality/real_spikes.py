@@ -137,18 +137,21 @@ def _of_spikes(model: Model, real: Path, mpp: float, picture: Path | None) -> li
     if picture is not None:
         cv2.imwrite(str(picture), glomerulus.drawn()[..., ::-1])
     membrane = glomerulus.tiles[glomerulus.with_membrane()]
-    data = f"{SPIKED}, taken to be {mpp:g} µm/px"
+    counts = (
+        f"{len(at['spikes'])} marked and {len(at['none'])} smooth places, {len(membrane)} tiles with membrane"
+    )
+    data = f"{SPIKED}, taken to be {mpp:g} µm/px: {counts}"
 
-    def metric(name: str, values: Sequence[float] | Scores, value: float) -> Metric:
-        return Metric(name=name, value=value, data=data, n=len(values))
+    def metric(name: str, value: float) -> Metric:
+        return Metric(name=name, value=value, data=data, n=1)
 
     return [
-        metric("marked_places_found", at["spikes"], float(np.mean(np.array(at["spikes"]) >= POSITIVE))),
-        metric("lowest_marked_place", at["spikes"], min(at["spikes"])),
-        metric("smooth_places_false", at["none"], float(np.mean(np.array(at["none"]) >= POSITIVE))),
-        metric("highest_smooth_place", at["none"], max(at["none"])),
-        metric("spike_fraction_of_tiles_with_membrane", membrane, float((membrane >= POSITIVE).mean())),
-        metric("probability_of_glomerulus", [1], float(glomerulus.tiles.max())),
+        metric("marked_places_found", float(np.mean(np.array(at["spikes"]) >= POSITIVE))),
+        metric("lowest_marked_place", min(at["spikes"])),
+        metric("smooth_places_false", float(np.mean(np.array(at["none"]) >= POSITIVE))),
+        metric("highest_smooth_place", max(at["none"])),
+        metric("spike_fraction_of_tiles_with_membrane", float((membrane >= POSITIVE).mean())),
+        metric("probability_of_glomerulus", float(glomerulus.tiles.max())),
     ]
 
 
@@ -158,15 +161,16 @@ def measured_normal(model: Model, tables: Sequence[Path]) -> list[Metric]:
     found = [one for sample in samples for one in _judged(model, sample)]
     called = np.array([one.verdict.probability >= model.card.thresholds["spiked"] for one in found])
     tiles = np.concatenate([one.verdict.tiles for one in found])
-    data = f"{NORMAL}, {len({one.bag.patient for one in found})} cases, not trained on"
+    cases = len({one.bag.patient for one in found})
+    data = f"{cases} cases of {NORMAL}, {len(tiles)} tiles, not trained on"
     return [
         Metric(name="false_positive_rate", value=float(called.mean()), data=data, n=len(found)),
-        Metric(name="highest_tile", value=float(tiles.max()), data=data, n=len(tiles)),
+        Metric(name="highest_tile", value=float(tiles.max()), data=data, n=len(found)),
         Metric(
             name="false_tiles_of_2000",
             value=float(2000 * (tiles >= POSITIVE).mean()),
             data=data,
-            n=len(tiles),
+            n=len(found),
         ),
     ]
 
