@@ -85,6 +85,15 @@ def test_a_row_tells_what_the_record_says(slides: Path) -> None:
     assert row.warnings == len(record.warnings) > 0
 
 
+def test_a_slide_without_results_is_not_read_to_know_that(
+    slides: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batch_of(slides)
+    slide = find_slides(slides, batch.out)[0]
+    monkeypatch.setattr("glomspike.pipeline.fingerprint", lambda path: pytest.fail(f"{path} was read"))
+    assert standing_row(slide, batch) is None
+
+
 def test_a_second_run_skips_what_is_done_and_tries_again_what_failed(slides: Path) -> None:
     batch = batch_of(slides)
     status_of(slides, batch)

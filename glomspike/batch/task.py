@@ -58,8 +58,10 @@ def standing_row(slide: FoundSlide, batch: Batch) -> SlideRow | None:
 
     Raises OutputError where results of other settings do, and may not be replaced.
     """
-    settings = slide_settings(slide.path, batch.cards, batch.options)
-    if not is_finished(batch.out / slide.folder, settings, batch.options):
+    place = batch.out / slide.folder
+    if not place.exists():
+        return None  # without a fingerprint, for which the slide must be read
+    if not is_finished(place, slide_settings(slide.path, batch.cards, batch.options), batch.options):
         return None
     return _row(slide, batch, skipped=True)
 

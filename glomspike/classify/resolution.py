@@ -3,20 +3,10 @@
 import math
 
 from glomspike.findings import Mpp
+from glomspike.slide.resolution import can_be_scored, coarser, why_unscored
 
 WARN_ABOVE_MPP = 0.3  # scored, but spikes are hardly resolved
-UNSCORED_ABOVE_MPP = 0.6  # spikes cannot be seen
 AS_GOOD = 0.03  # by how much a scale may differ from the classifier's, which learnt from far more
-
-
-def coarser(mpp: Mpp) -> float:
-    """µm/px along the coarser axis, which decides what can be seen."""
-    return max(mpp.x, mpp.y)
-
-
-def can_be_scored(mpp: Mpp) -> bool:
-    """Whether spikes can be seen at all on a slide of this scale."""
-    return coarser(mpp) <= UNSCORED_ABOVE_MPP
 
 
 def field_mpp(slide_mpp: Mpp, classifier_mpp: float) -> float:
@@ -34,8 +24,7 @@ def field_mpp(slide_mpp: Mpp, classifier_mpp: float) -> float:
 def resolution_warning(slide_mpp: Mpp, classifier_mpp: float) -> str | None:
     """What to say of a scan that is too coarse for spikes, or nearly; None where it is fine enough."""
     if not can_be_scored(slide_mpp):
-        cause = f"the scan has {coarser(slide_mpp):.2f} µm/px"
-        return f"nothing was scored for spikes: {cause}, and above {UNSCORED_ABOVE_MPP} spikes cannot be seen"
+        return f"nothing was scored for spikes: {why_unscored(slide_mpp)}"
     if coarser(slide_mpp) > WARN_ABOVE_MPP:
         return (
             f"spike probabilities are unreliable: the scan has {coarser(slide_mpp):.2f} µm/px, and the "

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glomspike.classify.infer import bag_classifier, tiling_of
-from glomspike.classify.resolution import can_be_scored, resolution_warning
+from glomspike.classify.resolution import resolution_warning
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import cut_tiles
 from glomspike.findings import Circle, Glomerulus, Mpp
 from glomspike.networks.models import Model
 from glomspike.networks.stage import Candidate, SpikeFinding
 from glomspike.slide.field import Field, RegionReader
+from glomspike.slide.resolution import can_be_scored
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,12 +26,12 @@ from glomspike.results.png import write_grey
 from glomspike.slide.field import Field, read_field
 from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.reader import Slide, open_slide
+from glomspike.slide.resolution import can_be_scored, why_unscored
 from glomspike.slide.tissue import find_tissue
 
 TABLE, FINGERPRINT = "samples.csv", "fingerprint.txt"
 COLUMNS = ("image", "mpp", "mask", "xml", "label", "patient")
 FILES = ("image", "mask", "xml")  # the columns that name files
-COARSEST_LABELLED_MPP = 0.6  # beyond it spikes cannot be seen, and nothing is learnt from labels
 STYLES: dict[Label, Style] = {"spiked": SPIKED, "normal": OTHER, "undetermined": UNDETERMINED}
 JPEG_OPTIONS = (
     cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -96,10 +96,10 @@ def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written
 
 def _scorable(meant: Meaning, mpp: Mpp) -> Meaning:
     """The same without labels where the slide is too coarse to see spikes."""
-    if max(mpp.x, mpp.y) <= COARSEST_LABELLED_MPP:
+    if can_be_scored(mpp):
         return meant
     unlabelled = tuple(replace(one, label="undetermined") for one in meant.glomeruli)
-    note = f"at {mpp.mean:.2f} µm/px spikes cannot be seen: no labels for the classifier"
+    note = f"no labels for the classifier: {why_unscored(mpp)}"
     return replace(meant, glomeruli=unlabelled, boxes0=np.zeros((0, 4)), notes=(*meant.notes, note))
 
 
