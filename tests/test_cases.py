@@ -101,7 +101,7 @@ def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: i
     now = datetime.now(UTC)
     record = RunRecord(
         slide=SlideRecord.of(result.slide, "f" * 64), options={"threshold": 0.5}, weights={}, device="cpu",
-        started=now, finished=now, seconds={}, counts=Counts.of(result, 0), spikes=Spikes.of(result),
+        started=now, finished=now, seconds={}, counts=Counts.of(result), spikes=Spikes.of(result),
         warnings=(), tissue=(tuple(EDGE0),),
     )  # fmt: skip
     write_record(folder, record)
