@@ -186,7 +186,7 @@ def test_a_case_whose_slide_is_missing_is_written_with_what_there_is(tmp_path: P
     assert result.return_value == 1
     assert "gone.svs: does not exist" in result.output
     said = json.loads((tmp_path / "out" / "cases" / "k" / "case.json").read_text())
-    assert [image["status"] for image in said["images"]] == ["not looked at", "failed"]
+    assert [image["status"] for image in said["images"]] == ["failed", "not looked at"]
     assert said["summary"]["glomeruli"] == 0
     assert (tmp_path / "out" / "cases.csv").exists()
 
