@@ -1,11 +1,11 @@
-"""How rightly whole cases are counted from pixels: phantom cases through `glomspike cases`, beside their truth.
+"""How rightly whole cases are counted from pixels: phantoms through `glomspike cases`, beside their truth.
 
     glomspike phantom --out PHANTOMS --cases N --levels 3 --glomeruli 12 --seed 777
     glomspike cases PHANTOMS/cases.csv OUT
     python -m benchmarks.quality.case_pipeline PHANTOMS OUT
 
-Prints one line a case. A found profile is the true one whose outline it overlaps most, by an intersection over
-union of 0.3 at least; one that overlaps none is false.
+Prints one line a case. A found profile is the true one whose outline it overlaps most, by an intersection
+over union of 0.3 at least; one that overlaps none is false.
 """
 
 import json
@@ -29,8 +29,9 @@ Key = tuple[str, int]
 @click.argument("out", type=click.Path(path_type=Path, exists=True))
 def main(phantoms: Path, out: Path) -> None:
     """Compare the cases in OUT with the truth in PHANTOMS."""
-    print("| case | profiles true | found | false | IDF1 | IDF1 of those found | distinct true | counted | apart |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    columns = ["case", "true profiles", "found", "false", "IDF1", "IDF1 of those found", "distinct true"]
+    columns += ["counted", "levels apart"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     for path in sorted((out / "cases").glob(f"*/{CASE_NAME}")):
         record = CaseRecord.model_validate_json(path.read_bytes())
         truth = json.loads((phantoms / f"{record.case}.json").read_text())
@@ -55,7 +56,9 @@ def _row(record: CaseRecord, truth: dict[str, Any], out: Path) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _match(image: str, folder: Path, truth: dict[str, Any], matched: dict[Key, int], missed: list[int]) -> None:
+def _match(
+    image: str, folder: Path, truth: dict[str, Any], matched: dict[Key, int], missed: list[int]
+) -> None:
     """Adds a slide's found profiles to `matched`, and the glomeruli of those not found to `missed`."""
     profiles = [p for section in truth["sections"] if section["image"] == image for p in section["profiles"]]
     true = [shapely.Polygon(profile["outline0"]).buffer(0) for profile in profiles]

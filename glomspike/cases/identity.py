@@ -16,7 +16,7 @@ from glomspike.cases.register import LEAST_CERTAINTY, Registration, assigned, lo
 
 REACH = 2  # levels
 # Certainty from a match's log ratio, fitted by benchmarks/quality/case_matching.py on validation phantoms.
-SLOPE, OFFSET = 1.982, -2.255
+SLOPE, OFFSET = 6.028, -5.248
 
 
 @dataclass(frozen=True)

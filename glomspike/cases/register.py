@@ -31,10 +31,12 @@ COARSE_UM = 40.0  # spread of a candidate's error before it is refined
 SPREAD_UM, FAR_SPREAD_UM, FAR_SHARE = 12.0, 35.0, 0.06  # of a refined match's error
 SIZE_SPREAD = 0.35  # of the logarithm of the radii's ratio of two profiles of one glomerulus
 CHANCE_SPREAD = 0.45  # the same of two glomeruli
-FOUND = 0.85  # chance that a glomerulus is on the next level as well
+FOUND = 0.7  # chance that a glomerulus is on the next level as well, and found there
 LOCAL_UM = 350.0  # reach of a local correction
 MISSED = np.log(1 - FOUND)
 TEMPER = 0.5  # matches of one registration are not independent of one another
+LEAST_OVERLAP = 0.8  # of two pieces of tissue, from which on it speaks for a registration
+TISSUE = 10.0  # how much the same shape of tissue speaks for it, in units of a log-likelihood ratio
 LEAST_CERTAINTY = 0.8  # of a registration that is used
 
 
@@ -93,9 +95,7 @@ def _shared(one: Registration, other: Registration) -> float:
 
 def _candidates(first: Piece, second: Piece) -> tuple[Floats, Floats]:
     """Similarities: matrices (n, 2, 2) without change of scale, and shifts (n, 2)."""
-    found = [_from_pairs(first, second)]
-    if min(len(first.profiles), len(second.profiles)) < 4:
-        found.append(_from_tissue(first, second))
+    found = [_from_pairs(first, second), _from_tissue(first, second)]
     matrices = np.concatenate([one[0] for one in found])
     shifts = np.concatenate([one[1] for one in found])
     return matrices, shifts
@@ -218,6 +218,8 @@ def _refined(first: Piece, second: Piece, matrix: Floats, shift_um: Points) -> R
     ratio = log_ratio(first, second, moved)
     pairs = assigned(ratio)
     score = float(ratio[pairs[:, 0], pairs[:, 1]].sum()) + _missed(first, second, matrix, shift_um, pairs)
+    alike = (overlap(first.tissue, second.tissue, matrix, shift_um) - LEAST_OVERLAP) / (1 - LEAST_OVERLAP)
+    score += TISSUE * max(alike, 0.0)
     return Registration(matrix, shift_um, moved, pairs, score, 0.0)
 
 
