@@ -1,4 +1,4 @@
-""".ci/run installs Chromium where it is missing, and runs the tests whether it could or not."""
+""".ci/run installs the programs that tests need, and runs the tests whether it could or not."""
 
 import os
 import shutil
@@ -44,12 +44,12 @@ def run(machine):
 
 
 @pytest.mark.parametrize("user", ["0", "1000"])
-def test_chromium_is_installed_where_it_is_missing(machine, user):
+def test_what_is_missing_is_installed(machine, user):
     program(machine, "id", f"echo {user}")
     program(machine, "apt-get", f'echo "$@" >>"{machine}/calls"')
     program(machine, "sudo", f'echo sudo >>"{machine}/calls"; shift; exec "$@"')
     calls, said = run(machine)
-    assert [call for call in calls if call != "sudo"][-1].endswith("--no-install-recommends chromium")
+    assert [call for call in calls if call != "sudo"][-1].endswith("--no-install-recommends chromium dicom3tools")
     assert ("sudo" in calls) == (user != "0")
     assert said == ""
 
@@ -58,11 +58,12 @@ def test_where_it_cannot_be_installed_it_is_said_and_the_tests_run(machine):
     program(machine, "id", "echo 1000")
     program(machine, "apt-get", "exit 100")
     _, said = run(machine)
-    assert said.endswith("Chromium could not be installed; tests of pages are skipped\n")
+    assert said.endswith("chromium dicom3tools could not be installed; the tests that need it are skipped\n")
 
 
-def test_nothing_is_installed_where_there_is_a_browser(machine):
+def test_nothing_is_installed_where_nothing_is_missing(machine):
     program(machine, "chromium", "")
+    program(machine, "dciodvfy", "")
     program(machine, "apt-get", f'echo "$@" >>"{machine}/calls"')
     assert run(machine) == ([], "")
 
