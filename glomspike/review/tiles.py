@@ -17,7 +17,7 @@ from glomspike.slide.reader import Slide
 
 TILE_PX = 256
 JPEG_QUALITY = 85
-CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 32 * 2**20
 UNREADABLE = (200, 200, 200)
 
 
