@@ -12,13 +12,13 @@ from click.testing import CliRunner
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.cases.assemble import assemble
-from glomspike.cases.record import CaseRecord
 from glomspike.cases.table import folder_names, read_cases
 from glomspike.cases.write import check_place, write_case, write_cases
 from glomspike.cli.cases import command
 from glomspike.errors import OutputError, SamplesError
 from glomspike.findings import Classification, SlideRow
 from glomspike.results.adequacy import BANFF
+from glomspike.results.case_record import CaseRecord
 from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, write_record
 from glomspike.results.table import write_table
 from tests.results import glomerulus, slide_facts, slide_result, spike_score

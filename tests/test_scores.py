@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from results import glomerulus, spike_score
 
-from glomspike.classify.scores import best_of_case, judge, placed
+from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import PAPERS, grid_of
 from glomspike.findings import SpikeScore, TileScores
 from glomspike.geometry.frames import FieldFrame
+from glomspike.results.best_tiles import best_of_case
 from glomspike.slide.field import Field
 
 WHOLE = np.ones((300, 300), dtype=bool)

@@ -15,8 +15,8 @@ from typing import Any
 import click
 import shapely
 
-from glomspike.cases.record import CASE_NAME, CaseRecord
 from glomspike.metrics.identity import identity_counts
+from glomspike.results.case_record import CASE_NAME, CaseRecord
 from glomspike.results.findings import read_findings
 
 LEAST_OVERLAP = 0.3

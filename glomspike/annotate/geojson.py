@@ -16,6 +16,7 @@ from glomspike.annotate.layers import Colour, Layer, Region, RegionType
 from glomspike.annotate.marks import Mark, slide_marks, styles_of
 from glomspike.errors import AnnotationError
 from glomspike.findings import Points, SlideResult
+from glomspike.geometry.circles import circle_polygon
 
 _CIRCLE_VERTICES = 128  # less than an eighth of a µm inside a circle of 400 µm
 _GRID = 0.01  # level-0 pixels that coordinates are rounded to
@@ -76,8 +77,7 @@ def _ring(region: Region) -> Points:
     if region.type is not RegionType.ELLIPSE:
         return region.vertices_viewer
     left, top, right, bottom = region.box_viewer
-    angle = np.linspace(0, 2 * np.pi, _CIRCLE_VERTICES, endpoint=False)
-    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    unit = circle_polygon(0, 0, 1, _CIRCLE_VERTICES)
     ring: Points = (
         np.array([left + right, top + bottom]) / 2 + unit * np.array([right - left, bottom - top]) / 2
     )

@@ -10,10 +10,11 @@ import numpy as np
 
 from glomspike.cases.identity import Identity, Link, identify
 from glomspike.cases.piece import Piece, Profile, pieces_of
-from glomspike.cases.record import CaseGlomerulus, CaseRecord, ImageRecord, ProfileRecord
 from glomspike.cases.table import Case, CaseImage
 from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, SlideRow
+from glomspike.geometry.circles import circle_polygon
 from glomspike.results.adequacy import AdequacyRule
+from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord, ProfileRecord
 from glomspike.results.counting import Counted, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
@@ -47,10 +48,8 @@ class _Slide:
 
 
 def _circle(finding: Finding, scale: np.ndarray) -> np.ndarray:
-    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-    unit = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    centre = np.array([finding.circle.x0, finding.circle.y0]) * scale
-    return np.asarray(centre + finding.circle.radius_um * unit, dtype=np.float64)
+    x_um, y_um = np.array([finding.circle.x0, finding.circle.y0]) * scale
+    return circle_polygon(x_um, y_um, finding.circle.radius_um, 64)
 
 
 def assemble(case: Case, rows: Mapping[str, SlideRow], out: Path, rule: AdequacyRule) -> CaseRecord:

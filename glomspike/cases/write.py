@@ -6,10 +6,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from glomspike.cases.record import CASE_NAME, CaseGlomerulus, CaseRecord
 from glomspike.errors import OutputError
 from glomspike.report.case_page import write_case_page
 from glomspike.report.page import REPORT_NAME
+from glomspike.results.case_record import CASE_NAME, CaseGlomerulus, CaseRecord
 from glomspike.results.files import replace_file
 
 TABLE_NAME = "glomeruli.csv"

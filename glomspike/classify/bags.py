@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from glomspike.classify.tiles import TileGrid, Tiling, cut_tiles
 from glomspike.errors import SamplesError
 from glomspike.findings import Outline, Points
+from glomspike.geometry.circles import circle_polygon
 from glomspike.geometry.raster import inside_outline
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import TrueGlomerulus, slide_truth
@@ -181,6 +182,4 @@ def _grown(outline0: Points, by0: float) -> Points:
 def _outline0(glomerulus: TrueGlomerulus) -> Points:
     if glomerulus.outline_px is not None:
         return glomerulus.outline_px
-    turn = np.linspace(0, 2 * np.pi, 90, endpoint=False)
-    circle = glomerulus.radius_px * np.stack([np.cos(turn), np.sin(turn)], axis=1)
-    return np.asarray(circle + np.array([glomerulus.x_px, glomerulus.y_px]), dtype=np.float64)
+    return circle_polygon(glomerulus.x_px, glomerulus.y_px, glomerulus.radius_px, 90)

@@ -1,13 +1,12 @@
 """From a verdict on tiles to what is told of a glomerulus and of a case: score, most suspicious tiles."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
 
 from glomspike.classify.tiles import TileGrid
-from glomspike.findings import CaseTile, Glomerulus, Points, Scores, SpikeScore, TileScores, TopTile
+from glomspike.findings import Points, Scores, SpikeScore, TileScores, TopTile
 from glomspike.slide.field import Field
 
 TOP_TILES = 4
@@ -37,17 +36,6 @@ def judge(scores: TileScores, probability: float, field: Field, threshold: float
         tile_side_um=scores.side_um,
         top_tiles=_top_tiles(scores, field),
     )
-
-
-def best_of_case(glomeruli: Sequence[Glomerulus]) -> tuple[CaseTile, ...]:
-    """Up to four tiles with the highest scores of all glomeruli, the highest first."""
-    tiles = [
-        CaseTile(**asdict(tile), glomerulus=one.id)
-        for one in glomeruli
-        if one.judgement is not None
-        for tile in one.judgement.top_tiles
-    ]
-    return tuple(sorted(tiles, key=lambda tile: -tile.probability)[:TOP_TILES])
 
 
 def _top_tiles(scores: TileScores, field: Field) -> tuple[TopTile, ...]:

@@ -2,13 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from glomspike.findings import RGB, Points
 from glomspike.learn.truth import TrueGlomerulus, outlined
 
-_TURN = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-_UNIT_CIRCLE = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+_CORNERS = 48
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,4 +38,4 @@ def outline_of(glomerulus: TrueGlomerulus) -> Points:
     """A glomerulus's outline (n, 2), which is a circle where only that is annotated."""
     if glomerulus.outline_px is not None:
         return glomerulus.outline_px
-    return _UNIT_CIRCLE * glomerulus.radius_px + (glomerulus.x_px, glomerulus.y_px)
+    return circle_polygon(glomerulus.x_px, glomerulus.y_px, glomerulus.radius_px, _CORNERS)

@@ -10,6 +10,12 @@ Circles = NDArray[np.float64]  # (n, 3): x, y, radius in one unit
 Overlaps = NDArray[np.float64]
 
 
+def circle_polygon(x: float, y: float, radius: float, vertices: int = 96) -> Points:
+    """The vertices (n, 2) of a polygon on a circle, in the circle's unit, the first not repeated."""
+    turn = np.linspace(0, 2 * np.pi, vertices, endpoint=False)
+    return np.array([x, y]) + radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+
+
 def circle_iou(first: Circles, second: Circles) -> Overlaps:
     """Intersection over union (n, m) of every circle of `first` with every one of `second`.
 

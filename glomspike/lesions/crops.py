@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from glomspike.findings import RGB
+from glomspike.geometry.circles import circle_polygon
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import TrueGlomerulus, load_picture, resized
 from glomspike.segment.crop import SIDE_RADII
@@ -44,9 +43,7 @@ def _whole(sample: Sample, input_px: int) -> Patch:
     pixels = resized(pixels, min(1.0, input_px / max(pixels.shape[:2])))
     height_px, width_px = pixels.shape[:2]
     radius_px = max(height_px, width_px) / SIDE_RADII
-    angles = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
-    middle_px = np.array([width_px, height_px]) / 2
-    outline_px = middle_px + radius_px * np.column_stack([np.cos(angles), np.sin(angles)])
+    outline_px = circle_polygon(width_px / 2, height_px / 2, radius_px, CORNERS)
     glomerulus = TrueGlomerulus(width_px / 2, height_px / 2, radius_px, outline_px, lesion=sample.lesion)
     return Patch(sample, pixels, glomerulus, outline_px, is_crop=True)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from glomspike import __version__
-from glomspike.cases.record import CaseRecord
 from glomspike.errors import SlideError
 from glomspike.report.html import data_uri, write_page
 from glomspike.report.portrait import encode_jpeg, shrunk
 from glomspike.report.summary_rows import Said, summary_rows
+from glomspike.results.case_record import CaseRecord
 from glomspike.slide.reader import read_picture
 
 OVERVIEW_PX, PROFILE_PX = 640, 150

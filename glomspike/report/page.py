@@ -8,7 +8,7 @@ from pathlib import Path
 from glomspike import __version__
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import slide_marks
-from glomspike.classify.scores import POSITIVE, best_of_case
+from glomspike.classify.scores import POSITIVE
 from glomspike.findings import RGB, SlideFacts, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.networks.weights import Card
@@ -28,6 +28,7 @@ from glomspike.report.overview_view import OverviewView, overview_view
 from glomspike.report.plots import Bar, ColourTable, colour_table, histogram
 from glomspike.report.portrait import Portrait
 from glomspike.report.summary_rows import Said, summary_rows
+from glomspike.results.best_tiles import best_of_case
 from glomspike.results.counting import Summary
 from glomspike.results.record import Counts
 

@@ -16,9 +16,9 @@ import openslide
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from glomspike import __version__
-from glomspike.classify.scores import best_of_case
 from glomspike.errors import OutputError
 from glomspike.findings import CaseTile, Glomerulus, SlideFacts, SlideResult, TopTile
+from glomspike.results.best_tiles import best_of_case
 from glomspike.results.counting import Summary
 
 RECORD_NAME = "run.json"

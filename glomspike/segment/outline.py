@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from glomspike.findings import Circle, Mask, Outline, Points, SlideFacts
+from glomspike.geometry.circles import circle_polygon
 from glomspike.geometry.frames import FieldFrame
 from glomspike.geometry.raster import largest, traced, vertices
 
@@ -66,8 +67,7 @@ def outline_on_slide(polygon_px: Points, frame: FieldFrame, slide: SlideFacts) -
 
 def outline_of_circle(circle: Circle, slide: SlideFacts) -> Outline:
     """A circle as an outline, cut where the slide ends."""
-    turn = np.linspace(0, 2 * np.pi, 96, endpoint=False)
-    round_um = circle.radius_um * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    round_um = circle_polygon(0, 0, circle.radius_um)
     outline = outline_on_slide(round_um, FieldFrame.at(circle.x0, circle.y0, slide.mpp, 1.0), slide)
     assert outline is not None  # the centre of a detected circle lies on the slide
     return replace(outline, is_circle=True)
