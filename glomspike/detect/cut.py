@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from glomspike.findings import RGB, Points
+from glomspike.geometry.circles import circle_polygon
 from glomspike.learn.truth import TrueGlomerulus, outlined
 
 _CORNERS = 48
