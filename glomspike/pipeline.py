@@ -17,6 +17,7 @@ from glomspike.classify.heatmap import Heat, spike_heat
 from glomspike.classify.kind import spike_threshold
 from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
+from glomspike.detect.sizes import magnification, size_warnings
 from glomspike.findings import RGB, Classification, Glomerulus, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.names import as_text
@@ -152,7 +153,7 @@ def _analysis(
             with watch("segment"):
                 found = Search((search_crop(slide, segmenter),))
         else:
-            found = search(slide, models["detector"], progress, watch)
+            found = search(slide, models["detector"], progress, watch, magnification(options.glomerulus_um))
         mpp = field_mpp(slide.facts.mpp, models["classifier"].card.mpp)
         ahead = ReadAhead(slide, segmenter, mpp, [stage.region for stage in stages], readers, watch)
         detected: list[Glomerulus] = []
@@ -174,8 +175,10 @@ def _analysis(
             small = thumbnail.result()
     is_dark = not options.crops and is_dark_field(small[0])
     warnings = slide_warnings(slide.notes, found.any_tissue, found.unreadable_windows, detected, is_dark)
+    if not options.crops:
+        warnings += size_warnings([2 * g.circle.radius_um for g in detected], options.glomerulus_um)
     for stage in stages:
-        warnings += list(stage.warnings(detected))
+        warnings += stage.warnings(detected)
     result = SlideResult(
         slide.facts,
         tuple(glomerulus for glomerulus in detected if glomerulus.is_glomerulus),

@@ -10,6 +10,7 @@ import click
 
 from glomspike.cli.progress import one_line, shown_batch, shown_progress
 from glomspike.cli.weight_options import given, weight_options
+from glomspike.detect.size_options import expected_um, size_options
 from glomspike.errors import UsageError, missing_slide
 from glomspike.networks.kinds import KINDS
 
@@ -72,6 +73,7 @@ class Number(click.FloatRange):
     help="Spike probability from which a glomerulus counts as spiked, instead of the classifier's own.",
 )
 @click.option("--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average.")
+@size_options
 @click.option("--dicom", is_flag=True, help="Write annotations and a report as DICOM objects too.")
 @click.option(
     "--overwrite",
@@ -102,6 +104,8 @@ def command(
     mpp: float | None,
     threshold: float | None,
     mirrored: bool,
+    animal: str | None,
+    glomerulus_um: float | None,
     dicom: bool,
     overwrite: bool,
     workers: int | None,
@@ -120,12 +124,14 @@ def command(
         raise UsageError("--workers and --ray", "are for a folder, and this is one slide", "leave them away")
     from glomspike.results.options import Options
 
-    weights = given(typed_weights)
-    if slide.is_dir():
-        replaced: Literal["outdated", "never"] = "outdated" if overwrite else "never"
-        options = Options(mpp, threshold, replaced, mirrored=mirrored, dicom=dicom)
+    weights, expected = given(typed_weights), expected_um(animal, glomerulus_um)
+    is_folder = slide.is_dir()
+    replaced: Literal["always", "outdated", "never"] = "never"
+    if overwrite:
+        replaced = "outdated" if is_folder else "always"
+    options = Options(mpp, threshold, replaced, mirrored=mirrored, dicom=dicom, glomerulus_um=expected)
+    if is_folder:
         return run_folder(slide, out, weights, options, stage, device, workers or 1, ray)
-    options = Options(mpp, threshold, "always" if overwrite else "never", mirrored=mirrored, dicom=dicom)
     return run_slide(slide, out, weights, options, stage, device)
 
 

@@ -69,23 +69,28 @@ class Scanned:
         return circled(true, self.shown_px, FOUND_COLOUR)
 
 
-def evaluate_detector(samples: Sequence[Sample], detector: Model, progress: Progress) -> Evaluation:
+def evaluate_detector(
+    samples: Sequence[Sample], detector: Model, progress: Progress, magnified: float = 1.0
+) -> Evaluation:
     """Circle AP over all annotated pictures of known µm/px, and what is right at the detector's threshold.
 
     Glomeruli count as found whatever class they are taken for; a detector of several has AP of each besides.
-    Raises SamplesError where there is no such picture.
+    `magnified` is how much finer than on its card the detector looks. Raises SamplesError where there is no
+    such picture.
     """
-    scanned = scanned_samples(samples, detector, progress)
+    scanned = scanned_samples(samples, detector, progress, magnified)
     found = summed_up(scanned)
     by_class = measured_by_class(scanned, detector.card.classes)
     classes: JsonValue = {name: asdict(ap) for name, ap in by_class.items()}
     return replace(found, numbers={**found.numbers, "classes": classes}) if by_class else found
 
 
-def scanned_samples(samples: Sequence[Sample], detector: Model, progress: Progress) -> list[Scanned]:
+def scanned_samples(
+    samples: Sequence[Sample], detector: Model, progress: Progress, magnified: float = 1.0
+) -> list[Scanned]:
     """The annotated pictures of known µm/px with what the detector finds. Raises SamplesError without one."""
     card = detector.card
-    pictures = scaled_pictures(samples, card.mpp)
+    pictures = scaled_pictures(samples, card.mpp / magnified)
     if not pictures:
         cause = "no annotated picture of known µm/px among these samples"
         raise SamplesError(names_of_tables(samples), cause, "give rows with mpp and with mask or xml")
@@ -93,7 +98,9 @@ def scanned_samples(samples: Sequence[Sample], detector: Model, progress: Progre
     for picture in pictures:
         progress(len(scanned), len(pictures))
         threshold = card.thresholds["score"]
-        scanned.append(scan(detector.network, picture, card.input_px, card.normalisation, threshold))
+        scanned.append(
+            scan(detector.network, picture, card.input_px, card.normalisation, threshold, magnified)
+        )
     progress(len(pictures), len(pictures))
     return scanned
 
@@ -121,11 +128,16 @@ def scaled_pictures(samples: Sequence[Sample], mpp: float) -> list[Picture]:
 
 
 def scan(
-    network: nn.Module, picture: Picture, side_px: int, normalisation: Normalisation, threshold: float
+    network: nn.Module,
+    picture: Picture,
+    side_px: int,
+    normalisation: Normalisation,
+    threshold: float,
+    magnified: float = 1.0,
 ) -> Scanned:
     """A picture at the detector's µm/px with the circles found on it."""
     assert picture.mpp is not None
-    found_px = scan_picture(network, picture.pixels, picture.mpp, side_px, normalisation)
+    found_px = scan_picture(network, picture.pixels, picture.mpp * magnified, side_px, normalisation)
     return Scanned(picture, found_px, threshold)
 
 

@@ -41,27 +41,40 @@ class Search:
 
 
 def search(
-    slide: Slide, detector: Model, progress: Callable[[str, int, int], None], watch: Stopwatch
+    slide: Slide,
+    detector: Model,
+    progress: Callable[[str, int, int], None],
+    watch: Stopwatch,
+    magnified: float = 1.0,
 ) -> Search:
     """All glomeruli of a slide: its tissue, then `detect` on that. Raises SlideError as `detect` does."""
     with watch("tissue"):
         tissue = find_tissue(slide)
     with watch("detect"):
-        return detect(slide, tissue, detector, partial(progress, "detect"))
+        return detect(slide, tissue, detector, partial(progress, "detect"), magnified)
 
 
-def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[int, int], None]) -> Search:
+def detect(
+    slide: Slide,
+    tissue: Tissue,
+    detector: Model,
+    progress: Callable[[int, int], None],
+    magnified: float = 1.0,
+) -> Search:
     """All glomeruli on a slide's tissue, one circle each, with scores from the detector's threshold on.
 
     Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
     cannot be decoded is white to the detector, and the window is counted. `progress` is told how many
     windows are done, and of how many. Raises SlideError where nothing of the slide can be decoded: that it
     has no glomeruli would look like a result.
+
+    `magnified` is how much finer than on its card the detector looks (`sizes.magnification`).
     """
-    mpp, threshold = detector.card.mpp, detector.card.thresholds["score"]
+    seen_mpp, threshold = detector.card.mpp, detector.card.thresholds["score"]
+    mpp = seen_mpp / magnified  # lengths between glomeruli grow with them: they are those at `seen_mpp`
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
-    windows = _on_tissue(slide, tissue, frame, detector.card.input_px, mpp)
+    windows = _on_tissue(slide, tissue, frame, detector.card.input_px, seen_mpp)
     classes = detector.card.classes
     owned = [np.zeros((0, 4 + len(classes) * (len(classes) > 1)))]
     unreadable, lost_px, done = 0, 0, 0
@@ -74,13 +87,15 @@ def detect(slide: Slide, tissue: Tissue, detector: Model, progress: Callable[[in
             found = scan_windows(detector.network, pixels, detector.card.normalisation)
             for window, circles in zip(some, found, strict=True):
                 circles[:, :2] += (window.x_px, window.y_px)
-                owned.append(circles[window.owns(circles, SLACK_UM / mpp) & (circles[:, 3] >= threshold)])
+                owned.append(
+                    circles[window.owns(circles, SLACK_UM / seen_mpp) & (circles[:, 3] >= threshold)]
+                )
             done += len(some)
             progress(done, len(windows))
     if lost_px and lost_px >= ALL_BUT_ROUNDING * _on_slide_px(windows, facts, frame):
         cause = "not one region of it can be decoded"
         raise SlideError(slide.path, cause, "check that it was copied whole, and copy it again")
-    found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, mpp)
+    found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, seen_mpp)
     return Search(_circles(found_px, frame, mpp, classes), unreadable, tissue)
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glomspike.detect.size_options import OPTIONS, expected_um
+from glomspike.detect.sizes import magnification
 from glomspike.networks.kinds import Beginning, Chosen, Measuring, ModelKind, Training
 
 if TYPE_CHECKING:
@@ -46,10 +48,13 @@ def _task(beginning: Beginning, chosen: Chosen) -> "Task":
     return DetectorTask(beginning.tables, options, beginning.state, photographs)
 
 
-def _evaluate(samples: "Sequence[Sample]", model: "Model", progress: "Progress", _: Chosen) -> "Evaluation":
+def _evaluate(
+    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: Chosen
+) -> "Evaluation":
     from glomspike.detect.evaluate import evaluate_detector
 
-    return evaluate_detector(samples, model, progress)
+    glomerulus_um = expected_um(chosen.get("animal"), chosen.get("glomerulus_um"))
+    return evaluate_detector(samples, model, progress, magnification(glomerulus_um))
 
 
 KIND = ModelKind(
@@ -70,6 +75,6 @@ KIND = ModelKind(
         for_new_networks=frozenset({"mpp"}),
         takes_photographs=True,
     ),
-    measuring=Measuring(_evaluate),
+    measuring=Measuring(_evaluate, options=OPTIONS),
     required=True,
 )

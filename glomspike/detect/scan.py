@@ -17,15 +17,18 @@ LEAST_SCORE = 0.02
 
 
 def scan_picture(
-    network: nn.Module, pixels: RGB, mpp: float, side_px: int, normalisation: Normalisation
+    network: nn.Module, pixels: RGB, seen_mpp: float, side_px: int, normalisation: Normalisation
 ) -> NDArray[np.float64]:
     """Scored circles of a picture at the detector's µm/px, in its pixels, best first; columns as of `decode`.
+
+    `seen_mpp` is the µm/px that the picture has in the detector's eyes: that of its card, even where it looks
+    finer because glomeruli are smaller.
 
     Windows have the side of the crops that the detector learnt from: its decoder normalises over the whole
     window (GroupNorm), so that radii come out too large in windows that are mostly something else.
     """
     height_px, width_px = pixels.shape[:2]
-    windows = windows_over(width_px, height_px, side_px, mpp)
+    windows = windows_over(width_px, height_px, side_px, seen_mpp)
     padded = np.full((height_px + side_px, width_px + side_px, 3), GLASS, np.uint8)
     padded[:height_px, :width_px] = pixels
     owned = []
@@ -34,7 +37,7 @@ def scan_picture(
         cut = [padded[w.y_px : w.y_px + side_px, w.x_px : w.x_px + side_px] for w in some]
         for window, circles in zip(some, scan_windows(network, cut, normalisation), strict=True):
             circles[:, :2] += (window.x_px, window.y_px)
-            owned.append(circles[window.owns(circles, SLACK_UM / mpp)])
+            owned.append(circles[window.owns(circles, SLACK_UM / seen_mpp)])
     return merged(np.concatenate(owned))
 
 

@@ -10,7 +10,8 @@ class Options:
 
     `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
     every picture shows one glomerulus, which needs no detection; `mirrored` outlines each glomerulus from
-    four mirror images; `dicom` writes DICOM objects too.
+    four mirror images; `dicom` writes DICOM objects too. `glomerulus_um` is the diameter that glomeruli are
+    expected to have, None that of human ones.
     """
 
     mpp: float | None = None
@@ -19,3 +20,4 @@ class Options:
     crops: bool = False
     mirrored: bool = False
     dicom: bool = False
+    glomerulus_um: float | None = None

@@ -22,6 +22,7 @@ def run_settings(
         "crops": options.crops,
         "mirrored": options.mirrored,
         "dicom": options.dicom,
+        "glomerulus_um": options.glomerulus_um,
     }
     return RunSettings(
         version=__version__,
