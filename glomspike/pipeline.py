@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.annotate.imagescope import write_imagescope
-from glomspike.classify.heatmap import Heat, spike_heat
+from glomspike.classify.heatmap import spike_heat
 from glomspike.classify.kind import spike_threshold
 from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
 from glomspike.detect.sizes import magnification, size_warnings
-from glomspike.findings import RGB, Classification, Glomerulus, SlideResult
+from glomspike.findings import RGB, Classification, Glomerulus, SlideResult, TileScores
 from glomspike.geometry.frames import FieldFrame
 from glomspike.names import as_text
 from glomspike.networks.kinds import kind_of
@@ -36,6 +36,7 @@ from glomspike.results.record import Counts, RunRecord, RunSettings, SlideRecord
 from glomspike.results.resume import is_finished, run_settings
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.results.table import write_table
+from glomspike.results.tiles import write_tiles
 from glomspike.results.warnings import slide_warnings
 from glomspike.segment.ahead import Group, ReadAhead
 from glomspike.segment.infer import search_crop
@@ -53,7 +54,7 @@ OVERVIEW_PX = 2000
 DEFAULTS = Options()
 
 Progress = Callable[[str, int, int], None]  # stage, done, of how many
-Watcher = Callable[[Glomerulus, Candidate, Heat | None], None]
+Watcher = Callable[[Glomerulus, Candidate, SpikeFinding | None], None]
 Thumbnail = tuple[RGB, FieldFrame]  # a slide small, and where it lies
 
 
@@ -143,7 +144,7 @@ def _analysis(
     """The result of a slide, with the slide small and its tissue.
 
     `watcher` is called in threads with each glomerulus that is one, its candidate (with the field around it)
-    and its spike heatmap.
+    and its spike score with all tiles.
     """
     stages = _stages(slide, models, options)
     segmenter = mirrored(models["segmenter"]) if options.mirrored else models["segmenter"]
@@ -165,9 +166,7 @@ def _analysis(
             if watcher is not None:
                 with watch("pictures"):
                     _wait(watching)  # for the group before, so that no more are held
-                    watching = [
-                        writers.submit(_show, watcher, *one) for one in inspected if one[0].is_glomerulus
-                    ]
+                    watching = [writers.submit(watcher, *one) for one in inspected if one[0].is_glomerulus]
         progress("outline and score", len(found.circles), len(found.circles))
         with watch("pictures"):
             _wait(watching)
@@ -223,14 +222,6 @@ def _glomerulus(candidate: Candidate, findings: Sequence[Finding | None]) -> _In
     return glomerulus, candidate, spikes
 
 
-def _show(
-    watcher: Watcher, glomerulus: Glomerulus, candidate: Candidate, spikes: SpikeFinding | None
-) -> None:
-    has_tiles = spikes is not None and len(spikes.tiles.probabilities) > 0
-    heat = spike_heat(spikes.tiles, candidate.outline, candidate.field) if spikes and has_tiles else None
-    watcher(glomerulus, candidate, heat)
-
-
 def _wait(watching: Sequence[Future[None]]) -> None:
     for future in watching:
         future.result()
@@ -252,9 +243,14 @@ def _write_results(
     slide: Slide, stem: str, folder: Path, models: Models, options: Options, progress: Progress
 ) -> _Written:
     """Analyses a slide and writes all files of its results but the record."""
-    started, watch, portraits = datetime.now(UTC), Stopwatch(), dict[int, Portrait]()
+    started, watch = datetime.now(UTC), Stopwatch()
+    portraits, tiles = dict[int, Portrait](), dict[int, TileScores]()
 
-    def picture(glomerulus: Glomerulus, candidate: Candidate, heat: Heat | None) -> None:
+    def picture(glomerulus: Glomerulus, candidate: Candidate, spikes: SpikeFinding | None) -> None:
+        heat = None
+        if spikes is not None and len(spikes.tiles.probabilities):
+            tiles[glomerulus.id] = spikes.tiles
+            heat = spike_heat(spikes.tiles, candidate.outline, candidate.field)
         write_glomerulus_pictures(folder, glomerulus, candidate.field, heat)
         portraits[glomerulus.id] = portray(glomerulus, candidate.field, heat)
 
@@ -264,6 +260,7 @@ def _write_results(
     summary = summarise(map(Counted.of, result.glomeruli), None if tissue is None else tissue.area_mm2)
     with watch("annotate"):
         _write_annotations(folder, stem, result, analysis.thumbnail)
+        write_tiles(folder / "tiles.csv", tiles)
     judging = Judging(models.cards, spike_threshold(models["classifier"].card, options))
     shown = [portraits[glomerulus.id] for glomerulus in result.glomeruli]
     with watch("report"):

@@ -25,7 +25,7 @@ from glomspike.slide.reader import open_slide
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "phantom.svs"
-TABLES = ("glomeruli.csv", "{}.xml", "{}.geojson")
+TABLES = ("glomeruli.csv", "tiles.csv", "{}.xml", "{}.geojson")
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -76,7 +76,7 @@ def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(e
         for number in range(1, count + 1)
     }
     written = {p.relative_to(example).as_posix() for p in example.rglob("*") if p.is_file()}
-    tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "overview.png", "report.html"}
+    tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "tiles.csv", "overview.png", "report.html"}
     assert written == pictures | tables | {"run.json"}
     record = json.loads((example / "run.json").read_text())
     hashes = {
