@@ -34,7 +34,7 @@ chances = st.floats(0, 1)
 
 @st.composite
 def slides(draw: st.DrawFn) -> SlideFacts:
-    width, height = draw(st.integers(20_000, 200_000)), draw(st.integers(20_000, 100_000))
+    width, height = draw(st.integers(40_000, 200_000)), draw(st.integers(20_000, 100_000))
     bounds_x, bounds_y = draw(st.integers(0, width // 2)), draw(st.integers(0, height // 2))
     size = width - bounds_x, height - bounds_y
     return SlideFacts("Präparat 1.svs", draw(vendors), width, height, draw(mpps), bounds_x, bounds_y, *size)
