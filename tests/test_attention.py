@@ -90,7 +90,9 @@ def test_where_the_highest_tile_decides_each_carries_the_probability_that_it_wou
     (verdict,) = METHODS[pooling](network, NORMALISATION).verdicts([grid()])
     assert verdict.tiles == pytest.approx(torch.sigmoid(evidence(pooling).tiles).numpy(), abs=1e-6)
     assert verdict.probability == verdict.tiles.max()
-    assert rule_told(Card.model_construct(architecture=pooling)) == "is that of its most suspicious tile"
+    assert (
+        rule_told(Card.model_construct(architecture=pooling)) == "comes from its most suspicious tile alone"
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))

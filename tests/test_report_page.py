@@ -66,6 +66,17 @@ def test_a_calibrated_classifier_says_on_what(written):
     assert "not calibrated" not in text_of(page, "#g1")
 
 
+def test_tiles_calibrated_for_themselves_are_said_to_be(written):
+    own = {"method": "platt", "scale": 1, "offset": 0.5, "data": "7 tiles"}
+    whole = {"method": "platt", "scale": 1.2, "offset": -0.1, "data": "20 other phantoms"}
+    with_tiles = written(glomerulus(1, 0.9), classifier=card(calibration=whole, tile_calibration=own))
+    said = "the probability that this tile shows spikes, calibrated for itself on 7 tiles"
+    assert said in text_of(with_tiles, ".meaning")
+    assert "this tile shows" not in text_of(
+        written(glomerulus(1, 0.9), classifier=card(calibration=whole)), ".meaning"
+    )
+
+
 def test_reliability_is_drawn_where_the_card_has_it(written):
     bins = (ReliabilityBin(n=30, probability=0.1, spiked=0.2), ReliabilityBin(n=5, probability=0.9, spiked=1))
     page = written(glomerulus(1, 0.9), classifier=card(reliability=bins))

@@ -81,3 +81,17 @@ def test_one_tile_decides_and_calibration_keeps_the_order() -> None:
             odds = np.log(one.tiles / (1 - one.tiles))
             assert two.tiles == pytest.approx(1 / (1 + np.exp(2 - 0.5 * odds)))
     assert np.isnan(plain[1].probability)
+
+
+def test_tiles_with_a_calibration_of_their_own_leave_the_glomerulus_its_probability() -> None:
+    of_glomeruli = Calibration(method="platt", scale=0.5, offset=-2, data="tests")
+    of_tiles = Calibration(method="platt", scale=0.8, offset=1, data="tests")
+    own, grids = network("dense-resnet18"), [grid(150), grid(40)]
+    odds = tile_log_odds(own, grids[0], NORMALISATION)
+    (one, without), (before, _) = (
+        MsaMil(own, NORMALISATION, of_glomeruli, tiles).verdicts(grids) for tiles in (of_tiles, None)
+    )
+    assert one.tiles == pytest.approx(1 / (1 + np.exp(-1 - 0.8 * odds)))
+    assert one.probability == before.probability == before.tiles.max()
+    assert len(without.tiles) == 0
+    assert np.isnan(without.probability)

@@ -77,6 +77,10 @@ def test_a_file_that_is_no_safetensors_is_refused_even_with_its_hash(folder: Pat
     [
         ({"mood": "good"}, "mood: Extra inputs are not permitted"),
         ({"mpp": -1}, "mpp: Input should be greater than 0"),
+        (
+            {"tile_calibration": {"method": "platt", "scale": 0, "offset": 1, "data": "none"}},
+            "tile_calibration.scale: Input should be greater than 0",
+        ),
         ({"mpp": None}, "mpp: Input should be a valid number"),
         ({"kind": "poet"}, "kind: Value error, 'poet' is none of detector, segmenter, classifier"),
         ({"sha256": "1234"}, "sha256: String should match"),

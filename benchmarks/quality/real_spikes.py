@@ -48,11 +48,12 @@ TABLES = ("pasm-fields-PASM", "silver-reference", "neptune-sil")
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """The tiles of a part of a picture, their probabilities (n,), and the field they lie in."""
+    """The tiles of a part of a picture, their probabilities (n,), that of the whole part, and their field."""
 
     grid: TileGrid
     field: Field
     tiles: Scores
+    probability: float
     outline: Outline
 
     @classmethod
@@ -65,7 +66,7 @@ class Seen:
         outline = Outline(outline_px, 0.0, False)
         grid = cut_tiles(field, outline, tiling_of(model))
         (verdict,) = bag_classifier(model).verdicts([grid])
-        return cls(grid, field, verdict.tiles, outline)
+        return cls(grid, field, verdict.tiles, verdict.probability, outline)
 
     def highest_at(self, x0: float, y0: float) -> float:
         """The highest probability of the tiles that hold a place of the picture."""
@@ -151,7 +152,7 @@ def _of_spikes(model: Model, real: Path, mpp: float, picture: Path | None) -> li
         metric("smooth_places_false", float(np.mean(np.array(at["none"]) >= POSITIVE))),
         metric("highest_smooth_place", max(at["none"])),
         metric("spike_fraction_of_tiles_with_membrane", float((membrane >= POSITIVE).mean())),
-        metric("probability_of_glomerulus", float(glomerulus.tiles.max())),
+        metric("probability_of_glomerulus", glomerulus.probability),
     ]
 
 

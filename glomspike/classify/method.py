@@ -19,7 +19,8 @@ UNCALIBRATED = Calibration(method="platt", scale=1, offset=0, data="none")
 class Verdict:
     """How much each tile of a glomerulus speaks for spikes (n,), and its spike probability; all in [0, 1].
 
-    The probability is NaN where there is not one tile.
+    What a tile's number means is the method's to say. The probability is that the glomerulus is spiked, NaN
+    where there is not one tile.
     """
 
     tiles: Scores
@@ -36,16 +37,22 @@ class BagClassifier(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a method knows: its network, how pictures are normalised for it, and its calibration."""
+    """What a method knows: its network, how pictures are normalised for it, and its calibrations.
+
+    `calibration` is of glomeruli, `tile_calibration` of single tiles; where it is None, tiles take the
+    former.
+    """
 
     network: nn.Module
     normalisation: Normalisation
     calibration: Calibration = UNCALIBRATED
+    tile_calibration: Calibration | None = None
 
     @classmethod
     def of(cls, model: Model) -> Self:
         """The classifier that was loaded."""
-        return cls(model.network, model.card.normalisation, model.card.calibration or UNCALIBRATED)
+        card = model.card
+        return cls(model.network, card.normalisation, card.calibration or UNCALIBRATED, card.tile_calibration)
 
 
 def asked(network: nn.Module, grid: TileGrid, normalisation: Normalisation) -> Any:

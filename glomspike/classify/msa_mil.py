@@ -14,19 +14,22 @@ from glomspike.networks.weights import Normalisation
 class MsaMil(Trained):
     """A `BagClassifier` that lets one tile decide (any-window rule).
 
-    Calibration is a rising map of log-odds, fitted to glomeruli by their highest tile. It is applied to every
-    tile, so that the tile that decides carries the glomerulus's probability: a tile's value is the
-    probability of spikes in a glomerulus whose highest tile scores so.
+    A glomerulus has the probability that it is spiked, by the calibration that was fitted to glomeruli and
+    their highest tiles. A tile has the probability that it shows spikes, by the calibration of tiles. Where
+    there is none, the tile takes the glomeruli's: its value then is the probability of spikes in a
+    glomerulus whose highest tile scores so, which is far less than that of spikes in the tile.
     """
 
     def verdicts(self, grids: Sequence[TileGrid]) -> list[Verdict]:
         """See `BagClassifier`."""
-        verdicts = []
-        for grid in grids:
-            odds = self.log_odds(grid) if len(grid.corners_px) else np.zeros(0)
-            tiles = self.calibration.probability(odds)
-            verdicts.append(Verdict(tiles, float(tiles.max(initial=0)) if len(tiles) else float("nan")))
-        return verdicts
+        return [self._verdict(grid) for grid in grids]
+
+    def _verdict(self, grid: TileGrid) -> Verdict:
+        if not len(grid.corners_px):
+            return Verdict(np.zeros(0), float("nan"))
+        odds = self.log_odds(grid)
+        of_tiles = self.tile_calibration or self.calibration
+        return Verdict(of_tiles.probability(odds), float(self.calibration.probability(odds.max())))
 
     def log_odds(self, grid: TileGrid) -> Scores:
         """Those of each tile of a glomerulus (n,), of at least one."""

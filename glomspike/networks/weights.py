@@ -94,6 +94,9 @@ class CardDraft(_Strict):
     classes: tuple[str, ...] = Field(min_length=1)
     thresholds: dict[str, float]
     calibration: Calibration | None = None
+    tile_calibration: Calibration | None = Field(
+        default=None, description="of single tiles, where one tile decides; None: that of the glomerulus"
+    )
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...]
     reliability: tuple[ReliabilityBin, ...] = ()

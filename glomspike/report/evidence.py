@@ -83,7 +83,7 @@ def reliability(card: Card) -> Reliability:
 def rule_told(card: Card) -> str:
     """How a glomerulus's probability comes from its tiles: the end of a sentence."""
     if issubclass(METHODS[card.architecture], MsaMil):
-        return "is that of its most suspicious tile"
+        return "comes from its most suspicious tile alone"
     return "is weighed from all its tiles"
 
 
@@ -102,7 +102,17 @@ def calibration_told(card: Card) -> str:
     return (
         f"The probabilities were calibrated ({card.calibration.method}) on {card.calibration.data}: there, "
         "about nine in ten of the glomeruli given 0.9 had spikes. On other slides, stains and scanners this "
-        "need not hold."
+        f"need not hold.{_of_tiles(card)}"
+    )
+
+
+def _of_tiles(card: Card) -> str:
+    """What a tile's number means where it is not the glomerulus's, as a sentence that follows others."""
+    if card.tile_calibration is None:
+        return ""
+    return (
+        " A tile's number is the probability that this tile shows spikes, calibrated for itself on "
+        f"{card.tile_calibration.data}; it may be above that of its glomerulus."
     )
 
 

@@ -85,7 +85,7 @@ def called_spiked(classifier: Model, pictures: NDArray[np.uint8]) -> float:
     corner, everywhere = np.full((1, 2), (side_px - tile_px) // 2), np.ones((side_px, side_px), np.bool_)
     grids = [TileGrid(picture, everywhere, corner, tile_px, 0) for picture in pictures]
     verdicts = bag_classifier(classifier).verdicts(grids)
-    return float(np.mean([verdict.probability >= SURE for verdict in verdicts]))
+    return float(np.mean([verdict.tiles[0] >= SURE for verdict in verdicts]))
 
 
 def _likeness(real: NDArray[np.float64], made: NDArray[np.float64]) -> dict[str, Likeness]:
