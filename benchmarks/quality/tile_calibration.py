@@ -68,7 +68,7 @@ def tile_calibration(classifier: MsaMil, bags: Sequence[Bag], names: Sequence[st
     patients = len({bag.patient for bag in judged})
     share = f"{100 * spiked.mean():.0f} % of them spiked"
     data = (
-        f"{len(spiked)} tiles of {len(judged)} glomeruli of {patients} validation patients "
+        f"{len(spiked):,} tiles of {len(judged)} glomeruli of {patients} validation patients "
         f"({', '.join(names)}), {share}"
     )
     fitted = Calibration(method="platt", scale=scale, offset=offset, data=data)
