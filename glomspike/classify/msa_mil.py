@@ -17,7 +17,7 @@ class MsaMil(Trained):
     A glomerulus has the probability that it is spiked, by the calibration that was fitted to glomeruli and
     their highest tiles. A tile has the probability that it shows spikes, by the calibration of tiles. Where
     there is none, the tile takes the glomeruli's: its value then is the probability of spikes in a
-    glomerulus whose highest tile scores so, which is far less than that of spikes in the tile.
+    glomerulus whose highest tile scores so, as a rule less than that of spikes in the tile.
     """
 
     def verdicts(self, grids: Sequence[TileGrid]) -> list[Verdict]:
