@@ -90,7 +90,7 @@ _see() {
 
 _make_folder() {
     if ! mkdir -p -- "$1" 2>/dev/null; then
-        echo "glomspike: $1: this folder cannot be made; choose another, or mend its parent's permissions" >&2
+        echo "glomspike: $1: this folder cannot be created; choose another, or fix its parent's permissions" >&2
         exit 1
     fi
     _see "$1" writable

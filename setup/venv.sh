@@ -40,7 +40,7 @@ _make_venv() {
     fi
     : >"$venv/stamps"
     if ! _install "$venv" "$checkout" "$lock" >&2; then
-        echo "glomspike: .venv could not be set up, for the reason above; mend it and run this again" >&2
+        echo "glomspike: .venv could not be set up, for the reason above; fix it and run this again" >&2
         return 1
     fi
     { _stamp "$checkout" requirements.lock && _stamp "$checkout" "$lock"; } >"$venv/stamps"

@@ -33,7 +33,7 @@ def test_the_top_tells_what_was_found_and_of_how_many(written):
     page = written(glomerulus(1, 0.9), glomerulus(2, 0.2), glomerulus(3, None), warnings=("coarse",))
     assert fact(page, "Glomeruli found") == "3"
     assert fact(page, "Spiked") == "1 of 2 scored · 50 %"
-    assert fact(page, "Spike fraction of the case") == "55 % 110 of 200 tiles"
+    assert fact(page, "Spike fraction of the slide") == "55 % 110 of 200 tiles"
     assert fact(page, "Scale") == "0.25 µm/px"
     assert text_of(page, ".warnings li") == "coarse"
 

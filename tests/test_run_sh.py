@@ -230,7 +230,7 @@ def test_an_output_that_cannot_be_made_is_one_line(desk: Desk) -> None:
     (desk.work / "s.svs").touch()
     done = desk.run("s.svs", "s.svs/out", ENGINE=ENGINE, IMAGE_IS_THERE="1")
     assert done.returncode == 1
-    assert re.fullmatch(r"glomspike: s\.svs/out: this folder cannot be made; .*\n", done.stderr)
+    assert re.fullmatch(r"glomspike: s\.svs/out: this folder cannot be created; .*\n", done.stderr)
 
 
 def test_files_belong_to_the_caller(desk: Desk) -> None:
@@ -338,7 +338,7 @@ def test_run_sh_works_through_a_link(desk: Desk, tmp_path: Path) -> None:
 def test_a_set_up_that_failed_is_begun_anew(desk: Desk) -> None:
     failed = desk.run("weights", PIP_FAILS="1")
     assert failed.returncode == 1
-    assert failed.stderr.endswith("mend it and run this again\n")
+    assert failed.stderr.endswith("fix it and run this again\n")
     assert desk.run("weights").returncode == 0
     assert desk.set_ups() == 2
 

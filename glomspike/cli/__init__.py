@@ -55,7 +55,7 @@ class _Commands(click.Group):
         """The main job's help, since that is what most people want, then the other commands."""
         main_job = find(MAIN_JOB)
         main_job.format_help(click.Context(main_job, info_name=ctx.info_name), formatter)
-        with formatter.section("Other commands (`glomspike COMMAND --help` tells more)"):
+        with formatter.section("Other commands (`glomspike COMMAND --help` explains each)"):
             others = [name for name in COMMANDS if name != MAIN_JOB]
             formatter.write_dl([(name, find(name).get_short_help_str(limit=120)) for name in others])
         with formatter.section("Exit status"):

@@ -49,7 +49,7 @@ interrupted run goes on when typed again, also for other --tiles or more --epoch
     show_default=True,
     help="Channels of the networks; 32 for a CPU.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, other tiles.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Random seed.")
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
 def command(
     samples: tuple[Path, ...],

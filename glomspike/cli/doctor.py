@@ -24,6 +24,6 @@ def command(folder: Path) -> int:
     click.echo(
         "\nThe main job can run here."
         if not broken
-        else "\nThe main job cannot run here until that is mended."
+        else "\nThe main job cannot run here until that is fixed."
     )
     return 1 if broken else 0

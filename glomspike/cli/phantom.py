@@ -26,9 +26,7 @@ from glomspike.errors import UsageError
     type=click.IntRange(0, 400),
     help="On each slide or in each case.",
 )
-@click.option(
-    "--seed", default=1, show_default=True, type=click.IntRange(0), help="Another seed, other slides."
-)
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Random seed.")
 @click.option(
     "--boxed", default=0.4, show_default=True, type=click.FloatRange(0, 1),
     help="Share of the spiked glomeruli with boxes drawn on spikes.",

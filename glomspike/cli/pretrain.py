@@ -38,7 +38,7 @@ ENCODERS = ("resnet18", "resnet34", "resnet50")
     "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=3e-4, show_default=True,
     help="How fast to learn.",
 )  # fmt: skip
-@click.option("--seed", type=click.IntRange(0), default=0, help="Another seed, another training.")
+@click.option("--seed", type=click.IntRange(0), default=0, help="Random seed.")
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
 @click.option("--gpus", type=click.IntRange(1), default=1, help="How many GPUs to learn on together.")
 @click.option(

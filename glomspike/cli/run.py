@@ -63,7 +63,7 @@ class Number(click.FloatRange):
     "--mpp",
     type=Number(0.05, 5),
     metavar="UM",
-    help="µm per pixel, for a slide that does not say it of itself, or says it wrongly.",
+    help="µm per pixel, for a slide that does not record it, or records it wrongly.",
 )
 @weight_options(list(KINDS))
 @click.option(
@@ -121,7 +121,7 @@ def command(
     if not slide.exists():
         raise missing_slide(slide)
     if not slide.is_dir() and (workers or ray):
-        raise UsageError("--workers and --ray", "are for a folder, and this is one slide", "leave them away")
+        raise UsageError("--workers and --ray", "are for a folder, and this is one slide", "omit them")
     from glomspike.results.options import Options
 
     weights, expected = given(typed_weights), expected_um(animal, glomerulus_um)

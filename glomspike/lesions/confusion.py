@@ -22,7 +22,7 @@ def confusion_picture(confusion: NDArray[np.intp], classes: tuple[str, ...]) -> 
         axes.text(column, row, str(count), ha="center", va="center", color=colour)
     axes.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
     axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="told", ylabel="true")
+    axes.set(xlabel="predicted", ylabel="true")
     drawn = io.BytesIO()
     figure.savefig(drawn, format="rgba")
     width_px, height_px = canvas.get_width_height()

@@ -39,7 +39,7 @@ class Told:
     @property
     def caption(self) -> str:
         told = int(self.probabilities.argmax())
-        said = f"told {self.classes[told]} {self.probabilities[told]:.2f}"
+        said = f"predicted {self.classes[told]} {self.probabilities[told]:.2f}"
         return f"{self.patch.lesion}, {said}: {self.patch.patch.sample.image.name}"
 
     def drawn(self) -> RGB:

@@ -29,7 +29,7 @@ def choose_device(name: str) -> Chosen:
         return Chosen(torch.device("cuda", index), "")
     if name == "auto":
         return Chosen(torch.device("cpu"), f"computing on the CPU, which is slow: {trouble}")
-    raise DeviceError(f"--device {name}", trouble, "mend that (see `glomspike doctor`), or use --device cpu")
+    raise DeviceError(f"--device {name}", trouble, "fix that (see `glomspike doctor`), or use --device cpu")
 
 
 def choose_devices(name: str, workers: int) -> list[Chosen]:

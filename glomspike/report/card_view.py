@@ -147,8 +147,8 @@ def _place(x_viewer: float, y_viewer: float) -> str:
 
 def _notes(glomerulus: Glomerulus) -> Iterator[str]:
     if glomerulus.is_sclerosed:
-        yield "It is sclerosed: its spike score means little."
+        yield "Classified as globally sclerosed: interpret the spike score with caution."
     if glomerulus.outline.touches_edge:
-        yield "The slide ends inside this glomerulus: its size is too small."
+        yield "Cut by the slide edge: the measured size is an underestimate."
     if glomerulus.spikes is not None and glomerulus.spikes.unreadable_tiles:
         yield f"{glomerulus.spikes.unreadable_tiles} of its tiles could not be read and have no score."

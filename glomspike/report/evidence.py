@@ -100,7 +100,7 @@ def calibration_told(card: Card) -> str:
             "in ten may have spikes. Read them as an order, from least to most suspicious."
         )
     return (
-        f"The probabilities were calibrated ({card.calibration.method}) on {card.calibration.data}: there, "
+        f"The probabilities were calibrated on {card.calibration.data}: there, "
         "about nine in ten of the glomeruli given 0.9 had spikes. On other slides, stains and scanners this "
         f"need not hold.{_of_tiles(card)}"
     )

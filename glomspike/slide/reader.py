@@ -260,7 +260,7 @@ def _scale_notes(facts: SlideFacts) -> tuple[str, ...]:
     ):
         return ()
     file = f"{said.x:.4g}" if said.x == said.y else f"{said.x:.4g} x {said.y:.4g}"
-    return (f"--mpp {used.x:g} is used, though the slide says {file} µm/px of itself",)
+    return (f"--mpp {used.x:g} is used, although the slide records {file} µm/px",)
 
 
 def _is_sane(mpp: float) -> bool:
