@@ -111,7 +111,7 @@ def test_a_turned_slide_has_other_places_in_imagescope_and_qupath(written):
 
 def test_what_limits_a_glomerulus_is_said_on_its_card(written):
     page = written(glomerulus(1, 0.9, touches_edge=True))
-    assert "slide ends inside" in text_of(page, "#g1 .caution")
+    assert "Cut by the slide edge" in text_of(page, "#g1 .caution")
 
 
 def test_the_threshold_of_the_run_is_the_one_that_is_shown_first(written):
