@@ -84,8 +84,8 @@ class TopTile:
 
 
 @dataclass(frozen=True)
-class CaseTile(TopTile):
-    """One of the highest-scoring tiles of all glomeruli of a case, and the id of its glomerulus."""
+class SlideTile(TopTile):
+    """One of the highest-scoring tiles of all glomeruli of a slide, and the id of its glomerulus."""
 
     glomerulus: int
 
@@ -234,7 +234,7 @@ class SlideRow:
     tiles: int | None = None
     positive_tiles: int | None = None
     spike_fraction: float | None = None
-    top_tiles: tuple[CaseTile, ...] | None = None
+    top_tiles: tuple[SlideTile, ...] | None = None
     unreadable_windows: int | None = None
     unreadable_tiles: int | None = None
     warnings: int | None = None

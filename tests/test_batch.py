@@ -18,7 +18,7 @@ from pyramids import write_aperio
 
 from glomspike import cli
 from glomspike.batch.local import LocalWorkers
-from glomspike.batch.near import Near, brought_near
+from glomspike.batch.near import LocalCopy, brought_near
 from glomspike.batch.run import run_batch
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import GlomspikeError, OutputError, SlideError
@@ -56,7 +56,7 @@ def status_of(slides: Path, batch: Batch, wait: bool = True) -> dict[str, str]:
     """What becomes of each slide, worked on in this process; None is told as busy."""
     rows = {}
     for slide in find_slides(slides, batch.out):
-        row = do_slide(slide, Near(slide.path, None), batch, "cpu", wait)
+        row = do_slide(slide, LocalCopy(slide.path, None), batch, "cpu", wait)
         rows[slide.name] = row.status if row else "busy"
     return rows
 
@@ -68,7 +68,7 @@ def test_a_slide_that_fails_is_a_row_with_its_cause_and_the_others_are_done(slid
     batch = batch_of(slides)
     assert status_of(slides, batch) == {"a.svs": "done", "below/b.svs": "done", "broken.svs": "failed"}
     (broken,) = [slide for slide in find_slides(slides, batch.out) if slide.name == "broken.svs"]
-    row = do_slide(broken, Near(broken.path, None), batch, "cpu", True)
+    row = do_slide(broken, LocalCopy(broken.path, None), batch, "cpu", True)
     assert row is not None
     assert row.cause.startswith("is neither a slide")
     assert (row.folder, row.glomeruli, row.seconds) == (None, None, None)
@@ -168,7 +168,7 @@ def test_a_slide_is_copied_with_all_its_files_and_the_copy_goes(tmp_path: Path) 
 def test_results_from_a_near_disk_are_the_same(slides: Path, tmp_path: Path) -> None:
     near, far = batch_of(slides), batch_of(slides, out=tmp_path / "far")
     slide = find_slides(slides, near.out)[0]
-    do_slide(slide, Near(slide.path, None), near, "cpu", True)
+    do_slide(slide, LocalCopy(slide.path, None), near, "cpu", True)
     (tmp_path / "stage").mkdir()
     with brought_near(slide.path, tmp_path / "stage") as place:
         do_slide(slide, place, far, "cpu", True)
@@ -251,7 +251,7 @@ def test_pictures_among_slides_are_done_where_they_have_a_scale_and_else_listed(
         "plain.tif": "omitted", "with.png": "done", "with.tif": "done",
     }  # fmt: skip
     label = next(one for one in find_slides(folder, folder / "out") if one.name == "label.jpg")
-    row = do_slide(label, Near(label.path, None), batch_of(folder), "cpu", True)
+    row = do_slide(label, LocalCopy(label.path, None), batch_of(folder), "cpu", True)
     assert row is not None
     assert row.cause == "has no µm/px; give it with --mpp"
     given = status_of(folder, batch_of(folder, out=tmp_path / "given", options=Options(mpp=0.5)))

@@ -16,7 +16,7 @@ from pyramids import write_aperio
 from glomspike import cli
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.marks import OTHER
-from glomspike.batch.near import Near
+from glomspike.batch.near import LocalCopy
 from glomspike.batch.task import Batch, do_slide
 from glomspike.findings import Mpp
 from glomspike.names import as_text
@@ -51,7 +51,7 @@ def test_the_main_job_takes_any_name_and_knows_it_again(
     out, weights = folder / os.fsdecode(b"o\xfft"), {}
     batch = Batch(out, weights, load_cards(weights), Options())
     (slide,) = find_slides(folder, out)
-    rows = [do_slide(slide, Near(path, None), batch, "cpu", True) for _ in range(2)]
+    rows = [do_slide(slide, LocalCopy(path, None), batch, "cpu", True) for _ in range(2)]
     assert [row and (row.status, row.cause) for row in rows] == [("done", ""), ("skipped", "")]
     with pytest.raises(SystemExit) as end:
         cli.main([str(path), str(out), "--device", "cpu"])

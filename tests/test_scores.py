@@ -8,7 +8,7 @@ from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import PAPERS, grid_of
 from glomspike.findings import SpikeScore, TileScores
 from glomspike.geometry.frames import FieldFrame
-from glomspike.results.best_tiles import best_of_case
+from glomspike.results.best_tiles import best_of_slide
 from glomspike.slide.field import Field
 
 WHOLE = np.ones((300, 300), dtype=bool)
@@ -68,7 +68,7 @@ def test_the_best_tiles_of_a_case_are_those_of_all_its_glomeruli() -> None:
         glomerulus(2),
         glomerulus(3, spikes=spike_score(0.485, corners0)),
     ]
-    best = best_of_case(found)
+    best = best_of_slide(found)
     assert [tile.glomerulus for tile in best] == [1, 1, 3, 1]
     assert [tile.x0 for tile in best] == [0, 100, 0, 200]
-    assert best_of_case([glomerulus(1)]) == ()
+    assert best_of_slide([glomerulus(1)]) == ()

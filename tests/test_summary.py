@@ -2,12 +2,12 @@
 
 import csv
 
-from glomspike.findings import CaseTile, SlideRow
+from glomspike.findings import SlideRow, SlideTile
 from glomspike.results.summary import write_summary
 
 
 def test_a_slide_has_its_share_of_positive_tiles_and_its_best_ones_and_a_failed_one_has_its_cause(tmp_path):
-    best = (CaseTile(120.0, 80.25, 0.97, 4), CaseTile(7.0, 9.0, 0.5, 2))
+    best = (SlideTile(120.0, 80.25, 0.97, 4), SlideTile(7.0, 9.0, 0.5, 2))
     done = SlideRow(
         "a.svs", "done", "", folder="a", tiles=40, positive_tiles=10, spike_fraction=0.25, top_tiles=best
     )

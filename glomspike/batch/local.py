@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from glomspike.batch.near import Near, brought_near
+from glomspike.batch.near import LocalCopy, brought_near
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import SlideError
 from glomspike.findings import SlideRow
@@ -84,7 +84,7 @@ class LocalWorkers:
         clear_unfinished(self._batch.out / slide.folder)
         return failed_row(slide, failure)
 
-    def _worked_on(self, slide: FoundSlide, near: Near, wait: bool) -> SlideRow | None:
+    def _worked_on(self, slide: FoundSlide, near: LocalCopy, wait: bool) -> SlideRow | None:
         worker = self._free.get()
         try:
             working = worker.process.schedule(do_slide, args=(slide, near, self._batch, worker.device, wait))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from glomspike.slide.fingerprint import companions
 
 
-class Near(NamedTuple):
+class LocalCopy(NamedTuple):
     """Where to read a slide from, and the folder to build its results in; None is beside their place."""
 
     path: Path
@@ -18,13 +18,13 @@ class Near(NamedTuple):
 
 
 @contextmanager
-def brought_near(path: Path, stage: Path | None) -> Iterator[Near]:
+def brought_near(path: Path, stage: Path | None) -> Iterator[LocalCopy]:
     """A slide with all its files, copied to a folder of its own below `stage` that is gone afterwards.
 
     Without `stage` it is read where it lies. Raises OSError where it cannot be copied.
     """
     if stage is None:
-        yield Near(path, None)
+        yield LocalCopy(path, None)
         return
     with TemporaryDirectory(prefix="glomspike-", dir=stage, ignore_cleanup_errors=True) as folder:
         near = Path(folder) / "slide"
@@ -32,4 +32,4 @@ def brought_near(path: Path, stage: Path | None) -> Iterator[Near]:
             copy = near / file.relative_to(path.parent)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
-        yield Near(near / path.name, Path(folder))
+        yield LocalCopy(near / path.name, Path(folder))

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from glomspike.batch.near import Near
+from glomspike.batch.near import LocalCopy
 from glomspike.errors import GlomspikeError, NoScaleError
 from glomspike.findings import Mpp, SlideRow
 from glomspike.networks.models import Models, load_models
@@ -37,7 +37,7 @@ class Batch:
     stage: Path | None = None
 
 
-def do_slide(slide: FoundSlide, near: Near, batch: Batch, device: str, wait: bool) -> SlideRow | None:
+def do_slide(slide: FoundSlide, near: LocalCopy, batch: Batch, device: str, wait: bool) -> SlideRow | None:
     """What became of a slide; None where another run is working on it and this one does not `wait`.
 
     Never raises: one slide's failure is told in its row, and the rest go on.

@@ -20,7 +20,7 @@ from glomspike.networks.weights import Normalisation
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class Prediction:
     """A glomerulus and the probability of each of the classes (n,)."""
 
     patch: LesionPatch
@@ -87,13 +87,13 @@ def tell(
     classes: tuple[str, ...],
     side_px: int,
     normalisation: Normalisation,
-) -> list[Told]:
+) -> list[Prediction]:
     """What the network says of each glomerulus."""
     crops = [seen(patch, side_px) for patch in patches]
     found = lesion_probabilities(network, crops, normalisation)
-    return [Told(p, crop, classes, own) for p, crop, own in zip(patches, crops, found, strict=True)]
+    return [Prediction(p, crop, classes, own) for p, crop, own in zip(patches, crops, found, strict=True)]
 
 
-def arrays(told: Sequence[Told]) -> tuple[Scores, Classes]:
+def arrays(told: Sequence[Prediction]) -> tuple[Scores, Classes]:
     """Probabilities (n, classes) and true classes (n,)."""
     return np.stack([one.probabilities for one in told]), np.array([one.truth for one in told])

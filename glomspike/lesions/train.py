@@ -23,7 +23,7 @@ from glomspike.learn.training import (
     validation_metrics,
 )
 from glomspike.lesions.crops import load_lesions
-from glomspike.lesions.evaluate import Told, arrays, check_classes, tell
+from glomspike.lesions.evaluate import Prediction, arrays, check_classes, tell
 from glomspike.lesions.model import LesionNetwork, focal_loss
 from glomspike.metrics.classes import class_statistics
 from glomspike.networks.weights import Card, CardDraft
@@ -103,7 +103,7 @@ class LesionTask:
     def validate(self, network: nn.Module) -> dict[str, float]:
         return class_statistics(*arrays(self._told(network)))
 
-    def _told(self, network: nn.Module) -> list[Told]:
+    def _told(self, network: nn.Module) -> list[Prediction]:
         return tell(network, self.validation, self.classes, self.options.input_px, NORMALISATION)
 
     def examples(self, network: nn.Module) -> RGB:

@@ -28,7 +28,7 @@ from glomspike.report.overview_view import OverviewView, overview_view
 from glomspike.report.plots import Bar, ColourTable, colour_table, histogram
 from glomspike.report.portrait import Portrait
 from glomspike.report.summary_rows import Said, summary_rows
-from glomspike.results.best_tiles import best_of_case
+from glomspike.results.best_tiles import best_of_slide
 from glomspike.results.counting import Summary
 from glomspike.results.record import Counts
 
@@ -130,7 +130,7 @@ def _cards(result: SlideResult, portraits: Sequence[Portrait], calibration: str)
 def _best(result: SlideResult, portraits: Sequence[Portrait]) -> Iterator[tuple[int, TileView]]:
     """The most suspicious tiles of the case, as their glomeruli's cards show them."""
     pictures = {(p.glomerulus_id, t.tile.x0, t.tile.y0): t for p in portraits for t in p.tiles}
-    for tile in best_of_case(result.glomeruli):
+    for tile in best_of_slide(result.glomeruli):
         yield tile.glomerulus, tile_view(pictures[tile.glomerulus, tile.x0, tile.y0])
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from glomspike.findings import CaseTile, Glomerulus
+from glomspike.findings import Glomerulus, SlideTile
 
 BEST_TILES = 4
 
 
-def best_of_case(glomeruli: Sequence[Glomerulus]) -> tuple[CaseTile, ...]:
+def best_of_slide(glomeruli: Sequence[Glomerulus]) -> tuple[SlideTile, ...]:
     """Up to four tiles with the highest scores of all glomeruli, the highest first."""
     tiles = [
-        CaseTile(**asdict(tile), glomerulus=one.id)
+        SlideTile(**asdict(tile), glomerulus=one.id)
         for one in glomeruli
         if one.judgement is not None
         for tile in one.judgement.top_tiles

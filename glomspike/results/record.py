@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from glomspike import __version__
 from glomspike.errors import OutputError
-from glomspike.findings import CaseTile, Glomerulus, SlideFacts, SlideResult, TopTile
-from glomspike.results.best_tiles import best_of_case
+from glomspike.findings import Glomerulus, SlideFacts, SlideResult, SlideTile, TopTile
+from glomspike.results.best_tiles import best_of_slide
 from glomspike.results.counting import Summary
 
 RECORD_NAME = "run.json"
@@ -180,14 +180,14 @@ class GlomerulusSpikes(_Strict):
 class Spikes(_Strict):
     """Where spikes are most likely: on the whole slide, and in each glomerulus. Corners in level-0 pixels."""
 
-    top_tiles: tuple[CaseTile, ...]
+    top_tiles: tuple[SlideTile, ...]
     glomeruli: tuple[GlomerulusSpikes, ...]
 
     @classmethod
     def of(cls, result: SlideResult) -> "Spikes":
         """What a result says of spikes."""
         return cls(
-            top_tiles=tuple(_rounded(tile) for tile in best_of_case(result.glomeruli)),
+            top_tiles=tuple(_rounded(tile) for tile in best_of_slide(result.glomeruli)),
             glomeruli=tuple(GlomerulusSpikes.of(one) for one in result.glomeruli),
         )
 
