@@ -41,6 +41,7 @@ def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
     assert [image.is_scored for image in first.images] == [False, True, False]
     assert (first.name, first.folder, second.name) == ("B 1", "B 1", "other")
     assert first.images[1].path == tmp_path / "one.svs"
+    assert first.images[0].marker == "IgG"
     assert (first.images[1].mpp, first.images[1].marker) == (0.25, "silver")
 
 
@@ -51,6 +52,8 @@ def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
         ([",a.svs,om,,,,"], "row 2 has no case"),
         (["a,a.svs,xray,,,,"], "unknown modality 'xray'"),
         (["a,a.svs,om,giemsa,,,"], "unknown stain 'giemsa'"),
+        (["a,a.svs,om,,,,", "a,b.tif,if,CD68,,,"], "row 3: has the unknown antibody 'CD68'"),
+        (["a,a.svs,om,,,,", "a,b.tif,tem,,,,10"], "give µm/px, not nm/px: 0.01"),
         (["a,a.svs,om,,two,,"], "has 'two' as level"),
         (["a,a.svs,om,,1.5,,"], "the level '1.5'"),
         (["a,a.svs,om,,1,,-1"], "has '-1' as mpp"),

@@ -8,8 +8,20 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "glomspike"
 # A room may import itself and what stands before it.
 ORDER = (
-    *("errors", "findings", "names", "geometry", "metrics", "slide", "annotate", "results", "networks"),
-    *("review", "learn", "phantom", "detect", "segment", "classify", "lesions", "report", "pipeline", "api"),
+    *("errors", "findings", "names", "modalities", "geometry", "metrics", "slide", "annotate", "results"),
+    *(
+        "networks",
+        "review",
+        "learn",
+        "phantom",
+        "detect",
+        "segment",
+        "classify",
+        "lesions",
+        "report",
+        "pipeline",
+        "api",
+    ),
     *("batch", "cases", "doctor", "cli", "__main__"),
 )
 

@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from glomspike.errors import SamplesError
-from glomspike.learn.samples import in_split, read_samples
+from glomspike.learn.samples import in_split, read_samples, skipped
+from glomspike.modalities import MODALITIES
 
 
 def table(folder: Path, *rows: str, header: str = "image,patient,split", name: str = "samples.csv") -> Path:
@@ -86,6 +87,18 @@ def test_an_empty_split_is_said_to_be_empty(tmp_path: Path) -> None:
         ("image,patient,split", "a.png,p,exam", "line 2: split: "),
         ("image,patient,colour", "a.png,p,red", "line 2: colour: "),
         ("image,patient", "a.png,p,more", "line 2: "),
+        ("image,patient", ",p", "line 2: patient p has no image here"),
+        ("image,patient,modality", "a.png,p,xray", "line 2: has the unknown modality 'xray'"),
+        ("image,patient,marker", "a.png,p,IgG", "line 2: has the unknown stain 'IgG'"),
+        ("image,patient,modality,marker", "a.png,p,if,PAS", "line 2: has the unknown antibody 'PAS'"),
+        ("image,patient,modality,marker", "a.png,p,tem,IgG", "line 2: has the marker 'IgG'"),
+        ("image,patient,modality,mpp", "a.png,p,tem,10", "give µm/px, not nm/px: 0.01"),
+        ("image,patient,modality,mpp", "a.png,p,if,0.01", "line 2: mpp: is 0.01, and fluorescence"),
+        ("image,patient,modality,mpp", "a.png,p,tem,200", "correct it, or leave it empty"),
+        ("image,patient,disease,stage", "a.png,p,MN,5", "line 2: stage: "),
+        ("image,patient,disease,stage", "a.png,p,MN,II", "line 2: stage: "),
+        ("image,patient,disease,stage", "a.png,p,IgAN,2", "has a stage, and the disease is IgAN"),
+        ("image,patient,disease,stage", "a.png,p,,2", "has a stage, and the disease is not stated"),
         ("image", "a.png", "line 2: patient: "),
     ],
 )
@@ -94,6 +107,63 @@ def test_a_wrong_row_is_one_line_that_names_it(tmp_path: Path, header: str, row:
         read_samples([table(tmp_path, row, header=header)])
     assert said in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+PATIENTS = "image,patient,modality,marker,mpp,disease,stage,split"
+
+
+def test_disease_and_stage_are_the_patients_whichever_row_states_them(tmp_path: Path) -> None:
+    rows = [
+        "a.png,p,,Silver,,,,",
+        "a.png,p,IF,igg,0.35,MN,2,train",
+        "a.png,p,tem,,0.0051,,,",
+        "a.png,q,tem,,,LN,,",
+    ]
+    samples = read_samples([table(tmp_path, *rows, header=PATIENTS)], MODALITIES)
+    assert [(one.modality, one.marker) for one in samples[:3]] == [
+        ("om", "silver"),
+        ("if", "IgG"),
+        ("tem", None),
+    ]
+    assert {(one.disease, one.stage, one.split) for one in samples[:3]} == {("MN", 2, "train")}
+    assert (samples[3].disease, samples[3].stage) == ("LN", None)
+
+
+def test_models_of_light_microscopy_skip_other_rows_and_say_so(tmp_path: Path) -> None:
+    rows = ["a.png,p,,,,,,", "a.png,p,if,IgA,,,,", "gone.png,q,tem,,,,,", "a.png,r,tem,,,,,"]
+    path = table(tmp_path, *rows, header=PATIENTS)
+    assert [one.modality for one in read_samples([path])] == ["om"]
+    assert skipped([path], ["om"]) == f"{path}: rows skipped: 1 of modality if and 2 of modality tem"
+    assert skipped([path], MODALITIES) is None
+    with pytest.raises(SamplesError, match=r"line 4: gone\.png is not there"):
+        read_samples([path], MODALITIES)
+    only_micrographs = table(tmp_path, *rows[2:], header=PATIENTS)
+    with pytest.raises(SamplesError, match="has no row of modality om"):
+        read_samples([only_micrographs])
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["a.png,p,,,,MN,,", "a.png,p,if,,,LN,,"], "line 3: patient p is MN and LN"),
+        (["a.png,p,,,,MN,1,", "a.png,p,if,,,,3,"], "line 3: patient p is 1 and 3"),
+        (["a.png,p,,,,IgAN,,", "a.png,p,if,,,,3,"], "line 3: patient p has a stage"),
+        (["a.png,p,,,,MN,,", "a.png,q,if,,,mn,,"], "line 3: disease 'mn' is 'MN' in another row"),
+    ],
+)
+def test_rows_that_disagree_about_a_patient_are_refused(tmp_path: Path, rows: list[str], said: str) -> None:
+    path = table(tmp_path, *rows, header=PATIENTS)
+    for modalities in (("om",), MODALITIES):
+        with pytest.raises(SamplesError) as failure:
+            read_samples([path], modalities)
+        assert said in str(failure.value)
+
+
+def test_a_patients_split_is_the_same_whatever_modalities_are_read(tmp_path: Path) -> None:
+    rows = [f"a.png,p{number // 2},{'tem' if number % 3 else 'om'},,,,," for number in range(40)]
+    path = table(tmp_path, *rows, header=PATIENTS)
+    every = {one.patient: one.split for one in read_samples([path], MODALITIES)}
+    assert {one.patient: one.split for one in read_samples([path])}.items() <= every.items()
 
 
 def test_tables_that_cannot_be_used_say_why(tmp_path: Path) -> None:

@@ -6,15 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 from glomspike.errors import SamplesError
+from glomspike.modalities import SILVER, Modality, check_scale, marker_of, modality_of
 
-Modality = Literal["om", "if", "tem"]
 COLUMNS = ("case", "image", "modality", "marker", "level", "block", "mpp")
 NEEDED = ("case", "image")
-STAINS = ("silver", "pas", "he", "masson", "jones")
-SILVER = "silver"
 _UNSAFE = re.compile(r"[^\w.\- ]")
 _LONGEST = 80
 
@@ -85,21 +82,20 @@ def _image(table: Path, number: int, row: Mapping[str, str | None]) -> CaseImage
     for name in NEEDED:
         if not cells[name]:
             raise _wrong(table, number, f"has no {name}", f"fill in the column {name}")
-    modality = cells["modality"].casefold() or "om"
-    if modality not in get_args(Modality):
-        raise _wrong(table, number, f"has the unknown modality {modality!r}", "give om, if or tem")
-    marker = cells["marker"].casefold() or (SILVER if modality == "om" else "")
-    if modality == "om" and marker not in STAINS:
-        raise _wrong(table, number, f"has the unknown stain {marker!r}", f"give {', '.join(STAINS)}")
+    place = f"{table} row {number}"
+    modality = modality_of(cells["modality"], place)
+    marker = marker_of(cells["marker"], modality, place) or (SILVER if modality == "om" else "")
     level = _number(table, number, "level", cells["level"] or "1")
     if level != int(level):
         raise _wrong(table, number, f"has the level {cells['level']!r}", "give a whole number")
     mpp = _number(table, number, "mpp", cells["mpp"]) if cells["mpp"] else None
+    if mpp is not None:
+        check_scale(mpp, modality, place)
     return CaseImage(
         case=cells["case"],
         image=cells["image"],
         path=(table.parent / cells["image"]).absolute(),
-        modality="om" if modality == "om" else "if" if modality == "if" else "tem",
+        modality=modality,
         marker=marker,
         level=int(level),
         block=cells["block"],

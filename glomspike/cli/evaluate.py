@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glomspike.learn.samples import Sample, Split
+    from glomspike.modalities import Modality
 
 EPILOG = """\b
 Examples:
@@ -70,6 +71,7 @@ def _evaluate(
     **typed: Any,
 ) -> None:
     """Measures a model as typed, and writes numbers and pictures."""
+    from glomspike.learn.samples import skipped
     from glomspike.networks.device import choose_device
     from glomspike.networks.models import load_model
     from glomspike.results.folder import check_writable
@@ -78,10 +80,11 @@ def _evaluate(
     picture = worst or file.with_name(f"{file.stem}-worst.png")
     for folder in {file.parent, picture.parent}:
         check_writable(folder)
-    chosen_samples = _in_split(samples, split)
+    chosen_samples = _in_split(samples, split, kind.modalities)
     where = choose_device(device)
-    if where.note:
-        click.echo(f"glomspike: {where.note}", err=True)
+    for note in (where.note, skipped(samples, kind.modalities)):
+        if note:
+            click.echo(f"glomspike: {note}", err=True)
     model = load_model(kind.name, weights, where.device)
     chosen = {name: value for name, value in typed.items() if value not in (None, False)}
     with shown_progress(kind.name) as progress:
@@ -94,10 +97,12 @@ def _evaluate(
     _print(numbers, file, picture)
 
 
-def _in_split(tables: tuple[Path, ...], split: "Split | Literal['all']") -> "Sequence[Sample]":
+def _in_split(
+    tables: tuple[Path, ...], split: "Split | Literal['all']", modalities: "Sequence[Modality]"
+) -> "Sequence[Sample]":
     from glomspike.learn.samples import in_split, read_samples
 
-    samples = read_samples(tables)
+    samples = read_samples(tables, modalities)
     return samples if split == "all" else in_split(samples, split)
 
 

@@ -96,14 +96,16 @@ def _train(kind: ModelKind, typed: dict[str, Any]) -> None:
     import torch
     from rich.console import Console
 
+    from glomspike.learn.samples import skipped
     from glomspike.learn.training import Settings, fabric_on, train
     from glomspike.networks.device import choose_device
     from glomspike.networks.models import load_model
 
     console = Console(stderr=True)
     where = choose_device(chosen["device"])
-    if where.note:
-        console.print(where.note, highlight=False)
+    for note in (where.note, skipped(chosen["samples"], kind.modalities)):
+        if note:
+            console.print(note, highlight=False, soft_wrap=True)
     fabric = fabric_on(where.device, chosen["gpus"])
     model = None if is_new else load_model(kind.name, chosen.get("weights"), torch.device("cpu"))
     photographs = chosen.get("encoder_weights") == PHOTOGRAPHS

@@ -2,20 +2,24 @@
 
 import csv
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from glomspike.errors import SamplesError
 from glomspike.findings import Label
+from glomspike.modalities import MODALITIES, Modality, check_scale, marker_of, modality_of
 
 Split = Literal["train", "val", "test"]
+_Value = TypeVar("_Value")
 
 VAL_SHARE = 0.15
 TEST_SHARE = 0.15
+STAGED = "MN"  # the disease that has stages, membranous nephropathy
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Sample:
     """One row of a table: where the picture and its truth are, whose tissue it is, and which split it is in.
 
     `mpp` is None where the slide knows it or the scale is lost; `table` is the file the row stands in.
+    `marker` is the stain or antibody where it is stated. `disease` and `stage` are the patient's, whichever row
+    states them.
     """
 
     table: Path
@@ -34,6 +40,10 @@ class Sample:
     patient: str
     split: Split
     lesion: str | None = None
+    modality: Modality = "om"
+    marker: str | None = None
+    disease: str | None = None
+    stage: int | None = None
 
 
 class _Row(BaseModel):
@@ -41,33 +51,76 @@ class _Row(BaseModel):
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
-    image: str = Field(min_length=1)
-    mpp: float | None = Field(default=None, ge=0.05, le=20)
+    image: str | None = None
+    mpp: float | None = None
     mask: str | None = None
     xml: str | None = None
     label: Label | None = None
     lesion: str | None = None
     patient: str = Field(min_length=1)
     split: Split | None = None
+    modality: str = ""
+    marker: str = ""
+    disease: str | None = None
+    stage: int | None = Field(default=None, ge=1, le=4)
 
-    @field_validator("*", mode="before")
+    @field_validator(
+        "image", "mpp", "mask", "xml", "label", "lesion", "split", "disease", "stage", mode="before"
+    )
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
 
 
-def read_samples(tables: Sequence[Path]) -> tuple[Sample, ...]:
-    """The rows of one or several tables, each patient in one split.
+@dataclass(frozen=True)
+class _Line:
+    """A row with where it stands, and what its words mean."""
+
+    table: Path
+    number: int
+    row: _Row
+    modality: Modality
+    marker: str | None
+
+    @property
+    def place(self) -> str:
+        return f"{self.table} line {self.number}"
+
+
+def read_samples(tables: Sequence[Path], modalities: Sequence[Modality] = ("om",)) -> tuple[Sample, ...]:
+    """The rows of one or several tables that are of these modalities, each patient in one split.
 
     Patients for whom no row states a split are given one by the order of a hash of their name, so that
-    the same tables always give the same splits. Raises SamplesError for a row that cannot be used, a
-    missing file, or a patient who stands in two splits.
+    the same tables always give the same splits, whatever the modalities. Raises SamplesError for a row that
+    cannot be used, a missing file, a patient who stands in two splits or has two diseases or stages, or
+    where there is no row of these modalities.
     """
-    rows = [(table, line, row) for table in tables for line, row in _read_rows(table)]
-    if not rows:
-        raise SamplesError(", ".join(map(str, tables)), "no samples in it", "give a table with rows")
-    splits = _splits(rows)
-    return tuple(_sample(table, line, row, splits[row.patient]) for table, line, row in rows)
+    lines = _read_lines(tables)
+    splits = _splits(lines)
+    diseases = _diseases(lines)
+    stages = _stages(lines, diseases)
+    samples = tuple(
+        _sample(line, splits[patient], diseases.get(patient), stages.get(patient))
+        for line in lines
+        if line.modality in modalities
+        for patient in [line.row.patient]
+    )
+    if not samples:
+        cause = f"has no row of modality {' or '.join(modalities)}"
+        raise SamplesError(", ".join(map(str, tables)), cause, "add such images")
+    return samples
+
+
+def skipped(tables: Sequence[Path], modalities: Sequence[Modality]) -> str | None:
+    """What is said of rows that `read_samples` leaves out; None where it takes all."""
+    lines = _read_lines(tables)
+    counts = Counter(line.modality for line in lines if line.modality not in modalities)
+    if not counts:
+        return None
+    what = " and ".join(
+        f"{counts[modality]} of modality {modality}" for modality in MODALITIES if counts[modality]
+    )
+    return f"{', '.join(map(str, tables))}: rows skipped: {what}"
 
 
 def in_split(samples: Sequence[Sample], split: Split) -> list[Sample]:
@@ -84,38 +137,79 @@ def names_of_tables(samples: Sequence[Sample]) -> str:
     return ", ".join(sorted({str(sample.table) for sample in samples}))
 
 
-def _read_rows(table: Path) -> list[tuple[int, _Row]]:
+def _read_lines(tables: Sequence[Path]) -> list[_Line]:
+    lines = [line for table in tables for line in _read_table(table)]
+    if not lines:
+        raise SamplesError(", ".join(map(str, tables)), "no samples in it", "give a table with rows")
+    return lines
+
+
+def _read_table(table: Path) -> Iterator[_Line]:
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
             cells = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise SamplesError(table, f"cannot be read ({error})", "give a samples.csv in UTF-8") from error
-    rows = []
-    for line, values in enumerate(cells, start=2):
+    for number, values in enumerate(cells, start=2):
+        place = f"{table} line {number}"
         try:
-            rows.append((line, _Row.model_validate(values)))
+            row = _Row.model_validate({name: cell or "" if name else cell for name, cell in values.items()})
         except ValidationError as error:
             first = error.errors()[0]
             column = ".".join(map(str, first["loc"])) or "row"
             raise SamplesError(
-                f"{table} line {line}", f"{column}: {first['msg']}", "correct the row (docs/training.md)"
+                place, f"{column}: {first['msg']}", "correct the row (docs/training.md)"
             ) from error
-    return rows
+        modality = modality_of(row.modality, place)
+        marker = marker_of(row.marker, modality, place)
+        if row.mpp is not None:
+            check_scale(row.mpp, modality, place)
+        yield _Line(table, number, row, modality, marker)
 
 
-def _splits(rows: list[tuple[Path, int, _Row]]) -> dict[str, Split]:
+def _diseases(lines: Sequence[_Line]) -> dict[str, str]:
+    """The disease of each patient of whom a row states one."""
+    refuse_two_spellings(((line.place, line.row.disease) for line in lines if line.row.disease), "disease")
+    return _of_patients((line, line.row.disease) for line in lines)
+
+
+def _stages(lines: Sequence[_Line], diseases: Mapping[str, str]) -> dict[str, int]:
+    """The stage of each patient of whom a row states one."""
+    for line in lines:
+        disease = diseases.get(line.row.patient, "")
+        if line.row.stage is not None and disease.casefold() != STAGED.casefold():
+            cause = f"patient {line.row.patient} has a stage, and the disease is {disease or 'not stated'}"
+            raise SamplesError(
+                line.place, cause, f"only {STAGED} has stages: correct the disease or the stage"
+            )
+    return _of_patients((line, line.row.stage) for line in lines)
+
+
+def _of_patients(stated: Iterable[tuple[_Line, _Value | None]]) -> dict[str, _Value]:
+    """What is stated of each patient, where all rows that state it agree."""
+    known: dict[str, _Value] = {}
+    for line, value in stated:
+        patient = line.row.patient
+        if value is not None and known.setdefault(patient, value) != value:
+            cause = f"patient {patient} is {known[patient]} and {value}"
+            raise SamplesError(line.place, cause, "state one disease and stage of a patient")
+    return known
+
+
+def _splits(lines: Sequence[_Line]) -> dict[str, Split]:
     stated: dict[str, Split] = {}
-    for table, line, row in rows:
+    for line in lines:
+        row = line.row
         if row.split is None:
             continue
         if stated.setdefault(row.patient, row.split) != row.split:
             raise SamplesError(
-                f"{table} line {line}",
+                line.place,
                 f"patient {row.patient} is in {stated[row.patient]} and in {row.split}",
                 "put all of a patient's rows in one split",
             )
-    refuse_two_spellings((f"{table} line {line}", row.patient) for table, line, row in rows)
-    unsplit = sorted({row.patient for _, _, row in rows} - stated.keys(), key=_hash)
+    refuse_two_spellings((line.place, line.row.patient) for line in lines)
+    unsplit = sorted({line.row.patient for line in lines} - stated.keys(), key=_hash)
     val = max(round(VAL_SHARE * len(unsplit)), 1 if len(unsplit) > 1 else 0)
     test = max(round(TEST_SHARE * len(unsplit)), 1 if len(unsplit) > 2 else 0)
     for rank, patient in enumerate(unsplit):
@@ -123,17 +217,17 @@ def _splits(rows: list[tuple[Path, int, _Row]]) -> dict[str, Split]:
     return stated
 
 
-def refuse_two_spellings(patients: Iterable[tuple[str, str]]) -> None:
-    """Raises SamplesError where patients differ in capitals and spaces only, since they may be one.
+def refuse_two_spellings(names: Iterable[tuple[str, str]], what: str = "patient") -> None:
+    """Raises SamplesError where patients, or what else has names, differ in capitals and spaces only.
 
     Each is given as where it stands, and as it is spelled there.
     """
     spelled: dict[str, str] = {}
-    for place, patient in patients:
-        known = spelled.setdefault("".join(patient.casefold().split()), patient)
-        if known != patient:
-            cause = f"patient {patient!r} is {known!r} in another row"
-            cure = "spell a patient one way, or make two differ by more than capitals and spaces"
+    for place, name in names:
+        known = spelled.setdefault("".join(name.casefold().split()), name)
+        if known != name:
+            cause = f"{what} {name!r} is {known!r} in another row"
+            cure = f"spell a {what} one way, or make two differ by more than capitals and spaces"
             raise SamplesError(place, cause, cure)
 
 
@@ -141,17 +235,32 @@ def _hash(patient: str) -> str:
     return hashlib.sha256(patient.encode()).hexdigest()
 
 
-def _sample(table: Path, line: int, row: _Row, split: Split) -> Sample:
+def _sample(line: _Line, split: Split, disease: str | None, stage: int | None) -> Sample:
     def beside(name: str | None) -> Path | None:
         if name is None:
             return None
-        path = table.parent / name
+        path = line.table.parent / name
         if not path.is_file():
-            raise SamplesError(f"{table} line {line}", f"{name} is not there", "correct the path")
+            raise SamplesError(line.place, f"{name} is not there", "correct the path")
         return path
 
-    image = beside(row.image)
-    assert image is not None
+    row, image = line.row, beside(line.row.image)
+    if image is None:
+        raise SamplesError(
+            line.place, f"patient {row.patient} has no image here", "name the image, or remove the row"
+        )
     return Sample(
-        table, image, row.mpp, beside(row.mask), beside(row.xml), row.label, row.patient, split, row.lesion
+        table=line.table,
+        image=image,
+        mpp=row.mpp,
+        mask=beside(row.mask),
+        xml=beside(row.xml),
+        label=row.label,
+        patient=row.patient,
+        split=split,
+        lesion=row.lesion,
+        modality=line.modality,
+        marker=line.marker,
+        disease=disease,
+        stage=stage,
     )

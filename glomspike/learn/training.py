@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from glomspike.errors import OutputError
 from glomspike.findings import RGB
 from glomspike.learn.samples import read_samples
+from glomspike.modalities import Modality
 from glomspike.networks.device import has_fast_bfloat16
 from glomspike.networks.weights import CardDraft, Metric, Normalisation, TrainingData, save_weights
 from glomspike.results.files import replace_file
@@ -413,12 +414,14 @@ def write_curves(out: Path, rows: list[dict[str, float]], quality: str) -> None:
     replace_file(out / "curves.png", picture.getvalue())
 
 
-def training_data(tables: Sequence[Path]) -> tuple[TrainingData, ...]:
+def training_data(
+    tables: Sequence[Path], modalities: Sequence[Modality] = ("om",)
+) -> tuple[TrainingData, ...]:
     """What a card says of the tables: folder, rows in training, first line of `licence.txt` beside."""
     stated = []
     for table in tables:
         licence = table.parent / "licence.txt"
         text = licence.read_text(encoding="utf-8").splitlines()[0] if licence.is_file() else "not stated"
-        images = sum(sample.split == "train" for sample in read_samples([table]))
+        images = sum(sample.split == "train" for sample in read_samples([table], modalities))
         stated.append(TrainingData(name=table.resolve().parent.name, licence=text, images=max(images, 1)))
     return tuple(stated)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glomspike.modalities import Modality
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -89,7 +91,8 @@ class ModelKind:
     `title` is what messages call it. `network` builds the untrained network that a card describes.
     `required` models must be there for the main job to run. `stage` makes what a model does with each
     glomerulus, None for those that the pipeline calls itself (detector and segmenter). `is_of_use` says
-    whether an installed optional model is used beside models of these cards.
+    whether an installed optional model is used beside models of these cards. Rows of other modalities than
+    `modalities` are skipped in training and measuring.
     """
 
     name: str
@@ -100,6 +103,7 @@ class ModelKind:
     required: bool = False
     stage: Callable[["Model", "SlideFacts", "Options"], "Stage"] | None = None
     is_of_use: Callable[[Mapping[str, "Card"]], bool] = field(default=lambda _cards: True)
+    modalities: tuple[Modality, ...] = ("om",)
 
 
 def kind_of(name: str) -> ModelKind:
