@@ -27,8 +27,8 @@ class Sample:
     """One row of a table: where the picture and its truth are, whose tissue it is, and which split it is in.
 
     `mpp` is None where the slide knows it or the scale is lost; `table` is the file the row stands in.
-    `marker` is the stain or antibody where it is stated. `disease` and `stage` are the patient's, whichever row
-    states them.
+    `marker` is the stain or antibody where it is stated. `disease` and `stage` are the patient's,
+    whichever row states them.
     """
 
     table: Path
