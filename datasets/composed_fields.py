@@ -95,8 +95,8 @@ def composed_fields(
     for number in range(count):
         picture = tissue[int(rng.integers(len(tissue)))]
         pixels, outlines = _field(picture, stain, crops, rng)
-        lesions = {LESIONS[kind]: tuple(_regions(own)) for kind, own in outlines.items()}
-        drawn = tuple(region for own in lesions.values() for region in own)
+        lesions = {LESIONS[kind]: tuple(_regions(regions)) for kind, regions in outlines.items()}
+        drawn = tuple(region for regions in lesions.values() for region in regions)
         patient, stem = picture.sample.patient, f"{split}-{number}"
         yield Row(stem, pixels, None, MPP, patient, split, drawn, lesions=lesions)
 
@@ -111,13 +111,13 @@ def _field(
     """A square of tissue with crops set in, and the outlines of what is on it by kind."""
     pixels, there = _square(picture, rng)
     outlines: dict[str, list[Points]] = {"GS": [], "nonGS": there}
-    for kind, own in crops.items():
+    for kind, regions in crops.items():
         for _ in range(rng.integers(1, MOST[kind] + 1)):
             radius_px = rng.uniform(*SIZES_UM[kind]) / 2 / MPP
             taken = [line for lines in outlines.values() for line in lines]
             if (centre := _room(pixels, taken, radius_px, rng)) is None:
                 continue
-            crop = own[int(rng.integers(len(own)))]
+            crop = regions[int(rng.integers(len(regions)))]
             if stain.crops is not None:
                 dyed = stained_as(crop.pixels, stain.crops, rng, PAS_DYES)
                 crop = Picture(crop.sample, dyed, None, crop.truth)

@@ -56,8 +56,8 @@ SILVER_GLOMERULI: dict[str, CirclePx] = {
 def pasm_fields(stain: str, folder: Path) -> Iterator[Row]:
     """Microscope fields of one stain that have outlines; those without are unlabelled, not empty."""
     for path in sorted(folder.glob("*.json")):
-        case, own_stain = path.stem.split("-")[:2]
-        if own_stain != stain:
+        case, file_stain = path.stem.split("-")[:2]
+        if file_stain != stain:
             continue
         shapes = json.loads(path.read_text())["shapes"]
         outlines = [np.array(shape["points"], dtype=np.float64) for shape in shapes]

@@ -209,7 +209,7 @@ def write_rows(folder: Path, rows: Iterable[Row], licence: str) -> int:
             xml = f"{row.stem}.xml"
             if row.regions:
                 name = "Outlines" if row.lesions else "Glomeruli"
-                drawn = {name: row.regions} | {f"Lesion: {n}": own for n, own in row.lesions.items()}
+                drawn = {name: row.regions} | {f"Lesion: {n}": regions for n, regions in row.lesions.items()}
                 layers = [Layer(name, (0, 255, 0), regions) for name, regions in drawn.items() if regions]
                 write_layers(folder / xml, layers, PIXELS)
             truth = [None if row.mask is None else mask, xml if row.regions else None]

@@ -26,10 +26,10 @@ from glomspike.networks.models import Models
 from glomspike.networks.stage import Candidate, Finding, SpikeFinding, Stage
 from glomspike.networks.weights import Card
 from glomspike.report.overview import write_overview
-from glomspike.report.page import Judging, write_report
+from glomspike.report.page import Criteria, write_report
 from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.report.portrait import Portrait, portray
-from glomspike.results.counting import Counted, Summary, summarise
+from glomspike.results.counting import CountedGlomerulus, Summary, summarise
 from glomspike.results.folder import ResultFolder
 from glomspike.results.options import Options
 from glomspike.results.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes
@@ -228,7 +228,7 @@ def _wait(watching: Sequence[Future[None]]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Written:
+class _WrittenRun:
     """A run whose files are written: what was found and counted, when it began, and its stopwatch."""
 
     result: SlideResult
@@ -241,7 +241,7 @@ class _Written:
 
 def _write_results(
     slide: Slide, stem: str, folder: Path, models: Models, options: Options, progress: Progress
-) -> _Written:
+) -> _WrittenRun:
     """Analyses a slide and writes all files of its results but the record."""
     started, watch = datetime.now(UTC), Stopwatch()
     portraits, tiles = dict[int, Portrait](), dict[int, TileScores]()
@@ -257,15 +257,17 @@ def _write_results(
     analysis = _analysis(slide, models, options, progress, picture, watch)
     result, tissue = analysis.result, analysis.tissue
     counts = Counts.of(result)
-    summary = summarise(map(Counted.of, result.glomeruli), None if tissue is None else tissue.area_mm2)
+    summary = summarise(
+        map(CountedGlomerulus.of, result.glomeruli), None if tissue is None else tissue.area_mm2
+    )
     with watch("annotate"):
         _write_annotations(folder, stem, result, analysis.thumbnail)
         write_tiles(folder / "tiles.csv", tiles)
-    judging = Judging(models.cards, spike_threshold(models["classifier"].card, options))
+    criteria = Criteria(models.cards, spike_threshold(models["classifier"].card, options))
     shown = [portraits[glomerulus.id] for glomerulus in result.glomeruli]
     with watch("report"):
-        write_report(folder, result, counts, summary, shown, analysis.thumbnail, judging, started)
-    return _Written(result, counts, summary, tissue, started, watch)
+        write_report(folder, result, counts, summary, shown, analysis.thumbnail, criteria, started)
+    return _WrittenRun(result, counts, summary, tissue, started, watch)
 
 
 def _dicom_origin(slide: Slide, settings: RunSettings) -> "Origin":
@@ -274,7 +276,9 @@ def _dicom_origin(slide: Slide, settings: RunSettings) -> "Origin":
     return checked_origin(slide.path, slide.facts, settings.fingerprint)
 
 
-def _write_dicom(folder: Path, stem: str, written: _Written, origin: "Origin", settings: RunSettings) -> None:
+def _write_dicom(
+    folder: Path, stem: str, written: _WrittenRun, origin: "Origin", settings: RunSettings
+) -> None:
     from glomspike.annotate.dicom.write import write_dicom
 
     run_with = {"threshold": f"{settings.options['threshold']}", **settings.weights}
@@ -290,7 +294,7 @@ def _write_annotations(folder: Path, stem: str, result: SlideResult, thumbnail: 
     write_overview(folder / "overview.png", *thumbnail, result)
 
 
-def _record(written: _Written, settings: RunSettings, device: str) -> RunRecord:
+def _record(written: _WrittenRun, settings: RunSettings, device: str) -> RunRecord:
     edges = () if written.tissue is None else written.tissue.edges0()
     return RunRecord(
         slide=SlideRecord.of(written.result.slide, settings.fingerprint),

@@ -70,7 +70,7 @@ def empty_tile(path, page, tile):
         file.write(bytes(size))
 
 
-class Scanned(Picture):
+class ScannedPicture(Picture):
     """A picture with a scale along each axis and bounds, as only some vendors' slides have them."""
 
     vendor = "leica"
@@ -83,4 +83,4 @@ class Scanned(Picture):
 
 def scanned_slide(path, mpp, bounds=None):
     """A slide of one level from a picture's file; its bounds are the whole of it where none are given."""
-    return Slide(path, Scanned(path, mpp, bounds))
+    return Slide(path, ScannedPicture(path, mpp, bounds))

@@ -11,9 +11,9 @@ from results import MPP, round_outline, slide_facts
 
 from glomspike.findings import Circle, Glomerulus, SlideResult, SpikeScore, TopTile
 from glomspike.networks.weights import Card
-from glomspike.report.page import Judging, write_report
+from glomspike.report.page import Criteria, write_report
 from glomspike.report.portrait import portray
-from glomspike.results.counting import Counted, summarise
+from glomspike.results.counting import CountedGlomerulus, summarise
 from glomspike.results.record import Counts
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import open_slide
@@ -75,9 +75,9 @@ def portraits_of(result):
 
 def write_example_report(folder, result, classifier=None, threshold=0.5):
     """`report.html` of a result in a folder; its path."""
-    judging = Judging({"classifier": classifier or card()}, threshold)
+    judging = Criteria({"classifier": classifier or card()}, threshold)
     made = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
-    counts, summary = Counts.of(result), summarise(map(Counted.of, result.glomeruli), 2.5)
+    counts, summary = Counts.of(result), summarise(map(CountedGlomerulus.of, result.glomeruli), 2.5)
     write_report(folder, result, counts, summary, list(portraits_of(result)), _thumbnail(), judging, made)
     return folder / "report.html"
 

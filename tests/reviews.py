@@ -35,7 +35,7 @@ _numbers = count(1)
 
 
 @dataclass(frozen=True)
-class Found:
+class RunFinding:
     """What a run says of one glomerulus; middle in level-0 pixels, radius in µm."""
 
     x0: float

@@ -19,7 +19,7 @@ from glomspike.learn.samples import read_samples
 from glomspike.metrics import bootstrap
 from glomspike.networks.models import load_model
 from glomspike.networks.weights import Card
-from glomspike.report.evidence import rule_told
+from glomspike.report.evidence import rule_phrase
 
 CPU = torch.device("cpu")
 CORNERS = np.array([[0, 0], [20, 0], [40, 0], [0, 20], [20, 20], [40, 20]])
@@ -91,7 +91,7 @@ def test_where_the_highest_tile_decides_each_carries_the_probability_that_it_wou
     assert verdict.tiles == pytest.approx(torch.sigmoid(evidence(pooling).tiles).numpy(), abs=1e-6)
     assert verdict.probability == verdict.tiles.max()
     assert (
-        rule_told(Card.model_construct(architecture=pooling)) == "comes from its most suspicious tile alone"
+        rule_phrase(Card.model_construct(architecture=pooling)) == "comes from its most suspicious tile alone"
     )
 
 

@@ -20,7 +20,7 @@ from glomspike.classify.synthesis.features import FeatureNetwork
 from glomspike.classify.synthesis.folder import Manifest, read_manifest, write_manifest
 from glomspike.classify.synthesis.harvest import Harvest, harvested
 from glomspike.classify.synthesis.train import CHECKPOINT, GanRun, GanSettings, sampled
-from glomspike.classify.synthetic import Synthetic, SyntheticTile, load_synthetic, picture_side_px
+from glomspike.classify.synthetic import SyntheticSet, SyntheticTile, load_synthetic, picture_side_px
 from glomspike.classify.tiles import PAPERS, Tiling
 from glomspike.classify.train import MPP
 from glomspike.classify.train_msa_mil import MilOptions, MilTask
@@ -156,7 +156,7 @@ def test_the_mean_of_the_generator_follows_it(tmp_path: Path) -> None:
     assert 0 < float((run.mean.first - now).norm()) < float((before - now).norm())
 
 
-def synthetic(count: int, share: float) -> Synthetic:
+def synthetic(count: int, share: float) -> SyntheticSet:
     tiles = tuple(SyntheticTile(np.full((128, 128, 3), i, np.uint8), 50) for i in range(count))
     manifest = Manifest(
         pictures=("1.png",), tile_px=50, mpp=MPP, patients=("p0",), tiles=20, glomeruli=1,
@@ -164,7 +164,7 @@ def synthetic(count: int, share: float) -> Synthetic:
         derived_from=(TrainingData(name="ours", licence="CC0", images=4),), generator={}, features="colours",
         likeness={"synthetic": Likeness(1, 0.1, 0.5, 0.5, 10)}, called_spiked={"real": 1, "synthetic": 0.5},
     )  # fmt: skip
-    return Synthetic(Path("made"), manifest, tiles, share)
+    return SyntheticSet(Path("made"), manifest, tiles, share)
 
 
 @pytest.mark.parametrize(("share", "spiked"), [(0.25, 9), (0.5, 10), (0.3, 1), (0.1, 0), (0.9, 8)])
@@ -218,7 +218,7 @@ def test_a_synthetic_tile_is_seen_in_its_box_and_its_view_is_filled(
     spot = np.hypot(x - side_px / 2, y - side_px / 2) < tile_px / 4
     whole = np.where(spot, 250, 90).astype(np.uint8)[..., None].repeat(3, axis=2)
     for seed in range(30):
-        pixels, box = SyntheticTile(whole, tile_px).seen(np.random.default_rng(seed))
+        pixels, box = SyntheticTile(whole, tile_px).random_view(np.random.default_rng(seed))
         assert pixels.shape == (view_px, view_px, 3)
         assert pixels.min() >= 89
         assert box.min() >= -1e-3

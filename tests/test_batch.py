@@ -18,7 +18,7 @@ from pyramids import write_aperio
 
 from glomspike import cli
 from glomspike.batch.local import LocalWorkers
-from glomspike.batch.near import LocalCopy, brought_near
+from glomspike.batch.local_copy import LocalCopy, local_copy
 from glomspike.batch.run import run_batch
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import GlomspikeError, OutputError, SlideError
@@ -157,7 +157,7 @@ def test_a_slide_is_copied_with_all_its_files_and_the_copy_goes(tmp_path: Path) 
     for name in ("case.mrxs", "case/Data0000.dat", "case/Index.dat", "other.mrxs"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(name)
-    with brought_near(tmp_path / "case.mrxs", stage) as near:
+    with local_copy(tmp_path / "case.mrxs", stage) as near:
         assert near.path.is_relative_to(stage)
         assert near.scratch is not None
         copied = {str(p.relative_to(near.path.parent)) for p in near.path.parent.rglob("*") if p.is_file()}
@@ -170,7 +170,7 @@ def test_results_from_a_near_disk_are_the_same(slides: Path, tmp_path: Path) -> 
     slide = find_slides(slides, near.out)[0]
     do_slide(slide, LocalCopy(slide.path, None), near, "cpu", True)
     (tmp_path / "stage").mkdir()
-    with brought_near(slide.path, tmp_path / "stage") as place:
+    with local_copy(slide.path, tmp_path / "stage") as place:
         do_slide(slide, place, far, "cpu", True)
     assert read_record(near.out / "a").files == read_record(far.out / "a").files
     assert standing_row(slide, far) is not None

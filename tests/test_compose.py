@@ -7,7 +7,7 @@ import pytest
 from discs import disc_mask, disc_picture
 
 from glomspike.detect.compose import LARGEST_DIAMETER_UM, LEAST_DIAMETER_UM, composed, set_in
-from glomspike.detect.cut import Known
+from glomspike.detect.cut import KnownGlomerulus
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import Picture, Truth, outlined
 
@@ -43,7 +43,7 @@ def test_outlines_are_true_of_what_was_set_in(seed: int) -> None:
 
 
 def test_glomeruli_keep_clear_of_one_another() -> None:
-    known = Known(64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1))
+    known = KnownGlomerulus(64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1))
     for seed in range(10):
         _, glomeruli = composed(
             tissue(seed), [known], [[crop()]], tissue(9), MPP, np.random.default_rng(seed)

@@ -6,9 +6,9 @@ from glomspike.errors import UsageError
 from glomspike.metrics.wilson import wilson
 from glomspike.report.summary_rows import summary_rows
 from glomspike.results.adequacy import BANFF, adequacy_rule
-from glomspike.results.counting import Counted, summarise
+from glomspike.results.counting import CountedGlomerulus, summarise
 
-ROUND = Counted(31_416.0, whole=True, sclerosed=False, call="not spiked")
+ROUND = CountedGlomerulus(31_416.0, whole=True, sclerosed=False, call="not spiked")
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_what_is_no_rule_is_refused(typed: str) -> None:
 def test_a_summary_counts_calls_edges_and_sclerosis() -> None:
     mixed = [
         ROUND,
-        Counted(31_416.0, whole=True, sclerosed=False, call="spiked"),
-        Counted(9_000.0, whole=True, sclerosed=True, call="uncertain"),
-        Counted(5_000.0, whole=False, sclerosed=False, call=None),
+        CountedGlomerulus(31_416.0, whole=True, sclerosed=False, call="spiked"),
+        CountedGlomerulus(9_000.0, whole=True, sclerosed=True, call="uncertain"),
+        CountedGlomerulus(5_000.0, whole=False, sclerosed=False, call=None),
     ]
     summary = summarise(mixed, tissue_mm2=2.0)
     assert (summary.glomeruli, summary.whole, summary.cut) == (4, 3, 1)
@@ -59,7 +59,7 @@ def test_a_summary_counts_calls_edges_and_sclerosis() -> None:
 
 
 def test_words_say_what_is_unreliable_and_what_was_not_looked_for() -> None:
-    said = dict(summary_rows(summarise([Counted(100.0, True, None, None)], None)))
+    said = dict(summary_rows(summarise([CountedGlomerulus(100.0, True, None, None)], None)))
     assert "unreliable: fewer than 10" in said["Size"]
     assert said["Globally sclerosed"] == "not looked for"
     assert said["Spikes"] == "nothing was scored"

@@ -50,11 +50,11 @@ def test_a_picture_gets_the_files_of_a_slide_with_one_glomerulus(tmp_path: Path)
     assert record["options"]["crops"] is True
     written = {"one.xml", "one.geojson", "glomeruli.csv", "heatmaps/0001.png", "masks/0001.png"}
     assert written <= set(record["files"])
-    (told,) = record["spikes"]["glomeruli"]
-    tops = [f"{tile['x0']:.1f}:{tile['y0']:.1f}:{tile['probability']:.4f}" for tile in told["top_tiles"]]
-    assert (f"{told['spike_fraction']:.4f}", ";".join(tops)) == (row["spike_fraction"], row["top_tiles"])
+    (spikes,) = record["spikes"]["glomeruli"]
+    tops = [f"{tile['x0']:.1f}:{tile['y0']:.1f}:{tile['probability']:.4f}" for tile in spikes["top_tiles"]]
+    assert (f"{spikes['spike_fraction']:.4f}", ";".join(tops)) == (row["spike_fraction"], row["top_tiles"])
     assert len(tops) == 4
-    assert record["spikes"]["top_tiles"] == [tile | {"glomerulus": 1} for tile in told["top_tiles"]]
+    assert record["spikes"]["top_tiles"] == [tile | {"glomerulus": 1} for tile in spikes["top_tiles"]]
 
 
 def test_what_is_no_glomerulus_is_taken_whole_and_said_so(

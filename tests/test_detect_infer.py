@@ -107,7 +107,7 @@ def test_a_slide_of_which_nothing_can_be_decoded_is_no_slide_without_glomeruli(t
         detect(slide, everywhere(slide), detector(), lambda done, whole: None)
 
 
-class Cornered(nn.Module):
+class CornerDetector(nn.Module):
     """Finds a circle a little beyond each corner of its window."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class Cornered(nn.Module):
 
 def test_centres_stay_on_the_slide_and_nothing_is_found_beyond_it(tmp_path: Path) -> None:
     write_aperio(tmp_path / "s.svs", disc_picture(150, 150, []), mpp=4.0)
-    cornered = model("detector", Cornered(), DETECTOR_MPP, WINDOW_PX, {"score": 0.5})
+    cornered = model("detector", CornerDetector(), DETECTOR_MPP, WINDOW_PX, {"score": 0.5})
     with open_slide(tmp_path / "s.svs") as slide:
         (circle,) = detect(slide, everywhere(slide), cornered, lambda done, whole: None).circles
     assert (circle.x0, circle.y0) == (0, 0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.reliability.containers import new_series, shrunk, write_dicom
-from glomspike.batch.near import brought_near
+from glomspike.batch.local_copy import local_copy
 from glomspike.errors import SlideError
 from glomspike.slide.dicom import PIXEL_DATA, slide_series
 from glomspike.slide.find import find_slides
@@ -85,7 +85,7 @@ def test_a_copy_on_a_fast_disk_has_all_levels_and_nothing_else(tmp_path, levels)
     path = write(tmp_path / "slides", "a", levels, suffix="")[1]
     write(tmp_path / "slides", "b", levels, suffix="")
     (tmp_path / "stage").mkdir()
-    with brought_near(path, tmp_path / "stage") as near:
+    with local_copy(path, tmp_path / "stage") as near:
         assert {file.name for file in near.path.parent.iterdir()} == {"a-0", "a-1"}
         with open_slide(near.path) as slide:
             assert (slide.facts.width0, slide.facts.height0) == (700, 600)

@@ -190,7 +190,7 @@ def test_a_linear_probe_changes_nothing_but_the_head() -> None:
     assert changed == {"head.weight", "head.bias"}
 
 
-class Painted:
+class TwoGlomeruli:
     """A slide of two glomeruli, a dark one at 100 and a bright one at 300, at 1 µm/px."""
 
     facts = slide_facts(mpp=replace(slide_facts().mpp, x=1.0, y=1.0))
@@ -203,7 +203,7 @@ class Painted:
 def test_each_detected_glomerulus_is_told_by_its_own_crop() -> None:
     circles = [Circle(100, 100, 40, 0.9), Circle(300, 100, 50, 0.9)]
     stage = LesionStage(model())
-    dark, bright = stage.apply([], [stage.region(Painted(), circle) for circle in circles])
+    dark, bright = stage.apply([], [stage.region(TwoGlomeruli(), circle) for circle in circles])
     assert (dark.name, bright.name) == CLASSES[::-1]
     assert sum(dark.probabilities.values()) == pytest.approx(1)
 

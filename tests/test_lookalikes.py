@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from discs import disc_mask
 
-from glomspike.detect.cut import Known
+from glomspike.detect.cut import KnownGlomerulus
 from glomspike.detect.lookalikes import with_lookalikes
 
 SIDE_PX, MPP = 128, 4.0
@@ -18,7 +18,7 @@ def tissue(seed: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(8))
 def test_look_alikes_are_drawn_behind_glomeruli(seed: int) -> None:
     ground = tissue(seed)
-    known = Known(64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1))
+    known = KnownGlomerulus(64 + 30 * np.stack([np.cos(TURN), np.sin(TURN)], axis=1))
     drawn = with_lookalikes(ground, [known], MPP, np.random.default_rng(seed))
     inside = disc_mask(SIDE_PX, SIDE_PX, [(64, 64, 28)])
     assert np.abs(drawn[inside].astype(int) - ground[inside]).max() <= 1

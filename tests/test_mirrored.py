@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from glomspike.segment.mirrored import mirrored
 
 
-class Lopsided(nn.Module):
+class LopsidedNetwork(nn.Module):
     """Log-odds that rise to the right and fall downwards, whatever the picture shows."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -17,7 +17,7 @@ class Lopsided(nn.Module):
 
 
 def test_what_no_picture_decides_is_the_same_everywhere() -> None:
-    segmenter = mirrored(model("segmenter", Lopsided(), 1.0, 32, {"probability": 0.5}))
+    segmenter = mirrored(model("segmenter", LopsidedNetwork(), 1.0, 32, {"probability": 0.5}))
     answer = segmenter.network(torch.zeros(2, 3, 32, 32))
     assert answer.shape == (2, 1, 32, 32)
     assert torch.allclose(answer, torch.ones_like(answer), atol=1e-5)

@@ -16,7 +16,7 @@ from pyramids import write_aperio
 from glomspike import cli
 from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.marks import OTHER
-from glomspike.batch.near import LocalCopy
+from glomspike.batch.local_copy import LocalCopy
 from glomspike.batch.task import Batch, do_slide
 from glomspike.findings import Mpp
 from glomspike.names import as_text

@@ -5,7 +5,7 @@ import pytest
 from cards import DRAFT
 from outside import outside
 
-from benchmarks.quality.measure_painted import DATA, Painted, write_to_card
+from benchmarks.quality.measure_painted import DATA, PaintedPictures, write_to_card
 from datasets.painted_silver import SOURCES, Glomerulus, load, sampled_lesion, variants
 from glomspike.networks.weights import Metric, load_card, save_weights
 
@@ -50,7 +50,7 @@ def painted(probability):
     variant = np.array(["unpainted", "thickened", "sparse", "half", "all"] * 2)
     case = np.repeat(["a", "b"], 5)
     localisation = np.array([np.nan, np.nan, 0.5, 0.7, 0.9] * 2)
-    return Painted(case, variant, case, np.array(probability), localisation, 0.5)
+    return PaintedPictures(case, variant, case, np.array(probability), localisation, 0.5)
 
 
 def values(metrics):
@@ -58,14 +58,14 @@ def values(metrics):
 
 
 def test_painted_ones_are_held_against_unpainted_and_thickened():
-    told = values(painted([0.1, 0.4, 0.3, 0.6, 0.9, 0.2, 0.7, 0.2, 0.8, 0.9]).metrics())
-    assert told["auc"] == pytest.approx((5 * 2 + 1.5) / 12)
-    assert told["auc_all"] == 1
-    assert told["recall"] == pytest.approx(4 / 6)
-    assert told["false_positive_rate"] == 0
-    assert told["false_positive_rate_thickened"] == 0.5
-    assert told["above_its_unpainted_self"] == pytest.approx(5 / 6)
-    assert told["localisation_auc"] == pytest.approx(0.7)
+    metrics = values(painted([0.1, 0.4, 0.3, 0.6, 0.9, 0.2, 0.7, 0.2, 0.8, 0.9]).metrics())
+    assert metrics["auc"] == pytest.approx((5 * 2 + 1.5) / 12)
+    assert metrics["auc_all"] == 1
+    assert metrics["recall"] == pytest.approx(4 / 6)
+    assert metrics["false_positive_rate"] == 0
+    assert metrics["false_positive_rate_thickened"] == 0.5
+    assert metrics["above_its_unpainted_self"] == pytest.approx(5 / 6)
+    assert metrics["localisation_auc"] == pytest.approx(0.7)
 
 
 def test_intervals_are_over_cases():

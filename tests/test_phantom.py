@@ -17,14 +17,14 @@ from glomspike.phantom.glomerulus import GlomerulusPlan, Habit, plan_glomerulus,
 from glomspike.phantom.paint import Painter
 from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.scanner import Scanner
-from glomspike.phantom.slides import Order, plan_slide, seen_on_slide, write_phantoms
+from glomspike.phantom.slides import Order, plan_slide, visible_on_slide, write_phantoms
 from glomspike.phantom.spikes import Growth, Lesion, only
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.surface import STEP_UM
 from glomspike.phantom.tissue import TissuePlan
 from glomspike.phantom.truth import read_spikes, write_spikes, write_truth
 from glomspike.phantom.tuft import Section, spread
-from glomspike.phantom.visibility import Seen
+from glomspike.phantom.visibility import Visibility
 
 ORDER = Order(number=1, glomeruli=2, seed=5, boxed_share=1.0)
 
@@ -241,13 +241,13 @@ def test_faces_are_sampled_evenly_and_their_normals_leave_the_lumen() -> None:
 
 def _alone(
     growth: Growth, stain: Stain, scanner: Scanner, section: Section | None = None
-) -> tuple[Seen, GlomerulusPlan]:
+) -> tuple[Visibility, GlomerulusPlan]:
     """Which of the spikes of a glomerulus are seen on its picture, and the glomerulus."""
     plan, _, _, _ = slide_of_the_order()
     spiked = replace(next(g for g in plan.glomeruli if g.spiked), growth=growth)
     spiked = replace(spiked, section=section or spiked.section)
     painter = Painter(replace(plan, glomeruli=(spiked,)), stain, scanner, seed=3)
-    return seen_on_slide(painter, spiked), spiked
+    return visible_on_slide(painter, spiked), spiked
 
 
 def test_spikes_are_seen_when_sharp_and_not_when_blurred_or_drowned_in_ink() -> None:

@@ -156,12 +156,12 @@ def test_after_damage_a_slide_is_opened_once_more_and_not_for_every_read(tmp_pat
     break_tiles(path, page=0, tiles=[0])
     opened = []
 
-    class Counted(OpenSlide):
+    class CountingOpenSlide(OpenSlide):
         def __init__(self, path):
             opened.append(path)
             super().__init__(path)
 
-    monkeypatch.setattr(scan.openslide, "OpenSlide", Counted)
+    monkeypatch.setattr(scan.openslide, "OpenSlide", CountingOpenSlide)
     with open_slide(path) as slide:
         with pytest.raises(UnreadableRegion):
             slide.read(0, 0, 64, 64, 0.25)

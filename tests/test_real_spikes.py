@@ -8,7 +8,7 @@ import pytest
 from discs import DarkTiles, disc_mask, model, write_samples
 
 from benchmarks.quality.fringe_likeness import fringe
-from benchmarks.quality.real_spikes import Seen, measured_normal
+from benchmarks.quality.real_spikes import ClassifiedPart, measured_normal
 from glomspike.networks.models import Model
 
 SQUARE = np.array([[0, 0], [400, 0], [400, 400], [0, 400]], dtype=float)
@@ -23,7 +23,7 @@ def test_a_place_has_the_highest_of_the_tiles_that_hold_it_whatever_the_scale(tm
     picture[:200, :200] = 40
     cv2.imwrite(str(tmp_path / "a.png"), picture)
     for mpp in (0.17, 0.25):
-        seen = Seen.of(classifier(), tmp_path / "a.png", mpp, SQUARE)
+        seen = ClassifiedPart.of(classifier(), tmp_path / "a.png", mpp, SQUARE)
         assert seen.highest_at(80, 80) > 0.9
         assert seen.highest_at(320, 80) < 0.1
         assert seen.drawn().shape == seen.field.pixels.shape
@@ -33,7 +33,7 @@ def test_tiles_hold_membrane_where_a_tenth_of_them_is_ink(tmp_path: Path) -> Non
     picture = np.full((400, 400, 3), 220, np.uint8)
     picture[195:205] = 40
     cv2.imwrite(str(tmp_path / "a.png"), picture)
-    seen = Seen.of(classifier(), tmp_path / "a.png", 0.25, SQUARE)
+    seen = ClassifiedPart.of(classifier(), tmp_path / "a.png", 0.25, SQUARE)
     top = seen.grid.corners_px[:, 1]
     assert seen.with_membrane()[(top + 50 >= 205) & (top <= 195)].all()
     assert not seen.with_membrane()[(top + 50 < 198) | (top > 202)].any()

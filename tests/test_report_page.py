@@ -40,8 +40,8 @@ def test_the_top_tells_what_was_found_and_of_how_many(written):
 
 def test_the_four_best_tiles_of_the_case_lead_to_their_glomeruli(written):
     page = written(glomerulus(1, 0.4), glomerulus(2, 0.9), glomerulus(3, None))
-    told = [" ".join(link.text_content().split()) for link in page.cssselect(".best a")]
-    assert told == [f"2 · {0.9 * share:.2f}" for share in (1, 0.9, 0.8, 0.7)]
+    texts = [" ".join(link.text_content().split()) for link in page.cssselect(".best a")]
+    assert texts == [f"2 · {0.9 * share:.2f}" for share in (1, 0.9, 0.8, 0.7)]
     assert {link.get("href") for link in page.cssselect(".best a")} == {"#g2"}
     of_card, of_case = (page.cssselect(f"{place} .tiles img") for place in ("#g2", ".best"))
     assert [image.get("src") for image in of_case] == [image.get("src") for image in of_card]
@@ -52,11 +52,11 @@ def test_without_a_score_the_case_has_no_best_tiles(written):
 
 
 def test_how_far_to_trust_it_comes_from_the_card(written):
-    told = text_of(written(glomerulus(1, 0.9)), ".meaning")
-    assert "not calibrated" in told
-    assert "must not guide the care of a patient" in told
-    assert "phantoms (10 images)" in told
-    assert "it learnt from <b>phantoms</b>" in told
+    texts = text_of(written(glomerulus(1, 0.9)), ".meaning")
+    assert "not calibrated" in texts
+    assert "must not guide the care of a patient" in texts
+    assert "phantoms (10 images)" in texts
+    assert "it learnt from <b>phantoms</b>" in texts
 
 
 def test_a_calibrated_classifier_says_on_what(written):

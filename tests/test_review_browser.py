@@ -5,7 +5,7 @@ import math
 import shutil
 
 import pytest
-from reviews import TOKEN, Found, reviewed, served, write_discs, write_results
+from reviews import TOKEN, RunFinding, reviewed, served, write_discs, write_results
 
 from glomspike.review.journal import read_changes
 
@@ -31,12 +31,12 @@ def made(tmp_path_factory):
         if number in WRONG_CALLS:
             probability = WRONG_CALLS[number] if number in SPIKED else 1 - WRONG_CALLS[number]
         found.append(
-            Found(
+            RunFinding(
                 x0, y0, RADIUS_UM, probability,
                 outline_radius_um=BAD_OUTLINES.get(number), is_glomerulus=number != MISSED,
             )
         )  # fmt: skip
-    found.append(Found(*FALSE_PLACE, RADIUS_UM, 0.03, score=0.22))
+    found.append(RunFinding(*FALSE_PLACE, RADIUS_UM, 0.03, score=0.22))
     write_results(place / "out" / "forty", slide, found)
     return place
 

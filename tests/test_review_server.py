@@ -20,7 +20,7 @@ import pytest
 from outside import outside
 from PIL import Image
 from pyramids import waves, write_aperio
-from reviews import TOKEN, Client, Found, change, new_id, reviewed, served, write_discs, write_results
+from reviews import TOKEN, Client, RunFinding, change, new_id, reviewed, served, write_discs, write_results
 
 from glomspike.findings import SlideFacts
 from glomspike.results.findings import read_findings
@@ -36,7 +36,7 @@ PLACES = ((300, 300), (800, 300), (1300, 300))
 def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("served")
     slide = write_discs(place / "slide.svs", [(x, y, 60) for x, y in PLACES])
-    return write_results(place / "out" / "slide", slide, [Found(x, y) for x, y in PLACES])
+    return write_results(place / "out" / "slide", slide, [RunFinding(x, y) for x, y in PLACES])
 
 
 @pytest.fixture(scope="module")

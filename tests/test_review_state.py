@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from reviews import Found, change, new_id, reviewed, write_discs, write_results
+from reviews import RunFinding, change, new_id, reviewed, write_discs, write_results
 
 from glomspike.errors import OutputError, SlideError
 from glomspike.results.findings import read_findings
@@ -27,10 +27,10 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("reviewed")
     slide = write_discs(place / "case 7 ü.svs", [(x, y, 60) for x, y in PLACES])
     found = [
-        Found(300, 300, probability=0.93),
-        Found(800, 300, probability=0.48),
-        Found(1300, 300, probability=None),
-        Found(300, 900, probability=0.2, is_glomerulus=False),
+        RunFinding(300, 300, probability=0.93),
+        RunFinding(800, 300, probability=0.48),
+        RunFinding(1300, 300, probability=None),
+        RunFinding(300, 900, probability=0.2, is_glomerulus=False),
     ]
     return write_results(place / "out" / "case 7 ü", slide, found)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reviews import Found, change, reviewed, write_discs, write_results
+from reviews import RunFinding, change, reviewed, write_discs, write_results
 
 from glomspike.annotate.meaning import read_meaning
 from glomspike.review.changes import NewChange
@@ -24,7 +24,7 @@ DRAWN = {"kind": "drawn", "glomerulus": "drawn-00000001", "circle": {"x0": 800, 
 def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("written")
     slide = write_discs(place / "biopsy.svs", [(x, y, RADIUS_UM) for x, y in (*PLACES, (800, 900))])
-    found = [Found(x, y, RADIUS_UM, probability=0.9 if x < 900 else 0.1) for x, y in PLACES]
+    found = [RunFinding(x, y, RADIUS_UM, probability=0.9 if x < 900 else 0.1) for x, y in PLACES]
     write_results(place / "out" / "biopsy", slide, found)
     return place
 

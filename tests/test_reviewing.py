@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from reviews import Found, reviewed, write_results
+from reviews import RunFinding, reviewed, write_results
 
 from benchmarks.quality.reviewing import REVIEWER, review
 from glomspike.learn.samples import Sample
@@ -21,9 +21,9 @@ def test_wrong_results_of_the_example_are_corrected_to_its_truth(tmp_path):
         mpp = slide.facts.mpp.x
     first, second, *others = truth
     found = [
-        Found(first.x_px, first.y_px, first.radius_px * mpp, 0.9 if first.label != "spiked" else 0.1),
-        Found(second.x_px, second.y_px, second.radius_px * mpp, outline_radius_um=20),
-        Found(100, 2900, 20),
+        RunFinding(first.x_px, first.y_px, first.radius_px * mpp, 0.9 if first.label != "spiked" else 0.1),
+        RunFinding(second.x_px, second.y_px, second.radius_px * mpp, outline_radius_um=20),
+        RunFinding(100, 2900, 20),
     ]
     folder = write_results(tmp_path / "phantom", SLIDE, found)
     review(sample, folder)

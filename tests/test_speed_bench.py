@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.speed.papers_way import Middles, windows_one_by_one
+from benchmarks.speed.papers_way import MiddleTile, windows_one_by_one
 from benchmarks.speed.pictures import TILE_PX, seconds_of
 from benchmarks.speed.slide import Layout, write_biopsy, write_on_more_glass
 from benchmarks.speed.trace import Trace, decoding_seconds, network_seconds, run_recorded
@@ -64,7 +64,7 @@ def test_tiles_from_one_map_score_as_tiles_by_themselves(classifier: Model, grid
 
 def test_one_map_is_far_faster_than_windows_one_by_one(classifier: Model, grid: TileGrid) -> None:
     context_px, picture = view_side_px(TILE_PX), Image.fromarray(grid.pixels)
-    judge, normalisation = Middles(classifier.network, context_px), classifier.card.normalisation
+    judge, normalisation = MiddleTile(classifier.network, context_px), classifier.card.normalisation
 
     def one_by_one() -> None:
         windows_one_by_one(judge, picture, grid.corners_px, context_px, normalisation)

@@ -26,7 +26,7 @@ from glomspike.errors import AnnotationError, SamplesError
 from glomspike.findings import Mpp
 from glomspike.learn.corrections.find import find_corrected
 from glomspike.learn.corrections.patients import patients_of, read_patients
-from glomspike.learn.corrections.write import Corrected, write_samples
+from glomspike.learn.corrections.write import CorrectedSlide, write_samples
 from glomspike.learn.samples import read_samples
 from glomspike.learn.truth import load_pictures
 from glomspike.segment.train import SegmenterOptions, SegmenterTask
@@ -67,7 +67,7 @@ def slide(tmp_path_factory):
 
 def corrected(slide, drawn, patient="p"):
     write_layers(slide.with_suffix(".xml"), drawn.layers, Mpp(MPP, MPP))
-    return Corrected(slide, slide.with_suffix(".xml"), slide.stem, patient)
+    return CorrectedSlide(slide, slide.with_suffix(".xml"), slide.stem, patient)
 
 
 @pytest.fixture(scope="module")
@@ -407,9 +407,9 @@ def test_a_command_typed_wrongly_is_one_line(tmp_path, monkeypatch, capsys, argu
     monkeypatch.chdir(tmp_path)
     if arguments[0] == "a.svs":
         write_aperio(tmp_path / "a.svs", disc_picture(200, 200, []), mpp=MPP)
-    found, _, told = typed("samples", *arguments, "--out", str(tmp_path / "out"), capsys=capsys)
-    assert (found, told.count("\n")) == (status, 1)
-    assert said in told
+    found, _, message = typed("samples", *arguments, "--out", str(tmp_path / "out"), capsys=capsys)
+    assert (found, message.count("\n")) == (status, 1)
+    assert said in message
 
 
 GLASS = 2_700  # from here to the right the slide below is empty
@@ -462,7 +462,7 @@ def test_an_area_of_interest_around_everything_leaves_no_blank_glomerulus(slide,
 def test_errors_of_annotations_name_the_file(slide, tmp_path):
     (tmp_path / "bad.xml").write_text("<Annotations><Annotation>")
     with pytest.raises(AnnotationError, match=r"bad\.xml"):
-        write_samples(Corrected(slide, tmp_path / "bad.xml", "case", "p"), tmp_path, None)
+        write_samples(CorrectedSlide(slide, tmp_path / "bad.xml", "case", "p"), tmp_path, None)
 
 
 def test_annotations_in_dicom_teach_what_the_same_in_xml_do(slide, tmp_path):
@@ -477,7 +477,7 @@ def test_annotations_in_dicom_teach_what_the_same_in_xml_do(slide, tmp_path):
     origin = origin_of(slide, facts, fingerprint(slide))
     annotations_of(result, origin, {}).save_as(tmp_path / "case.ann.dcm")
     written = [
-        write_samples(Corrected(slide, tmp_path / name, "case", "p"), tmp_path / name[5:], None)
+        write_samples(CorrectedSlide(slide, tmp_path / name, "case", "p"), tmp_path / name[5:], None)
         for name in ("case.xml", "case.ann.dcm")
     ]
     assert written[0] == written[1]
@@ -493,5 +493,5 @@ def test_dicom_annotations_of_another_slide_are_refused(slide, tmp_path):
         origin = origin_of(slide, opened.facts, "of another slide")
     annotations_of(result, origin, {}).save_as(tmp_path / "case.ann.dcm")
     with pytest.raises(AnnotationError, match="has another frame of reference than this slide"):
-        write_samples(Corrected(slide, tmp_path / "case.ann.dcm", "case", "p"), tmp_path / "out", None)
+        write_samples(CorrectedSlide(slide, tmp_path / "case.ann.dcm", "case", "p"), tmp_path / "out", None)
     assert not (tmp_path / "out").exists()

@@ -142,12 +142,12 @@ def test_a_training_killed_within_an_epoch_goes_on_to_the_same_weights(tmp_path:
 def test_fewer_samples_than_a_batch_holds_come_again(tmp_path: Path) -> None:
     seen: list[int] = []
 
-    class Few(Line):
+    class FewSamples(Line):
         def sample(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
             seen.append(index)
             return super().sample(index, rng)
 
-    learnt(Few(), tmp_path, epochs=1, batch=30)
+    learnt(FewSamples(), tmp_path, epochs=1, batch=30)
     assert sorted(set(seen)) == list(range(12))
     assert len(seen) == 30
 

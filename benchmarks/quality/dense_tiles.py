@@ -69,8 +69,10 @@ def quality(samples: Path, work: Path, epochs: int, seed: int, device: str) -> N
         settings = Settings(epochs=epochs, batch=32, seed=seed)
         train(task, settings, fabric_on(where, 1), work / name, Console(stderr=True))
         found = evaluate_classifier(test, load_model("classifier", work / name, where), None, lambda *_: None)
-        told = [f"{number} {found.numbers[number]} {found.numbers[f'{number}_ci95']}" for number in NUMBERS]
-        print(f"{name}: {', '.join(told)}")
+        measures = [
+            f"{number} {found.numbers[number]} {found.numbers[f'{number}_ci95']}" for number in NUMBERS
+        ]
+        print(f"{name}: {', '.join(measures)}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import click
 import torch
 
-from glomspike.detect.evaluate import Scanned, scaled_pictures, scan
+from glomspike.detect.evaluate import ScannedPicture, scaled_pictures, scan
 from glomspike.detect.looks import MORE_LOOKS, Look
 from glomspike.learn.samples import Split, read_samples
 from glomspike.learn.truth import Picture
@@ -44,13 +44,13 @@ def main(tables: tuple[Path, ...], splits: tuple[Split, ...], weights: Path | No
         print(f"{1 + len(looks):5}   " + counts + f"{seconds:10.1f}")
 
 
-def _scanned(detector: Model, pictures: list[Picture], looks: tuple[Look, ...]) -> list[Scanned]:
+def _scanned(detector: Model, pictures: list[Picture], looks: tuple[Look, ...]) -> list[ScannedPicture]:
     card = detector.card
     with patch("glomspike.detect.looks.MORE_LOOKS", looks):
         return [scan(detector.network, p, card.input_px, card.normalisation, 0.0) for p in pictures]
 
 
-def _counts(scanned: list[Scanned], threshold: float) -> str:
+def _counts(scanned: list[ScannedPicture], threshold: float) -> str:
     judged = [replace(one, threshold=threshold) for one in scanned]
     return f"{sum(one.right for one in judged):>5}/{sum(one.false for one in judged):<3}"
 

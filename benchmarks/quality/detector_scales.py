@@ -31,11 +31,11 @@ def main(tables: tuple[Path, ...], split: str, weights: Path | None) -> None:
     samples = in_split(read_samples(tables), split)  # type: ignore[arg-type]
     print("µm/px   AP     AP50   AP75   s/mm²")
     for mpp in SCALES_MPP:
-        asked = replace(detector, card=detector.card.model_copy(update={"mpp": mpp}))
+        rescaled = replace(detector, card=detector.card.model_copy(update={"mpp": mpp}))
         pictures = scaled_pictures(samples, mpp)
         area_mm2 = sum(p.pixels.shape[0] * p.pixels.shape[1] for p in pictures) * (mpp / 1000) ** 2
         began = time.perf_counter()
-        numbers = evaluate_detector(samples, asked, lambda *_: None).numbers
+        numbers = evaluate_detector(samples, rescaled, lambda *_: None).numbers
         seconds = time.perf_counter() - began
         aps = "  ".join(f"{float(str(numbers[name])):.3f}" for name in ("ap", "ap50", "ap75"))
         print(f"{mpp:5.1f}   {aps}  {seconds / area_mm2:.3f}")

@@ -53,7 +53,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Ran:
+class SlideWithTruth:
     """A slide that the main job ran on, with its truth in level-0 pixels."""
 
     folder: Path
@@ -101,8 +101,8 @@ def _as_slide(sample: Sample, folder: Path) -> Path:
 def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
     models = shipped_models()
     cases, false, seconds = run_all(out, slides, models)
-    _tell(cases, false, seconds)
-    _tell_calls(cases, models["classifier"].card.thresholds)
+    _print_quality(cases, false, seconds)
+    _print_calls(cases, models["classifier"].card.thresholds)
 
 
 def shipped_models() -> Models:
@@ -122,12 +122,12 @@ def run_all(
         seconds.append(sum(record["seconds"].values()))
         with open_slide(path) as slide:
             truth, mpp = slide_truth(sample, slide.facts).glomeruli, slide.facts.mpp.mean
-        own, extra = _compare(Ran(folder, truth), mpp)
-        cases, false = cases + own, false + extra
+        found, extra = _compare(SlideWithTruth(folder, truth), mpp)
+        cases, false = cases + found, false + extra
     return cases, false, seconds
 
 
-def _compare(ran: Ran, mpp: float) -> tuple[list[Case], int]:
+def _compare(ran: SlideWithTruth, mpp: float) -> tuple[list[Case], int]:
     """Each true glomerulus with what was found of it, and how many circles are on none."""
     with (ran.folder / "glomeruli.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -154,7 +154,7 @@ def _dice(glomerulus: TrueGlomerulus, drawn: shapely.Polygon) -> float:
     return float(2 * outline.intersection(drawn).area / (outline.area + drawn.area))
 
 
-def _tell(cases: list[Case], false: int, seconds: list[float]) -> None:
+def _print_quality(cases: list[Case], false: int, seconds: list[float]) -> None:
     found = [case for case in cases if case.found]
     print(f"slides {len(seconds)}, glomeruli {len(cases)}")
     print(f"found {len(found)} ({len(found) / max(1, len(cases)):.3f}), false circles {false}")
@@ -164,7 +164,7 @@ def _tell(cases: list[Case], false: int, seconds: list[float]) -> None:
     print(f"main job: median {np.median(seconds):.1f} s a slide")
 
 
-def _tell_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
+def _print_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
     """How spiked glomeruli score against others, and what the card's thresholds make of it."""
     scored = [case for case in cases if case.probability is not None]
     if len({case.spiked for case in scored}) < 2:

@@ -30,11 +30,11 @@ DATA = "painted silver"
 EXTENTS = ("sparse", "half", "all")
 NORMAL = {"unpainted": "", "thickened": "_thickened"}
 
-Chosen = NDArray[np.bool_]
+Selection = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Painted:
+class PaintedPictures:
     """Pictures of painted silver: which glomerulus, which variant of it, whose, its probability; all (n,).
 
     `localisation` (n,) is the chance that a tile with spikes scores above one without, NaN without spikes.
@@ -48,7 +48,7 @@ class Painted:
     threshold: float
 
     @classmethod
-    def of(cls, model: Model, folder: Path) -> "Painted":
+    def of(cls, model: Model, folder: Path) -> "PaintedPictures":
         """The pictures of a folder with a classifier's probabilities."""
         samples, tiling = read_samples([folder / "samples.csv"]), tiling_of(model)
         found = [
@@ -65,12 +65,12 @@ class Painted:
         )
 
     @property
-    def spiked(self) -> Chosen:
+    def spiked(self) -> Selection:
         """Which have spikes."""
         return np.isin(self.variant, EXTENTS)
 
     @property
-    def called(self) -> Chosen:
+    def called(self) -> Selection:
         """Which the classifier calls spiked."""
         return self.probability >= self.threshold
 
@@ -87,12 +87,12 @@ class Painted:
         found.append(self._mean("localisation_auc", np.isfinite(self.localisation), self.localisation))
         return sorted(found, key=lambda metric: metric.name)
 
-    def _above_unpainted(self) -> Chosen:
+    def _above_unpainted(self) -> Selection:
         plain = self.variant == "unpainted"
-        own = dict(zip(self.glomerulus[plain], self.probability[plain], strict=True))
-        return self.probability > np.array([own[glomerulus] for glomerulus in self.glomerulus])
+        unpainted = dict(zip(self.glomerulus[plain], self.probability[plain], strict=True))
+        return self.probability > np.array([unpainted[glomerulus] for glomerulus in self.glomerulus])
 
-    def _auc(self, name: str, among: Chosen) -> Metric:
+    def _auc(self, name: str, among: Selection) -> Metric:
         spiked, probability = self.spiked[among], self.probability[among]
         return self._metric(
             name,
@@ -101,12 +101,12 @@ class Painted:
             lambda rows: 0 < int(spiked[rows].sum()) < len(rows),
         )
 
-    def _mean(self, name: str, among: Chosen, of: Chosen | Scores) -> Metric:
+    def _mean(self, name: str, among: Selection, of: Selection | Scores) -> Metric:
         chosen = of[among]
         return self._metric(name, among, lambda rows: float(chosen[rows].mean()), lambda _: True)
 
     def _metric(
-        self, name: str, among: Chosen, value: Callable[[Rows], float], usable: Callable[[Rows], bool]
+        self, name: str, among: Selection, value: Callable[[Rows], float], usable: Callable[[Rows], bool]
     ) -> Metric:
         patients, count = self.patient[among], int(among.sum())
         interval = intervals(patients, lambda rows: [value(rows)], usable)[0]
@@ -128,7 +128,7 @@ def share_above(positive: Scores, negative: Scores) -> float:
 def main(folder: Path, weights: Path | None, file: Path | None, to_card: bool) -> None:
     """Measure a classifier on painted silver."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    painted = Painted.of(load_model("classifier", weights, device), folder)
+    painted = PaintedPictures.of(load_model("classifier", weights, device), folder)
     metrics = painted.metrics()
     for metric in metrics:
         interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"

@@ -20,8 +20,8 @@ import torch
 from pydantic import JsonValue
 
 from glomspike.classify.evaluate import evaluate_classifier
+from glomspike.detect.evaluate import evaluation_of as detector_numbers
 from glomspike.detect.evaluate import scanned_samples
-from glomspike.detect.evaluate import summed_up as detector_numbers
 from glomspike.learn.evaluation import Case, Evaluation
 from glomspike.learn.samples import Sample, in_split, read_samples
 from glomspike.learn.sheets import sheet
@@ -31,8 +31,8 @@ from glomspike.networks.weights import Card, Metric, load_card
 from glomspike.results.files import replace_file
 from glomspike.results.png import write_rgb
 from glomspike.segment.evaluate import compared_samples
-from glomspike.segment.evaluate import summed_up as segmenter_numbers
-from glomspike.segment.mirrored import mirrored as asked_four_times
+from glomspike.segment.evaluate import evaluation_of as segmenter_numbers
+from glomspike.segment.mirrored import mirrored as with_mirrored_views
 
 AP = ("ap", "ap50", "ap75", "recall50", "false_per_image")
 FOUND = ("found", "false_per_image")
@@ -121,7 +121,7 @@ def main(
     for kind in MEASUREMENTS if only is None else (only,):
         model = load_model(kind, weights, device)
         if mirrored and kind == "segmenter":
-            model = asked_four_times(model)
+            model = with_mirrored_views(model)
         metrics: list[Metric] = []
         reliability: JsonValue = []
         for measurement in MEASUREMENTS[kind]:
@@ -132,7 +132,7 @@ def main(
                 named = re.sub(r"\W+", "-", f"{kind} {measurement.name}")
                 _write_sheet(sheets / f"{named}.png", cases)
         for metric in metrics:
-            _tell(kind, metric)
+            _print_metric(kind, metric)
         if card:
             _write_card(kind, weights, metrics, reliability)
 
@@ -185,9 +185,9 @@ def metrics_of(kind: str, measurement: Measurement, found: Evaluation) -> list[M
 def _found_of_lesions(lesions: dict[str, JsonValue], data: str) -> list[Metric]:
     """What a detector finds of glomeruli of each lesion."""
     found: list[Metric] = []
-    for name, own in lesions.items():
-        assert isinstance(own, dict)
-        share, count = float(str(own["found"])), int(str(own["n"]))
+    for name, counts in lesions.items():
+        assert isinstance(counts, dict)
+        share, count = float(str(counts["found"])), int(str(counts["n"]))
         found.append(Metric(name=f"found, {name}", value=share, data=data, n=count))
     return found
 
@@ -197,7 +197,7 @@ def _write_sheet(path: Path, cases: Sequence[Case]) -> None:
     write_rgb(path, sheet([case.drawn() for case in cases], [case.caption for case in cases]))
 
 
-def _tell(kind: str, metric: Metric) -> None:
+def _print_metric(kind: str, metric: Metric) -> None:
     interval = "" if metric.ci95 is None else f" [{metric.ci95[0]:.3f}, {metric.ci95[1]:.3f}]"
     print(f"{kind}: {metric.name} {metric.value:.3f}{interval} on {metric.n} glomeruli of {metric.data}")
 

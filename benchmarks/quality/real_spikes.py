@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.quality.measure_painted import write_to_card
 from glomspike.classify.bags import load_bags
-from glomspike.classify.evaluate import Scored, scored
+from glomspike.classify.evaluate import ScoredBag, scored
 from glomspike.classify.heatmap import spike_heat
 from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.scores import POSITIVE, placed
@@ -47,7 +47,7 @@ TABLES = ("pasm-fields-PASM", "silver-reference", "neptune-sil")
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ClassifiedPart:
     """The tiles of a part of a picture, their probabilities (n,), that of the whole part, and their field."""
 
     grid: TileGrid
@@ -57,7 +57,7 @@ class Seen:
     outline: Outline
 
     @classmethod
-    def of(cls, model: Model, path: Path, mpp: float, outline_px: Points) -> "Seen":
+    def of(cls, model: Model, path: Path, mpp: float, outline_px: Points) -> "ClassifiedPart":
         """What a classifier says of the part of a picture within an outline (n, 2), in its pixels."""
         with open_slide(path, mpp) as slide:
             width, height = slide.facts.width0, slide.facts.height0
@@ -121,11 +121,11 @@ def main(
 def _of_spikes(model: Model, real: Path, mpp: float, picture: Path | None) -> list[Metric]:
     """Of the places marked as spiked and as smooth, and of the glomerulus."""
     path = real / PICTURE
-    glomerulus = Seen.of(model, path, mpp, np.array(GLOMERULUS, dtype=np.float64))
+    glomerulus = ClassifiedPart.of(model, path, mpp, np.array(GLOMERULUS, dtype=np.float64))
     with open_slide(path, mpp) as slide:
         width, height = slide.facts.width0, slide.facts.height0
     whole = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float64)
-    everything = Seen.of(model, path, mpp, whole)
+    everything = ClassifiedPart.of(model, path, mpp, whole)
     marks = list(csv.DictReader((real / "marks.csv").open()))
     at = {
         kind: [
@@ -176,7 +176,7 @@ def measured_normal(model: Model, tables: Sequence[Path]) -> list[Metric]:
     ]
 
 
-def _judged(model: Model, sample: Sample) -> list[Scored]:
+def _judged(model: Model, sample: Sample) -> list[ScoredBag]:
     bags = load_bags([replace(sample, label="normal")], model.card.mpp, tiling_of(model))
     return scored(bag_classifier(model), bags)
 

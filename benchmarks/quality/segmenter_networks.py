@@ -22,7 +22,7 @@ from glomspike.learn.training import Settings, fabric_on, train
 from glomspike.metrics.bootstrap import Interval, Rows, intervals
 from glomspike.networks.device import choose_device
 from glomspike.networks.models import Model, load_model
-from glomspike.segment.evaluate import Compared, compared_samples
+from glomspike.segment.evaluate import Comparison, compared_samples
 from glomspike.segment.model import Architecture
 from glomspike.segment.probability import glomerulus_probability
 from glomspike.segment.train import SegmenterOptions, SegmenterTask
@@ -56,33 +56,33 @@ def main(tables: tuple[Path, ...], out: Path, epochs: int, page: Path | None, de
         write_measured(page, "segmenter networks", text)
 
 
-def heading(compared: Sequence[Compared]) -> tuple[str, str]:
+def heading(compared: Sequence[Comparison]) -> tuple[str, str]:
     """The table's head, which says on how many glomeruli of how many patients it was measured."""
     patients = len({one.sample.patient for one in compared})
     measured = f"{len(compared)} glomeruli of {patients} patients"
     return f"| {measured} | Dice | IoU | ms a glomerulus | million weights |", "|---|---|---|---|---|"
 
 
-def row(trained: Model, compared: Sequence[Compared]) -> str:
+def row(trained: Model, compared: Sequence[Comparison]) -> str:
     """A network's row."""
-    dice, iou = (told(*mean) for mean in means(compared, values(compared)))
+    dice, iou = (mean_text(*mean) for mean in means(compared, values(compared)))
     weights = sum(parameter.numel() for parameter in trained.network.parameters()) / 1e6
     name = NAMES[trained.card.architecture]
     return f"| {name} | {dice} | {iou} | {milliseconds(trained, compared):.0f} | {weights:.1f} |"
 
 
-def difference(first: Sequence[Compared], second: Sequence[Compared]) -> str:
+def difference(first: Sequence[Comparison], second: Sequence[Comparison]) -> str:
     """The row of what the second network has more than the first."""
-    dice, iou = (told(*mean) for mean in means(first, values(second) - values(first)))
+    dice, iou = (mean_text(*mean) for mean in means(first, values(second) - values(first)))
     return f"| difference | {dice} | {iou} | | |"
 
 
-def values(compared: Sequence[Compared]) -> np.ndarray:
+def values(compared: Sequence[Comparison]) -> np.ndarray:
     """Dice and IoU of each glomerulus, (n, 2)."""
     return np.array([(one.overlap.dice, one.overlap.iou) for one in compared])
 
 
-def means(compared: Sequence[Compared], numbers: np.ndarray) -> list[tuple[float, Interval | None]]:
+def means(compared: Sequence[Comparison], numbers: np.ndarray) -> list[tuple[float, Interval | None]]:
     """The mean of each column of numbers (n, k) of glomeruli, with its interval over patients."""
     patients = np.array([one.sample.patient for one in compared])
 
@@ -92,12 +92,12 @@ def means(compared: Sequence[Compared], numbers: np.ndarray) -> list[tuple[float
     return list(zip(numbers.mean(axis=0).tolist(), intervals(patients, of_rows, lambda _: True), strict=True))
 
 
-def told(mean: float, interval: Interval | None) -> str:
+def mean_text(mean: float, interval: Interval | None) -> str:
     """A number with its interval."""
     return f"{mean:.3f}" if interval is None else f"{mean:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
-def milliseconds(trained: Model, compared: Sequence[Compared]) -> float:
+def milliseconds(trained: Model, compared: Sequence[Comparison]) -> float:
     """How long the network takes for one of a batch of crops."""
     crops = np.stack([one.pixels for one in compared[:BATCH]])
     taken = []

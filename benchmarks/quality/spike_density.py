@@ -36,16 +36,16 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Measurements:
     """Glomeruli or cases: whose each is (n,), its spikes per 100 µm, and its share of spike-like tiles."""
 
     patients: NDArray[np.str_]
     density: Values
     fraction: Values
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Measured":
+    def where(self, chosen: NDArray[np.bool_]) -> "Measurements":
         """Some of them."""
-        return Measured(self.patients[chosen], self.density[chosen], self.fraction[chosen])
+        return Measurements(self.patients[chosen], self.density[chosen], self.fraction[chosen])
 
     def rho(self) -> str:
         """Spearman's correlation with its interval."""
@@ -76,7 +76,7 @@ def main(phantoms: Path, weights: Path | None, picture: Path | None, page: Path 
         for row in measured_slide(sample, classifier)
     ]
     patients, density, positive, tiles = (np.array(column) for column in zip(*rows, strict=True))
-    glomeruli = Measured(patients, density, positive / tiles)
+    glomeruli = Measurements(patients, density, positive / tiles)
     cases = by_case(patients, density, positive, tiles)
     text = table(glomeruli, cases)
     print(text)
@@ -107,20 +107,20 @@ def measured_slide(sample: Sample, classifier: Model) -> list[tuple[str, float, 
 
 def by_case(
     patients: NDArray[np.str_], density: Values, positive: NDArray[np.int_], tiles: NDArray[np.int_]
-) -> Measured:
+) -> Measurements:
     """The cases: the mean density of a patient's glomeruli, and the share of all their tiles."""
     cases = np.unique(patients)
-    own = [patients == case for case in cases]
-    return Measured(
+    members = [patients == case for case in cases]
+    return Measurements(
         cases,
-        np.array([density[one].mean() for one in own]),
-        np.array([positive[one].sum() / tiles[one].sum() for one in own]),
+        np.array([density[one].mean() for one in members]),
+        np.array([positive[one].sum() / tiles[one].sum() for one in members]),
     )
 
 
-def table(glomeruli: Measured, cases: Measured) -> str:
+def table(glomeruli: Measurements, cases: Measurements) -> str:
     """The correlations in Markdown."""
-    rows: Sequence[tuple[str, Measured]] = (
+    rows: Sequence[tuple[str, Measurements]] = (
         ("all glomeruli", glomeruli),
         ("glomeruli with spikes", glomeruli.where(glomeruli.density > 0)),
         ("cases", cases),
@@ -129,7 +129,7 @@ def table(glomeruli: Measured, cases: Measured) -> str:
     return "\n".join(["| among | n | Spearman's ρ (95 % interval) |", "|---|---|---|", *lines])
 
 
-def drawn(glomeruli: Measured, cases: Measured) -> Figure:
+def drawn(glomeruli: Measurements, cases: Measurements) -> Figure:
     """Glomeruli as dots and cases as rings."""
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     FigureCanvasAgg(figure)

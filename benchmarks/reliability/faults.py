@@ -55,7 +55,7 @@ def main() -> None:
     """Make things go wrong, and count how glomspike ends."""
 
 
-def _told(name: str, right: bool, **counts: object) -> bool:
+def _print_outcome(name: str, right: bool, **counts: object) -> bool:
     text = ", ".join(f"{value} {what.replace('_', ' ')}" for what, value in counts.items())
     print(f"{'OK   ' if right else 'WRONG'} {name}: {text}", flush=True)
     return right
@@ -173,7 +173,7 @@ def damage(work: Path, real: Sequence[Path]) -> bool:
         and memory_mb <= MOST_MB
         and not _hollow(work / "out")
     )
-    return _told(
+    return _print_outcome(
         "damaged slides", right, slides=len(found), failed_with_a_cause=ends["failed"],
         done_with_unreadable_parts_counted=ends["with unreadable parts"], done_whole=ends["whole"],
         fell_over=ends["fell over"], not_taken_for_slides=passed_over,
@@ -206,7 +206,7 @@ def kills(work: Path, times: int = 50) -> bool:
         different += _contents(out) != expected
         left += _leftovers(out)
     right = not hollow and not different and not left
-    return _told(
+    return _print_outcome(
         "killed runs", right, killed=killed, resumed_to_the_end=finished, differ_from_undisturbed=different,
         folders_that_look_done_and_are_not=hollow, leftovers=left,
     )  # fmt: skip
@@ -222,15 +222,15 @@ def full_disk(work: Path) -> bool:
     shares = (0.02, 0.2, 0.5, 0.8)
     for share in shares:
         with _small_disk(work / "disk", max(0.1, share * size_mb)) as out:
-            status, _, said = _run(work / "slides", out)
-            failed += status == 1 and "No space left" in said
-            tracebacks += "Traceback" in said
+            status, _, output = _run(work / "slides", out)
+            failed += status == 1 and "No space left" in output
+            tracebacks += "Traceback" in output
             hollow += _hollow(out)
             _remount(out, "size=1g")
             _run(work / "slides", out)
             different += _contents(out) != expected
     right = failed == len(shares) and not tracebacks and not hollow and not different
-    return _told(
+    return _print_outcome(
         "full disk", right, disks=len(shares), ended_with_status_1_and_the_cause=failed,
         tracebacks=tracebacks, folders_that_look_done_and_are_not=hollow, differ_when_resumed=different,
     )  # fmt: skip
@@ -250,7 +250,7 @@ def read_only(work: Path) -> bool:
         _remount(out, "rw")
         _, after, _ = _run(work / "slides", out)
     right = run.returncode == 1 and not hollow and not traceback and not after["failed"]
-    return _told(
+    return _print_outcome(
         "read-only folder", right, status=run.returncode, tracebacks=int(traceback),
         folders_that_look_done_and_are_not=hollow, done_before=after["skipped"],
         done_when_resumed=after["done"],
@@ -272,7 +272,7 @@ def vanish(work: Path) -> bool:
     counts = _counts(stdout)
     hollow, traceback = _hollow(work / "out"), "Traceback" in stderr
     right = sum(counts.values()) == len(slides) and not hollow and not traceback and counts["done"] >= 1
-    return _told(
+    return _print_outcome(
         "slides that vanish", right, done=counts["done"], failed=counts["failed"], tracebacks=int(traceback),
         folders_that_look_done_and_are_not=hollow,
     )  # fmt: skip
@@ -287,7 +287,7 @@ def two_runs(work: Path) -> bool:
     done = sum(count["done"] for count in counts)
     statuses = [run.returncode for run in runs]
     right = statuses == [0, 0] and done == 20 and not _hollow(work / "out") and not _leftovers(work / "out")
-    return _told(
+    return _print_outcome(
         "two runs at once", right, slides=20, done_by_the_first=counts[0]["done"],
         done_by_the_second=counts[1]["done"], failed=sum(count["failed"] for count in counts),
     )  # fmt: skip
@@ -318,7 +318,7 @@ def node(work: Path) -> bool:
     right = run.returncode == 0 and len(named) == slides and not twice and not different
     if not right:
         print(stdout + stderr)
-    return _told(
+    return _print_outcome(
         "Ray node killed", right, slides=slides, done=counts["done"], skipped=counts["skipped"],
         failed=counts["failed"], twice_in_the_summary=twice, differ_from_one_machine=int(different),
     )  # fmt: skip
@@ -332,7 +332,7 @@ def names(work: Path) -> bool:
         shutil.copy(slide, work / "slides" / name)
     shutil.copy(slide, work / "slides" / "-folder\n with ü" / "same.svs")
     (work / "slides" / "same.tiff").write_bytes(slide.read_bytes())
-    status, counts, said = _run(work / "slides", work / "out")
+    status, counts, output = _run(work / "slides", work / "out")
     with (work / "out" / "summary.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     files = [path for path in (work / "slides").rglob("*.*") if path.is_file()]
@@ -345,8 +345,8 @@ def names(work: Path) -> bool:
         and whole and second["skipped"] == len(rows)
     )  # fmt: skip
     if not right:
-        print(said)
-    return _told(
+        print(output)
+    return _print_outcome(
         "odd names", right, slides=len(true), done=counts["done"], skipped_by_a_second_run=second["skipped"]
     )
 
@@ -356,15 +356,15 @@ def fifty(work: Path) -> bool:
     slides = write_small_slides(work / "slides", 50)
     for number, slide in enumerate(slides[::10]):
         os.truncate(slide, number * slide.stat().st_size // 100)
-    status, counts, said = _run(work / "slides", work / "out")
-    causes = len(re.findall(r"^glomspike: small-\d+\.svs: \S.*; \S", said, re.MULTILINE))
+    status, counts, output = _run(work / "slides", work / "out")
+    causes = len(re.findall(r"^glomspike: small-\d+\.svs: \S.*; \S", output, re.MULTILINE))
     began = time.monotonic()
     again, second, _ = _run(work / "slides", work / "out")
     again_s = time.monotonic() - began
     right = (status, again) == (1, 1) and (counts["done"], counts["failed"], causes) == (45, 5, 5)
     right = right and (second["skipped"], second["failed"]) == (45, 5)
-    return _told(
-        "fifty slides", right, done=counts["done"], failed=counts["failed"], causes_told=causes,
+    return _print_outcome(
+        "fifty slides", right, done=counts["done"], failed=counts["failed"], causes_named=causes,
         status=status, skipped_by_a_second_run=second["skipped"], s_that_it_took=round(again_s, 1),
     )  # fmt: skip
 

@@ -107,10 +107,10 @@ def _macro(picture: RGB) -> RGB:
     return macro
 
 
-def _ome_of(said: dict[str, Any] | None = None, stacked: bool = False, tiled: bool = True) -> Write:
+def _ome_of(description: dict[str, Any] | None = None, stacked: bool = False, tiled: bool = True) -> Write:
     def write(folder: Path, picture: RGB) -> Path:
         if not stacked:
-            return write_ome(folder / "slide.ome.tif", [(said or {}, pyramid(picture))], tiled=tiled)
+            return write_ome(folder / "slide.ome.tif", [(description or {}, pyramid(picture))], tiled=tiled)
         blurred = np.asarray(cv2.GaussianBlur(picture, (0, 0), 9), np.uint8)
         planes = np.stack([blurred, picture])
         return write_ome(folder / "slide.ome.tif", [({"axes": "ZYXS"}, [planes])], tiled=tiled)
@@ -180,8 +180,10 @@ def _svs(compression: Literal["jpeg", "jpeg2000"]) -> Write:
 
 
 def _webp_svs(folder: Path, picture: RGB) -> Path:
-    said = f"Aperio Image Library v12.0.0\n{picture.shape[1]}x{picture.shape[0]}|AppMag = 40|MPP = {MPP}"
-    return write_tiff(folder / "slide.svs", [picture], compression="webp", description=said)
+    description = (
+        f"Aperio Image Library v12.0.0\n{picture.shape[1]}x{picture.shape[0]}|AppMag = 40|MPP = {MPP}"
+    )
+    return write_tiff(folder / "slide.svs", [picture], compression="webp", description=description)
 
 
 def _short(folder: Path, _picture: RGB) -> Path:

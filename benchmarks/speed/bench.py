@@ -33,37 +33,39 @@ SIZES = ("small", "large")
 
 
 @dataclass(frozen=True)
-class Ran:
+class ProcessRun:
     """A finished process: wall and processor seconds, peak resident memory, and what it printed."""
 
     seconds: float
     processor_seconds: float
     peak_mb: float
-    told: str
+    output: str
 
     @cached_property
     def numbers(self) -> dict[str, Any]:
         """The JSON in its last line."""
-        found: dict[str, Any] = json.loads(self.told.strip().splitlines()[-1])
+        found: dict[str, Any] = json.loads(self.output.strip().splitlines()[-1])
         return found
 
 
-def run(*command: str | Path, python: str | Path = sys.executable) -> Ran:
+def run(*command: str | Path, python: str | Path = sys.executable) -> ProcessRun:
     """A Python process from its start to its end. Exits with what it said where it fails."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     arguments = [str(part) for part in (python, *command)]
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as stderr:
         began = time.perf_counter()
-        process = subprocess.Popen(arguments, env=environment, text=True, stdout=subprocess.PIPE, stderr=said)
+        process = subprocess.Popen(
+            arguments, env=environment, text=True, stdout=subprocess.PIPE, stderr=stderr
+        )
         assert process.stdout is not None
-        told = process.stdout.read()
+        output = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)  # Popen's own waiting knows nothing of memory
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            said.seek(0)
-            sys.exit(f"{' '.join(arguments)}: status {process.returncode}\n{said.read()}")
-    return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, told)
+            stderr.seek(0)
+            sys.exit(f"{' '.join(arguments)}: status {process.returncode}\n{stderr.read()}")
+    return ProcessRun(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output)
 
 
 @dataclass(frozen=True)
@@ -79,19 +81,19 @@ class Bench:
         run("-m", "benchmarks.speed.slide", self.work / "slides", name)
         return self.work / "slides" / f"{name}.svs"
 
-    def job(self, slide: Path) -> Ran:
+    def job(self, slide: Path) -> ProcessRun:
         """The main job as users start it; its numbers are the seconds of its stages."""
         ran = run("-m", "glomspike", slide, self.work / "out", "--overwrite", "--device", self.device)
         record = json.loads((self.work / "out" / slide.stem / "run.json").read_text())
-        return replace(ran, told=json.dumps(record["seconds"]))
+        return replace(ran, output=json.dumps(record["seconds"]))
 
-    def traced(self, *command: str | Path) -> Ran:
+    def traced(self, *command: str | Path) -> ProcessRun:
         """One of the commands of `benchmarks.speed.trace` that compute."""
         return run("-m", "benchmarks.speed.trace", *command, "--device", self.device)
 
-    def in_rounds(self, **ways: Callable[[], Ran]) -> dict[str, list[Ran]]:
+    def in_rounds(self, **ways: Callable[[], ProcessRun]) -> dict[str, list[ProcessRun]]:
         """Each way once a round; every other round in the opposite order."""
-        runs: dict[str, list[Ran]] = {name: [] for name in ways}
+        runs: dict[str, list[ProcessRun]] = {name: [] for name in ways}
         for number in range(self.rounds):
             for name in list(ways)[:: -1 if number % 2 else 1]:
                 runs[name].append(ways[name]())
@@ -118,8 +120,12 @@ def starting(bench: Bench) -> None:
     table(
         ["start-up", "seconds", "peak MB"],
         [
-            [names[name], f"{median(r.seconds for r in own):.2f}", f"{median(r.peak_mb for r in own):.0f}"]
-            for name, own in runs.items()
+            [
+                names[name],
+                f"{median(r.seconds for r in measured):.2f}",
+                f"{median(r.peak_mb for r in measured):.0f}",
+            ]
+            for name, measured in runs.items()
         ],
     )
 
@@ -134,15 +140,17 @@ def beside_floors(bench: Bench, name: str) -> None:
         networks=lambda: bench.traced("networks", trace),
     )
     print(f"### {name}: {noted['glomeruli']} glomeruli found\n")
-    _tell_stages(noted, **{way: _medians([ran.numbers for ran in own]) for way, own in runs.items()})
-    _tell_whole(runs)
+    _print_stages(
+        noted, **{way: _medians([ran.numbers for ran in measured]) for way, measured in runs.items()}
+    )
+    _print_whole(runs)
 
 
 def _medians(numbers: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {name: median(own[name] for own in numbers) for name in numbers[0]}
+    return {name: median(measured[name] for measured in numbers) for name in numbers[0]}
 
 
-def _tell_stages(
+def _print_stages(
     noted: dict[str, Any], job: dict[str, float], decode: dict[str, float], networks: dict[str, float]
 ) -> None:
     rows = []
@@ -163,7 +171,7 @@ def _tell_stages(
     table(heads, rows)
 
 
-def _tell_whole(runs: dict[str, list[Ran]]) -> None:
+def _print_whole(runs: dict[str, list[ProcessRun]]) -> None:
     wall = [ran.seconds for ran in runs["job"]]
     floors = {name: [sum(ran.numbers.values()) for ran in runs[name]] for name in ("decode", "networks")}
     larger = max(floors, key=lambda name: median(floors[name]))
@@ -220,13 +228,13 @@ def beside_others(bench: Bench, pythons: dict[str, Path]) -> None:
     for name, python in pythons.items():
         ways[name] = partial(run, "-m", f"benchmarks.speed.{name}", pictures, python=python)
     runs = bench.in_rounds(**ways)
-    own = [ran.numbers for ran in runs["glomspike"]]
+    baseline = [ran.numbers for ran in runs["glomspike"]]
     rows = []
     for name, measured in runs.items():
         for way in measured[0].numbers:
             task = way.partition(":")[0]
             seconds = [ran.numbers[way] for ran in measured]
-            times = ratio(seconds, [numbers[task] for numbers in own])
+            times = ratio(seconds, [numbers[task] for numbers in baseline])
             rows.append([name.replace("_", " "), way, f"{median(seconds):.3f}", times])
     table(["by", "what", "seconds a glomerulus", "times glomspike's"], rows)
 

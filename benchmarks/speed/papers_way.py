@@ -29,7 +29,7 @@ BATCH = 8
 Judge = Callable[[Tensor], Tensor]  # normalised pictures (n, 3, side, side) to log-odds (n,)
 
 
-class Middles(nn.Module):
+class MiddleTile(nn.Module):
     """A tile network that is shown square pictures and judges the tile in the middle of each."""
 
     def __init__(self, network: nn.Module, side_px: int) -> None:
@@ -70,7 +70,7 @@ def main(pictures: Pictures) -> None:
     context_px = view_side_px(TILE_PX)
     ways: dict[str, tuple[Judge, int]] = {
         "tiles: the paper's ResNet-18": (papers, TILE_PX),
-        "tiles: glomspike's network": (Middles(model.network, context_px), context_px),
+        "tiles: glomspike's network": (MiddleTile(model.network, context_px), context_px),
     }
     picture, corners, seconds = Image.fromarray(pictures.glomerulus), pictures.corners_px, {}
     for name, (judge, side_px) in ways.items():

@@ -134,9 +134,9 @@ def write_on_more_glass(path: Path, slide: Path) -> None:
             if not page.is_tiled:
                 large.write(page.asarray(), rowsperstrip=16, description=page.description, **of)
                 continue
-            said = page.description.replace(f"{width}x{height}", f"{2 * width}x{2 * height}")
+            description = page.description.replace(f"{width}x{height}", f"{2 * width}x{2 * height}")
             shape, tile = (2 * height, 2 * width, 3), (TILE_PX, TILE_PX)
-            large.write(_on_glass(page, glass), shape=shape, tile=tile, description=said, **of)
+            large.write(_on_glass(page, glass), shape=shape, tile=tile, description=description, **of)
 
 
 def _on_glass(page: tifffile.TiffPage, glass: bytes) -> Iterator[bytes]:

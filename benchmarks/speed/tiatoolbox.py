@@ -21,7 +21,7 @@ from tiatoolbox.models.models_abc import ModelABC
 from tiatoolbox.tools.patchextraction import SlidingWindowPatchExtractor
 from torch import Tensor, nn
 
-from benchmarks.speed.papers_way import Middles
+from benchmarks.speed.papers_way import MiddleTile
 from benchmarks.speed.pictures import STRIDE_PX, TILE_PX, Pictures, seconds_of
 from glomspike.classify.views import view_side_px
 from glomspike.networks.models import load_model
@@ -31,7 +31,7 @@ BATCH = 32  # the fastest of 8 (the default), 32 and 128
 BASELINE = [{"units": "baseline", "resolution": 1.0}]
 
 
-class Wrapped(ModelABC):
+class WrappedNetwork(ModelABC):
     """A network of glomspike's as TIAToolbox's engines want it."""
 
     def __init__(self, network: nn.Module, normalisation: Normalisation) -> None:
@@ -51,7 +51,7 @@ class Wrapped(ModelABC):
             return np.asarray(model(batch_data.to(device)).cpu().numpy())
 
 
-def predicted(model: Wrapped, pictures: Pictures, side_px: int, batch: int = BATCH) -> Any:
+def predicted(model: WrappedNetwork, pictures: Pictures, side_px: int, batch: int = BATCH) -> Any:
     """What PatchPredictor says of all tiles."""
     around_px = (side_px - TILE_PX) // 2
     padded = np.pad(pictures.glomerulus, ((around_px, around_px), (around_px, around_px), (0, 0)))
@@ -70,7 +70,7 @@ def predicted(model: Wrapped, pictures: Pictures, side_px: int, batch: int = BAT
     return engine.run(np.stack(list(cut)), patch_mode=True, ioconfig=config, return_probabilities=True)
 
 
-def segmented(model: Wrapped, crops: NDArray[np.uint8]) -> Any:
+def segmented(model: WrappedNetwork, crops: NDArray[np.uint8]) -> Any:
     """What SemanticSegmentor says of all crops."""
     engine = SemanticSegmentor(model=model, batch_size=BATCH, num_workers=0, device="cpu", verbose=False)
     shape = crops.shape[1:3]
@@ -88,8 +88,8 @@ def main(pictures: Pictures) -> None:
     """Print the seconds as JSON; each engine has run once before it is timed."""
     cpu, side_px = torch.device("cpu"), view_side_px(TILE_PX)
     classifier, segmenter = load_model("classifier", None, cpu), load_model("segmenter", None, cpu)
-    judge = Wrapped(Middles(classifier.network, side_px), classifier.card.normalisation)
-    outline = Wrapped(segmenter.network, segmenter.card.normalisation)
+    judge = WrappedNetwork(MiddleTile(classifier.network, side_px), classifier.card.normalisation)
+    outline = WrappedNetwork(segmenter.network, segmenter.card.normalisation)
     count = len(predicted(judge, pictures, side_px)["probabilities"])
     assert count == len(pictures.corners_px), count
     segmented(outline, pictures.crops)

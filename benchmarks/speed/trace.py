@@ -51,7 +51,7 @@ STAGES: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Read:
+class RegionRead:
     """A region decoded for a stage: its corner in level-0 pixels, its size in pixels of the level."""
 
     stage: str
@@ -75,7 +75,7 @@ class Trace:
     """What is recorded of one run."""
 
     def __init__(self) -> None:
-        self.reads: list[Read] = []
+        self.reads: list[RegionRead] = []
         self.batches: list[Batch] = []
         self.peak_mb: dict[str, float] = defaultdict(float)
         self._lock = threading.Lock()
@@ -95,16 +95,16 @@ class Trace:
     def listen(self, kind: str, network: nn.Module) -> None:
         """From now on, what the network is shown is recorded."""
 
-        def asked(_: object, shown: tuple[Tensor, ...]) -> None:
+        def record(_: object, shown: tuple[Tensor, ...]) -> None:
             boxes = shown[1].cpu() if len(shown) > 1 else None
             self.batches.append(Batch(kind, tuple(shown[0].shape), boxes))
 
-        network.register_forward_pre_hook(asked)
+        network.register_forward_pre_hook(record)
 
     def _reading(self, crop: Callable[..., Image.Image]) -> Callable[..., Image.Image]:
         def recorded(scan: Scan, *region: int) -> Image.Image:
             with self._lock:
-                self.reads.append(Read(_reader(), *region))
+                self.reads.append(RegionRead(_reader(), *region))
             return crop(scan, *region)
 
         return recorded
@@ -128,11 +128,11 @@ class Trace:
     @classmethod
     def load(cls, path: Path) -> "Trace":
         """The trace that was written there."""
-        found, own = torch.load(path, weights_only=True), cls()
-        own.reads = [Read(*read) for read in found["reads"]]
-        own.batches = [Batch(kind, tuple(shape), boxes) for kind, shape, boxes in found["batches"]]
-        own.peak_mb |= found["peak_mb"]
-        return own
+        found, trace = torch.load(path, weights_only=True), cls()
+        trace.reads = [RegionRead(*read) for read in found["reads"]]
+        trace.batches = [Batch(kind, tuple(shape), boxes) for kind, shape, boxes in found["batches"]]
+        trace.peak_mb |= found["peak_mb"]
+        return trace
 
     @property
     def pixels(self) -> dict[str, int]:
@@ -170,22 +170,22 @@ def run_recorded(slide: Path, out: Path, device: torch.device) -> tuple[Trace, S
     return trace, done.result
 
 
-def decoding_seconds(slide: Path, reads: list[Read]) -> dict[str, float]:
+def decoding_seconds(slide: Path, reads: list[RegionRead]) -> dict[str, float]:
     """Seconds for each stage's regions, decoded in the order they were by as many threads."""
     handle = openslide.OpenSlide(slide)
     handle.set_cache(openslide.OpenSlideCache(TILE_CACHE_BYTES))
     seconds = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for stage in dict.fromkeys(read.stage for read in reads):
-            own = [read for read in reads if read.stage == stage]
+            chosen = [read for read in reads if read.stage == stage]
             began = time.perf_counter()
             # Only to be finished: the pixels are let go of at once.
-            list(pool.map(lambda read: _decode(handle, read), own))
+            list(pool.map(lambda read: _decode(handle, read), chosen))
             seconds[stage] = time.perf_counter() - began
     return seconds
 
 
-def _decode(handle: openslide.OpenSlide, read: Read) -> None:
+def _decode(handle: openslide.OpenSlide, read: RegionRead) -> None:
     handle.read_region((read.x0, read.y0), read.level, (read.width_px, read.height_px))
 
 
@@ -194,13 +194,13 @@ def network_seconds(batches: list[Batch], device: torch.device) -> dict[str, flo
     seconds, ready = {}, load_models(device=device)
     for kind in dict.fromkeys(batch.kind for batch in batches):
         network = _network(ready, kind)
-        own = [batch for batch in batches if batch.kind == kind]
-        shown = {shape: _noise(shape, device) for shape in {batch.shape for batch in own}}
+        chosen = [batch for batch in batches if batch.kind == kind]
+        shown = {shape: _noise(shape, device) for shape in {batch.shape for batch in chosen}}
         with torch.inference_mode():
-            _ask(network, own[0], shown, device)
+            _run_network(network, chosen[0], shown, device)
             began = time.perf_counter()
-            for batch in own:
-                _ask(network, batch, shown, device)
+            for batch in chosen:
+                _run_network(network, batch, shown, device)
             seconds[STAGES[kind]] = time.perf_counter() - began
     return seconds
 
@@ -213,7 +213,7 @@ def _noise(shape: tuple[int, ...], device: torch.device) -> Tensor:
     return torch.randn(shape, device=device).to(memory_format=torch.channels_last)
 
 
-def _ask(
+def _run_network(
     network: nn.Module, batch: Batch, shown: dict[tuple[int, ...], Tensor], device: torch.device
 ) -> None:
     boxes = () if batch.boxes is None else (batch.boxes.to(device),)
@@ -239,8 +239,8 @@ def job(slide: Path, out: Path, trace: Path, device: str) -> None:
     """Run the main job and write what it read and computed."""
     recorded, result = run_recorded(slide, out, choose_device(device).device)
     recorded.save(trace)
-    told = {"glomeruli": len(result.glomeruli), "pixels": recorded.pixels, "peak_mb": recorded.peak_mb}
-    print(json.dumps(told))
+    numbers = {"glomeruli": len(result.glomeruli), "pixels": recorded.pixels, "peak_mb": recorded.peak_mb}
+    print(json.dumps(numbers))
 
 
 @main.command()

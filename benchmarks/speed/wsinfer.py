@@ -25,7 +25,7 @@ from wsinfer.patchlib import segment_and_patch_directory_of_slides
 from wsinfer.wsi import set_backend
 from wsinfer_zoo.client import ModelConfiguration, TransformConfigurationItem
 
-from benchmarks.speed.papers_way import Middles
+from benchmarks.speed.papers_way import MiddleTile
 from benchmarks.speed.pictures import STRIDE_PX, TILE_PX, Pictures, seconds_of
 from glomspike.classify.views import view_side_px
 from glomspike.findings import RGB
@@ -51,7 +51,7 @@ class OneColumn(nn.Module):
 def wsinfer_model(folder: Path) -> LocalModelTorchScript:
     """glomspike's classifier as wsinfer wants it, written to a folder."""
     model, side_px = load_model("classifier", None, torch.device("cpu")), view_side_px(TILE_PX)
-    network = OneColumn(Middles(model.network, side_px)).eval()
+    network = OneColumn(MiddleTile(model.network, side_px)).eval()
     with torch.inference_mode():
         traced: Any = torch.jit.trace(network, torch.zeros(2, 3, side_px, side_px))
         traced.save(str(folder / "model.pt"))

@@ -141,14 +141,14 @@ def _classification(feature: dict[str, Any]) -> tuple[str, Colour]:
 
     Other programs write the name alone.
     """
-    said = _properties(feature).get("classification")
-    if isinstance(said, str):
-        return said, UNCLASSIFIED_COLOUR
-    if not isinstance(said, dict):
+    stored = _properties(feature).get("classification")
+    if isinstance(stored, str):
+        return stored, UNCLASSIFIED_COLOUR
+    if not isinstance(stored, dict):
         return "", UNCLASSIFIED_COLOUR
-    parts = said.get("names")
-    name = said.get("name") or (": ".join(map(str, parts)) if isinstance(parts, list) else "")
-    colour, packed = said.get("color"), said.get("colorRGB")
+    parts = stored.get("names")
+    name = stored.get("name") or (": ".join(map(str, parts)) if isinstance(parts, list) else "")
+    colour, packed = stored.get("color"), stored.get("colorRGB")
     if isinstance(packed, int):
         colour = [packed >> 16 & 255, packed >> 8 & 255, packed & 255]
     if not (isinstance(colour, list) and len(colour) == 3 and all(isinstance(c, int) for c in colour)):

@@ -88,7 +88,7 @@ def meaning(layers: Sequence[Layer], slide: SlideFacts, viewer: Viewer) -> Meani
     boxes0 = np.array(shapes.boxes0).reshape(-1, 4)
     middles0 = boxes0[:, :2] + boxes0[:, 2:] / 2
     glomeruli = tuple(
-        _told_by_boxes(_without_holes(_with_lesion(one, shapes), shapes.holes0), middles0, shapes.notes)
+        _labelled_by_boxes(_without_holes(_with_lesion(one, shapes), shapes.holes0), middles0, shapes.notes)
         for one in found
         if corrected is None or shapely.contains_xy(corrected, *one.circle0[:2])
     )
@@ -219,7 +219,7 @@ def _without_holes(glomerulus: Shape, holes0: Sequence[shapely.Polygon]) -> Shap
     return replace(glomerulus, circle0=enclosing_circle(outline0), outline0=outline0)
 
 
-def _told_by_boxes(glomerulus: Shape, middles0: Points, notes: list[str]) -> Shape:
+def _labelled_by_boxes(glomerulus: Shape, middles0: Points, notes: list[str]) -> Shape:
     """The glomerulus as spiked where the middle of a box that somebody drew on spikes lies in it."""
     if glomerulus.label == "spiked" or not any(glomerulus.holds(x, y) for x, y in middles0.tolist()):
         return glomerulus

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from glomspike.batch.near import brought_near
+from glomspike.batch.local_copy import local_copy
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import SlideError, UsageError
 from glomspike.findings import SlideRow
@@ -71,7 +71,7 @@ def _do_here(slide: FoundSlide, batch: Batch, device: str, wait: bool) -> SlideR
     try:
         if row := standing_row(slide, batch):
             return row
-        with brought_near(slide.path, batch.stage) as near:
+        with local_copy(slide.path, batch.stage) as near:
             return do_slide(slide, near, batch, str(choose_device(device).device), wait)
     except Exception as failure:  # noqa: BLE001  (whatever it is, the other slides go on)
         return failed_row(slide, failure)

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 import torch
 from pebble import ProcessExpired, ProcessPool
 
-from glomspike.batch.near import LocalCopy, brought_near
+from glomspike.batch.local_copy import LocalCopy, local_copy
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import SlideError
 from glomspike.findings import SlideRow
@@ -73,7 +73,7 @@ class LocalWorkers:
         try:
             if row := standing_row(slide, self._batch):
                 return row
-            with brought_near(slide.path, self._batch.stage) as near:
+            with local_copy(slide.path, self._batch.stage) as near:
                 return self._worked_on(slide, near, wait)
         except ProcessExpired as end:
             return self._given_up(slide, _died(slide, end.exitcode))

@@ -19,7 +19,7 @@ class Workers(Protocol):
 
 
 def run_batch(
-    slides: Sequence[FoundSlide], workers: Workers, out: Path, tell: Callable[[SlideRow], None]
+    slides: Sequence[FoundSlide], workers: Workers, out: Path, show: Callable[[SlideRow], None]
 ) -> list[SlideRow]:
     """The rows of all slides in their order, each told when it is finished; writes summary and index.
 
@@ -37,7 +37,7 @@ def run_batch(
                 left.append(slide)
             else:
                 rows[slide] = row
-                tell(row)
+                show(row)
         busy = left
     ordered = [rows[slide] for slide in slides]
     write_summary(out, ordered)

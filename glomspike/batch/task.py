@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from glomspike.batch.near import LocalCopy
+from glomspike.batch.local_copy import LocalCopy
 from glomspike.errors import GlomspikeError, NoScaleError
 from glomspike.findings import Mpp, SlideRow
 from glomspike.networks.models import Models, load_models

@@ -15,7 +15,7 @@ from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, SlideRow
 from glomspike.geometry.circles import circle_polygon
 from glomspike.results.adequacy import AdequacyRule
 from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord, ProfileRecord
-from glomspike.results.counting import Counted, summarise
+from glomspike.results.counting import CountedGlomerulus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
 
@@ -128,10 +128,12 @@ def _profile(slide: _Slide, id_: int, certainty: float | None) -> ProfileRecord:
     )
 
 
-def _counted(glomerulus: CaseGlomerulus) -> Counted:
+def _counted(glomerulus: CaseGlomerulus) -> CountedGlomerulus:
     """What is counted of a distinct glomerulus: it is as large as its largest profile."""
     largest = max(glomerulus.profiles, key=lambda profile: profile.area_um2)
-    return Counted(largest.area_um2, not largest.touches_edge, glomerulus.sclerosed, glomerulus.call)
+    return CountedGlomerulus(
+        largest.area_um2, not largest.touches_edge, glomerulus.sclerosed, glomerulus.call
+    )
 
 
 def _image_record(image: CaseImage, row: SlideRow | None, out: Path) -> ImageRecord:
@@ -154,20 +156,20 @@ def _image_record(image: CaseImage, row: SlideRow | None, out: Path) -> ImageRec
 def _warnings(
     images: Sequence[ImageRecord], apart: Sequence[Sequence[str]], slides: Sequence[_Slide]
 ) -> list[str]:
-    said = [
+    notes = [
         f"{one.image} failed and is missing here: {one.cause}" for one in images if one.status == "failed"
     ]
     if others := [one.image for one in images if one.status == "not looked at"]:
-        said.append(f"not looked at, being no light microscopy: {', '.join(others)}")
+        notes.append(f"not looked at, being no light microscopy: {', '.join(others)}")
     blocks = {slide.image.image: slide.image.block for slide in slides}
     for block in dict.fromkeys(blocks.values()):
         groups = [group for group in apart if blocks[group[0]] == block]
         if len(groups) > 1:
             lists = "; ".join(", ".join(group) for group in groups)
             twice = "are counted apart, so that a glomerulus may count twice"
-            said.append(f"levels that don't fit each other {twice}: {lists}")
+            notes.append(f"levels that don't fit each other {twice}: {lists}")
     stained = [slide.image for slide in slides if not slide.image.is_scored]
     if stained:
         names = ", ".join(f"{image.image} ({image.marker})" for image in stained)
-        said.append(f"not scored for spikes, which silver alone shows: {names}")
-    return said
+        notes.append(f"not scored for spikes, which silver alone shows: {names}")
+    return notes

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glomspike.classify.method import Trained, Verdict, asked
+from glomspike.classify.method import TrainedMethod, Verdict, network_output
 from glomspike.classify.msa_mil import MsaMil
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
 
 
-class AttentionMil(Trained):
+class AttentionMil(TrainedMethod):
     """A `BagClassifier` that asks a network about the glomerulus as a whole.
 
     A tile speaks for spikes as far as the glomerulus does and as much as it counts for that: the tile that
@@ -24,7 +24,7 @@ class AttentionMil(Trained):
     def _verdict(self, grid: TileGrid) -> Verdict:
         if not len(grid.corners_px):
             return Verdict(np.zeros(0), float("nan"))
-        bag, _, attention = asked(self.network, grid, self.normalisation)
+        bag, _, attention = network_output(self.network, grid, self.normalisation)
         probability = float(self.calibration.probability(bag.double().cpu().numpy())[0])
         share = (attention / attention.max()).double().cpu().numpy()
         return Verdict(probability * share, probability)
@@ -35,5 +35,5 @@ class HighestTile(MsaMil):
 
     def log_odds(self, grid: TileGrid) -> Scores:
         """See `MsaMil`."""
-        _, odds, _ = asked(self.network, grid, self.normalisation)
+        _, odds, _ = network_output(self.network, grid, self.normalisation)
         return np.asarray(odds.double().cpu().numpy())

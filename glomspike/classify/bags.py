@@ -83,7 +83,7 @@ def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
             raise SamplesError(
                 sample.image, f"{scale} is too coarse for spikes", "leave it out of this table"
             )
-        whole = _Whole(sample, slide, truth.spike_boxes_px, _Lines.beside(sample.image))
+        whole = _LabelledSlide(sample, slide, truth.spike_boxes_px, _Lines.beside(sample.image))
         return [_bag(whole, glomerulus, mpp, tiling) for glomerulus in labelled]
 
 
@@ -109,7 +109,7 @@ class _Lines:
 
 
 @dataclass(frozen=True, eq=False)
-class _Whole:
+class _LabelledSlide:
     """A picture with all that is known of spikes on it, in level-0 pixels."""
 
     sample: Sample
@@ -118,7 +118,7 @@ class _Whole:
     lines: _Lines
 
 
-def _bag(whole: _Whole, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) -> Bag:
+def _bag(whole: _LabelledSlide, glomerulus: TrueGlomerulus, mpp: float, tiling: Tiling) -> Bag:
     slide, sample = whole.slide, whole.sample
     outline0 = _grown(_outline0(glomerulus), SLACK_UM / slide.facts.mpp.mean)
     low0, high0 = outline0.min(axis=0), outline0.max(axis=0)

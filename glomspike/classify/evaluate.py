@@ -24,7 +24,7 @@ SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
-class Scored:
+class ScoredBag:
     """A glomerulus with at least one tile, and the verdict on it."""
 
     bag: Bag
@@ -61,7 +61,7 @@ def evaluate_classifier(
     where not both spiked and normal ones can be.
     """
     bags = load_bags(samples, classifier.card.mpp, tiling_of(classifier))
-    found: list[Scored] = []
+    found: list[ScoredBag] = []
     for done, bag in enumerate(bags):
         progress(done, len(bags))
         found += scored(bag_classifier(classifier), [bag])
@@ -71,8 +71,8 @@ def evaluate_classifier(
         cause = "not both spiked and normal glomeruli among these samples"
         raise SamplesError(names_of_tables(samples), cause, "label more patients, or take another split")
     patients = np.array([one.bag.patient for one in found])
-    own = classifier.card.thresholds["spiked"] if threshold is None else threshold
-    quality = classifier_quality(probabilities(found), spiked, patients, own)
+    used = classifier.card.thresholds["spiked"] if threshold is None else threshold
+    quality = classifier_quality(probabilities(found), spiked, patients, used)
     numbers = {
         **_numbers(quality),
         **_calibration_numbers(probabilities(found), spiked),
@@ -83,19 +83,19 @@ def evaluate_classifier(
     return Evaluation(numbers, worst_sheet(found))
 
 
-def scored(classifier: BagClassifier, bags: Sequence[Bag]) -> list[Scored]:
+def scored(classifier: BagClassifier, bags: Sequence[Bag]) -> list[ScoredBag]:
     """The bags with the verdicts on them; those without a tile are left out."""
     judged = [bag for bag in bags if len(bag.grid.corners_px)]
     verdicts = classifier.verdicts([bag.grid for bag in judged])
-    return [Scored(bag, verdict) for bag, verdict in zip(judged, verdicts, strict=True)]
+    return [ScoredBag(bag, verdict) for bag, verdict in zip(judged, verdicts, strict=True)]
 
 
-def probabilities(scored: Sequence[Scored]) -> Scores:
+def probabilities(scored: Sequence[ScoredBag]) -> Scores:
     """The probability of each glomerulus, (n,)."""
     return np.array([one.verdict.probability for one in scored], dtype=np.float64)
 
 
-def labels(scored: Sequence[Scored]) -> Labels:
+def labels(scored: Sequence[ScoredBag]) -> Labels:
     """Whether each glomerulus is spiked, (n,)."""
     return np.array([one.bag.spiked for one in scored], dtype=np.bool_)
 
@@ -121,7 +121,7 @@ def _calibration_numbers(probability: Scores, spiked: Labels) -> dict[str, JsonV
     return {"ece": calibration_error(probability, spiked), "reliability": bins}
 
 
-def _localisation_numbers(found: Sequence[Scored]) -> dict[str, JsonValue]:
+def _localisation_numbers(found: Sequence[ScoredBag]) -> dict[str, JsonValue]:
     """The mean over spiked glomeruli of the chance that tiles with spikes score above those without."""
     known = [(one.localisation, one.bag.patient) for one in found]
     values = np.array([value for value, _ in known if value is not None])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glomspike.errors import UsageError
-from glomspike.networks.kinds import Beginning, Chosen, Measuring, ModelKind, Training
+from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,7 +36,7 @@ def _network(card: "Card") -> "nn.Module":
     return (NETWORKS | POOLED)[card.architecture]()
 
 
-def _check(chosen: Chosen) -> None:
+def _check(chosen: ChosenOptions) -> None:
     if "synthetic_share" in chosen and "synthetic" not in chosen:
         raise UsageError("--synthetic-share", "is a share of synthetic tiles", "give --synthetic, too")
     if "view_px" in chosen and "synthetic" in chosen:
@@ -50,15 +50,15 @@ def _check(chosen: Chosen) -> None:
             raise UsageError(f"--{name.replace('_', '-')}", cause, "leave it out")
 
 
-def _is_pooled(chosen: Chosen) -> bool:
+def _is_pooled(chosen: ChosenOptions) -> bool:
     return bool(chosen.get("method", MSA_MIL) != MSA_MIL)
 
 
-def _task(beginning: Beginning, chosen: Chosen) -> "Task":
+def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     return _pooled_task(beginning, chosen) if _is_pooled(chosen) else _mil_task(beginning, chosen)
 
 
-def _mil_task(beginning: Beginning, chosen: Chosen) -> "Task":
+def _mil_task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training by MSA-MIL; a classifier that goes on learning keeps its network and its tiles."""
     from glomspike.classify.train_msa_mil import MilOptions, MilTask
 
@@ -86,7 +86,7 @@ def _mil_task(beginning: Beginning, chosen: Chosen) -> "Task":
     return MilTask(tables, options, state, seed, tiles)
 
 
-def _pooled_task(beginning: Beginning, chosen: Chosen) -> "Task":
+def _pooled_task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training of a classifier that pools tiles; one that goes on learning keeps its tiles."""
     from glomspike.classify.train_attention import AttentionOptions, AttentionTask
 
@@ -106,7 +106,7 @@ def _other_method(architecture: str) -> UsageError:
     return UsageError("--weights", f"are of the method {method}", f"give --method {method}")
 
 
-def _adjusted(settings: "Settings", chosen: Chosen) -> "Settings":
+def _adjusted(settings: "Settings", chosen: ChosenOptions) -> "Settings":
     """The settings of attention MIL's reference where tiles are pooled."""
     if not _is_pooled(chosen):
         return settings
@@ -116,7 +116,7 @@ def _adjusted(settings: "Settings", chosen: Chosen) -> "Settings":
 
 
 def _evaluate(
-    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: Chosen
+    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: ChosenOptions
 ) -> "Evaluation":
     from glomspike.classify.evaluate import evaluate_classifier
 

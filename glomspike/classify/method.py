@@ -36,7 +36,7 @@ class BagClassifier(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
+class TrainedMethod:
     """What a method knows: its network, how pictures are normalised for it, and its calibrations.
 
     `calibration` is of glomeruli, `tile_calibration` of single tiles; where it is None, tiles take the
@@ -55,7 +55,7 @@ class Trained:
         return cls(model.network, card.normalisation, card.calibration or UNCALIBRATED, card.tile_calibration)
 
 
-def asked(network: nn.Module, grid: TileGrid, normalisation: Normalisation) -> Any:
+def network_output(network: nn.Module, grid: TileGrid, normalisation: Normalisation) -> Any:
     """What a network says of a glomerulus and its tiles, at least one, computed where the network is."""
     device = next(network.parameters()).device
     with torch.inference_mode():

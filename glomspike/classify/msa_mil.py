@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from glomspike.classify.method import Trained, Verdict, asked
+from glomspike.classify.method import TrainedMethod, Verdict, network_output
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
 from glomspike.networks.weights import Normalisation
 
 
-class MsaMil(Trained):
+class MsaMil(TrainedMethod):
     """A `BagClassifier` that lets one tile decide (any-window rule).
 
     A glomerulus has the probability that it is spiked, by the calibration that was fitted to glomeruli and
@@ -40,5 +40,5 @@ def tile_log_odds(network: nn.Module, grid: TileGrid, normalisation: Normalisati
     """What a tile network says of each tile of a grid (n,), computed where the network is."""
     if not len(grid.corners_px):
         return np.zeros(0)
-    odds: Tensor = asked(network, grid, normalisation)
+    odds: Tensor = network_output(network, grid, normalisation)
     return np.asarray(odds.double().cpu().numpy())

@@ -27,7 +27,7 @@ class SyntheticTile:
     tile_px: int
     spiked = True
 
-    def seen(self, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
+    def random_view(self, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
         """The tile in a square view, and its box in that (4,); as `view_of`, and always filled.
 
         It is not turned, since the generator has seen tissue in all directions, and corners of nothing, which
@@ -44,7 +44,7 @@ class SyntheticTile:
 
 
 @dataclass(frozen=True, eq=False)
-class Synthetic:
+class SyntheticSet:
     """The synthetic tiles of a folder, at most `share` of the spiked tiles of a round."""
 
     folder: Path
@@ -85,7 +85,7 @@ def picture_side_px(tile_px: int) -> int:
 
 def load_synthetic(
     folder: Path, share: float, samples: Sequence[Sample], mpp: float, tiling: Tiling
-) -> Synthetic:
+) -> SyntheticSet:
     """The synthetic tiles that `glomspike augment` wrote, for a training on samples at `mpp` µm/px.
 
     Raises SamplesError where the folder holds none, or those of other tiles, or where they derive from a
@@ -96,12 +96,12 @@ def load_synthetic(
         cause = f"holds tiles of {manifest.tile_px} px at {manifest.mpp:g} µm/px"
         raise SamplesError(folder, cause, "make some with a classifier of the tiles that are wanted")
     held_out = {sample.patient for sample in samples if sample.split != "train"}
-    seen = sorted(held_out & set(manifest.patients))
-    if seen:
-        cause = f"derives from {seen[0]}, who is in validation or test here"
+    shared = sorted(held_out & set(manifest.patients))
+    if shared:
+        cause = f"derives from {shared[0]}, who is in validation or test here"
         raise SamplesError(folder, cause, "keep the splits that it was made with")
     tiles = tuple(SyntheticTile(_read(folder / name), tiling.tile_px) for name in manifest.pictures)
-    return Synthetic(folder, manifest, tiles, share)
+    return SyntheticSet(folder, manifest, tiles, share)
 
 
 def _read(path: Path) -> RGB:

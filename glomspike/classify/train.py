@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
 from glomspike.classify.bags import load_bags
-from glomspike.classify.evaluate import Scored, labels, probabilities, scored
+from glomspike.classify.evaluate import ScoredBag, labels, probabilities, scored
 from glomspike.classify.method import BagClassifier
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.tiles import Tiling
@@ -68,7 +68,7 @@ class BagTask(ABC):
         """What `measured` says of the validation glomeruli."""
         return self.measured(scored(self.classifier(network), self.validation))
 
-    def measured(self, found: Sequence[Scored]) -> dict[str, float]:
+    def measured(self, found: Sequence[ScoredBag]) -> dict[str, float]:
         """Statistics of calibrated probabilities, the calibration, and thresholds for other purposes."""
         spiked, odds = labels(found), log_odds(probabilities(found))
         scale, offset = platt(odds, spiked)
@@ -90,12 +90,12 @@ class BagTask(ABC):
 
     def examples(self, network: nn.Module) -> RGB:
         """Validation glomeruli with their highest tiles, their scores and labels."""
-        found: list[Scored] = scored(self.classifier(network), evenly(self.validation, EXAMPLES))
+        found: list[ScoredBag] = scored(self.classifier(network), evenly(self.validation, EXAMPLES))
         return sheet([one.drawn() for one in found], [one.caption for one in found])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         thresholds = {n.removeprefix(THRESHOLDS): v for n, v in measured.items() if n.startswith(THRESHOLDS)}
-        told = {
+        metrics = {
             n: v for n, v in measured.items() if n not in (SCALE, OFFSET) and not n.startswith(THRESHOLDS)
         }
         return CardDraft(
@@ -111,7 +111,7 @@ class BagTask(ABC):
             thresholds={"spiked": THRESHOLD, **thresholds},
             calibration=calibration(measured[SCALE], measured[OFFSET]),
             training_data=training_data(self.tables),
-            metrics=validation_metrics(told, len(self.validation)),
+            metrics=validation_metrics(metrics, len(self.validation)),
             intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
             licence=LICENCE,
         )

@@ -21,7 +21,7 @@ from torch.nn import functional
 from glomspike.classify.bags import Bag
 from glomspike.classify.model import NETWORKS, NORMALISATION
 from glomspike.classify.msa_mil import MsaMil, tile_log_odds
-from glomspike.classify.synthetic import Synthetic, SyntheticTile
+from glomspike.classify.synthetic import SyntheticSet, SyntheticTile
 from glomspike.classify.tiles import PAPERS, Tiling
 from glomspike.classify.train import BagTask
 from glomspike.classify.views import view_of
@@ -60,12 +60,12 @@ class MilOptions:
     def changed(self, chosen: Mapping[str, float | None]) -> Self:
         """The same but for what is chosen, by the names of these options and of the tiling's; None is not."""
         given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-        own = {
+        sampling = {
             name: given.pop(name)
             for name in ("k_pos", "k_neg", "bags_per_round", "tiles_per_bag", "view_px")
             if name in given
         }
-        return replace(self, tiling=replace(self.tiling, **given), **own)
+        return replace(self, tiling=replace(self.tiling, **given), **sampling)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Instance:
     spiked: bool
     certain: bool
 
-    def seen(self, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
+    def random_view(self, rng: Rng) -> tuple[RGB, NDArray[np.float32]]:
         """The tile in a square view, and its box in that (4,)."""
         jitter_px = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if self.certain else np.zeros(2)
         return view_of(self.bag.grid, self.middle_px + jitter_px, rng)
@@ -92,7 +92,7 @@ class MilTask(BagTask):
         options: MilOptions,
         begin: dict[str, Tensor] | None,
         seed: int,
-        synthetic: Synthetic | None = None,
+        synthetic: SyntheticSet | None = None,
     ) -> None:
         super().__init__(tables, options.tiling, begin, seed)
         self.options, self.synthetic = options, synthetic
@@ -146,7 +146,7 @@ class MilTask(BagTask):
 
     def sample(self, index: int, rng: Rng) -> Example:
         tile = self.chosen[index]
-        image, box = tile.seen(rng)
+        image, box = tile.random_view(rng)
         return {"image": image, "box": box, "spiked": np.array(tile.spiked, dtype=np.float32)}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:

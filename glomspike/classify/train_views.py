@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glomspike.classify.bags import Bag
-from glomspike.classify.evaluate import Scored
+from glomspike.classify.evaluate import ScoredBag
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.msa_mil import tile_log_odds
 from glomspike.classify.tiles import Corners, Tiling, covered
@@ -53,7 +53,7 @@ class ViewTask(MilTask):
         scored = set(map(id, bags))
         return [tile for tile in self.certain if id(tile.bag) in scored]
 
-    def measured(self, found: Sequence[Scored]) -> dict[str, float]:
+    def measured(self, found: Sequence[ScoredBag]) -> dict[str, float]:
         """Those of glomeruli, and how tiles score that are known to show spikes, or to show none."""
         numbers = super().measured(found)
         odds = np.concatenate([log_odds(one.verdict.tiles) for one in found])
@@ -93,13 +93,13 @@ class ViewTask(MilTask):
         assert isinstance(tile, Instance)
         assert side_px is not None
         corners = corners_in(side_px, tiling, rng)
-        own = int(rng.integers(len(corners)))
+        chosen = int(rng.integers(len(corners)))
         jitter_px = rng.uniform(-BOX_JITTER_PX, BOX_JITTER_PX, 2) if tile.certain else np.zeros(2)
-        at_px = corners[own] + tiling.tile_px / 2 + jitter_px
+        at_px = corners[chosen] + tiling.tile_px / 2 + jitter_px
         view = view_with(tile.bag.grid, tile.middle_px, at_px, side_px, rng)
         known = known_of(tile.bag, corners, view, tiling)
         if not tile.bag.stretches_px:
-            known[own] = tile.spiked
+            known[chosen] = tile.spiked
         boxes = np.concatenate([corners, corners + tiling.tile_px], axis=1).astype(np.float32)
         return {"image": view.pixels, "box": boxes, "spiked": known}
 

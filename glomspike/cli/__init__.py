@@ -48,8 +48,8 @@ class _Commands(click.Group):
         return find(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own = {*COMMANDS, "--help", "--version"}
-        return super().parse_args(ctx, args if args and args[0] in own else [MAIN_JOB, *args])
+        names = {*COMMANDS, "--help", "--version"}
+        return super().parse_args(ctx, args if args and args[0] in names else [MAIN_JOB, *args])
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The main job's help, since that is what most people want, then the other commands."""
@@ -80,19 +80,21 @@ def _status(arguments: Sequence[str] | None) -> int:
     try:
         return _glomspike.main(arguments, prog_name="glomspike", standalone_mode=False) or 0
     except click.UsageError as failure:
-        return _tell(f"{failure.format_message().rstrip('.')}; see `{_help_command(failure)}`", WRONG_USAGE)
+        return _print_error(
+            f"{failure.format_message().rstrip('.')}; see `{_help_command(failure)}`", WRONG_USAGE
+        )
     except UsageError as failure:
-        return _tell(str(failure), WRONG_USAGE)
+        return _print_error(str(failure), WRONG_USAGE)
     except GlomspikeError as failure:
-        return _tell(str(failure), FAILED)
+        return _print_error(str(failure), FAILED)
     except OSError as failure:
         cause = f"{failure.filename or 'system'}: {failure.strerror or failure}"
-        return _tell(f"{cause}; check the path, its permissions and the free space", FAILED)
+        return _print_error(f"{cause}; check the path, its permissions and the free space", FAILED)
     except (KeyboardInterrupt, click.Abort):
-        return _tell("interrupted; the same command starts again", INTERRUPTED)
+        return _print_error("interrupted; the same command starts again", INTERRUPTED)
 
 
-def _tell(message: str, status: int) -> int:
+def _print_error(message: str, status: int) -> int:
     one_line = " ".join(message.split())
     click.echo(f"glomspike: {one_line}", err=True)
     return status

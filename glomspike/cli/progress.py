@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def shown_progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
     """A function to tell the stage, what of it is done and how much there is; shown on stderr."""
     if not sys.stderr.isatty():
-        yield _Log(name).tell
+        yield _Log(name).show
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,12 +27,12 @@ def shown_progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks = {}
 
-        def tell(stage: str, done: int, whole: int) -> None:
+        def show(stage: str, done: int, whole: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(f"{name}: {stage}", total=whole)
             bars.update(tasks[stage], completed=done, total=whole)
 
-        yield tell
+        yield show
 
 
 class _Log:
@@ -42,7 +42,7 @@ class _Log:
         self.name = name
         self.begun: set[str] = set()
 
-    def tell(self, stage: str, done: int, whole: int) -> None:
+    def show(self, stage: str, done: int, whole: int) -> None:
         if stage not in self.begun:
             self.begun.add(stage)
             click.echo(f"{self.name}: {stage} ({whole})", err=True)
@@ -54,7 +54,7 @@ class _Log:
 def shown_batch(slides: int) -> Iterator[Callable[["SlideRow"], None]]:
     """A function to tell of each finished slide; shows how many are done, failed and left."""
     if not sys.stderr.isatty():
-        yield _BatchLog(slides).tell
+        yield _BatchLog(slides).show
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -65,12 +65,12 @@ def shown_batch(slides: int) -> Iterator[Callable[["SlideRow"], None]]:
         task = bars.add_task("slides", total=slides, failed=0)
         failures = 0
 
-        def tell(row: "SlideRow") -> None:
+        def show(row: "SlideRow") -> None:
             nonlocal failures
             failures += row.status == "failed"
             bars.update(task, advance=1, failed=failures)
 
-        yield tell
+        yield show
 
 
 class _BatchLog:
@@ -81,7 +81,7 @@ class _BatchLog:
         self.finished = self.failed = self.worked_on = 0
         self.began = time.monotonic()
 
-    def tell(self, row: "SlideRow") -> None:
+    def show(self, row: "SlideRow") -> None:
         self.finished += 1
         self.failed += row.status == "failed"
         self.worked_on += row.status != "skipped"

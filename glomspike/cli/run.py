@@ -138,7 +138,7 @@ def command(
 def run_slide(
     slide: Path, out: Path, weights: Mapping[str, Path], options: "Options", stage: Path | None, device: str
 ) -> int:
-    from glomspike.batch.near import brought_near
+    from glomspike.batch.local_copy import local_copy
     from glomspike.networks.device import choose_device
     from glomspike.networks.models import load_models
     from glomspike.pipeline import fill_folder
@@ -151,9 +151,9 @@ def run_slide(
     chosen = choose_device(device)
     _note(chosen.note)
     models = load_models(weights, chosen.device)
-    with shown_progress(slide.name) as progress, brought_near(slide, stage) as near:
+    with shown_progress(slide.name) as progress, local_copy(slide, stage) as near:
         done = fill_folder(near.path, out / slide.stem, models, options, progress, near.scratch)
-    _tell(done)
+    _print_results(done)
     return 0
 
 
@@ -171,7 +171,7 @@ def run_folder(
 
     find = find_pictures if options.crops else find_slides
     slides = find(folder.absolute(), out.absolute())
-    return _tell_batch(out, run_slides(slides, out, weights, options, stage, device, workers, ray))
+    return _print_batch(out, run_slides(slides, out, weights, options, stage, device, workers, ray))
 
 
 def run_slides(
@@ -218,7 +218,7 @@ def _note(text: str) -> None:
         click.echo(f"glomspike: {text}", err=True)
 
 
-def _tell(done: "SlideRun") -> None:
+def _print_results(done: "SlideRun") -> None:
     """What was found, in a line or a few."""
     if done.result is None:
         click.echo(f"{done.folder}: done before with the same settings, nothing to do")
@@ -232,14 +232,14 @@ def _tell(done: "SlideRun") -> None:
     click.echo(f"{done.folder}: {count} {'glomerulus' if count == 1 else 'glomeruli'}, {verdict}")
 
 
-def _tell_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
+def _print_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
     """What became of a folder's slides, each failure with its cause; the exit status."""
     count = Counter(row.status for row in rows)
     for row in rows:
         if row.cause:
             omitted = "omitted: " if row.status == "omitted" else ""
             click.echo(f"glomspike: {one_line(row.slide)}: {omitted}{row.cause}", err=True)
-    told = f"{count['done']} done, {count['skipped']} skipped, {count['failed']} failed"
-    told += f", {count['omitted']} omitted" if count["omitted"] else ""
-    click.echo(f"{one_line(str(out / 'summary.csv'))}: {told}")
+    counts = f"{count['done']} done, {count['skipped']} skipped, {count['failed']} failed"
+    counts += f", {count['omitted']} omitted" if count["omitted"] else ""
+    click.echo(f"{one_line(str(out / 'summary.csv'))}: {counts}")
     return 1 if count["failed"] or count["omitted"] == len(rows) else 0

@@ -11,7 +11,7 @@ from glomspike.names import as_text
 
 if TYPE_CHECKING:
     from glomspike.learn.corrections.find import CorrectedFolder
-    from glomspike.learn.corrections.write import Corrected, Written
+    from glomspike.learn.corrections.write import CorrectedSlide, WrittenSamples
 
 EPILOG = """\b
 Examples:
@@ -73,7 +73,7 @@ def command(
 
     check_writable(out)
     if not slide.is_dir():
-        _tell(slide.name, _written(_single(slide, xml, patient), out, mpp))
+        _print_written(slide.name, _written(_single(slide, xml, patient), out, mpp))
         return 0
     from glomspike.learn.corrections.reviewed import find_reviewed, reviewed_results
 
@@ -98,14 +98,14 @@ def _check(slide: Path, xml: Path | None, patient: str | None, patients: Path | 
         raise UsageError("--patients", "is for a folder", "give --patient for one slide")
 
 
-def _single(slide: Path, xml: Path | None, patient: str | None) -> "Corrected":
+def _single(slide: Path, xml: Path | None, patient: str | None) -> "CorrectedSlide":
     from glomspike.learn.corrections.find import annotations_beside
-    from glomspike.learn.corrections.write import Corrected
+    from glomspike.learn.corrections.write import CorrectedSlide
 
     annotations = xml or annotations_beside(slide)
     if annotations is None:
         raise UsageError(slide, "has no annotations beside it", "give the XML file after the slide")
-    return Corrected(slide, annotations, as_text(slide.stem), patient)
+    return CorrectedSlide(slide, annotations, as_text(slide.stem), patient)
 
 
 def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:
@@ -125,7 +125,7 @@ def _all_written(
     problems = list(found.failures)
     for corrected in found.corrected:
         try:
-            _tell(corrected.folder, _written(corrected, out, mpp))
+            _print_written(corrected.folder, _written(corrected, out, mpp))
         except GlomspikeError as failure:
             problems.append(failure)
     for problem in problems:
@@ -138,13 +138,13 @@ def _all_written(
     return 1 if problems else 0
 
 
-def _written(corrected: "Corrected", out: Path, mpp: float | None) -> "Written":
+def _written(corrected: "CorrectedSlide", out: Path, mpp: float | None) -> "WrittenSamples":
     from glomspike.learn.corrections.write import write_samples
 
     return write_samples(corrected, out, mpp)
 
 
-def _tell(name: str, written: "Written") -> None:
+def _print_written(name: str, written: "WrittenSamples") -> None:
     labels = ", ".join(f"{count} {label}" for label, count in written.glomeruli.items())
     outlines = f"{written.outlined} with an outline, {written.boxes} boxes on spikes"
     click.echo(f"{name}: {written.fields} fields; glomeruli: {labels}; {outlines}")

@@ -7,7 +7,7 @@ import click
 
 from glomspike.cli.kind_group import KindCommand, KindGroup
 from glomspike.errors import UsageError
-from glomspike.networks.kinds import Beginning, Chosen, ModelKind
+from glomspike.networks.kinds import Beginning, ChosenOptions, ModelKind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -123,7 +123,7 @@ def _train(kind: ModelKind, typed: dict[str, Any]) -> None:
     console.print(f"weights: {written}", highlight=False, soft_wrap=True)
 
 
-def _refuse_misplaced(kind: ModelKind, chosen: Chosen, is_new: bool) -> None:
+def _refuse_misplaced(kind: ModelKind, chosen: ChosenOptions, is_new: bool) -> None:
     """Raises UsageError for an option that a training that begins like this has no use for."""
     if chosen.get("encoder_weights") == PHOTOGRAPHS and not kind.training.takes_photographs:
         cause = f"{PHOTOGRAPHS} is not for a {kind.title}"
@@ -134,7 +134,7 @@ def _refuse_misplaced(kind: ModelKind, chosen: Chosen, is_new: bool) -> None:
         raise UsageError(f"--{name.replace('_', '-')}", cause, cure)
 
 
-def _state(model: "Model | None", chosen: Chosen) -> "tuple[dict[str, Tensor] | None, str | None]":
+def _state(model: "Model | None", chosen: ChosenOptions) -> "tuple[dict[str, Tensor] | None, str | None]":
     """The tensors to begin with, a model's or those of a pretrained encoder, and which encoder that is."""
     if model is not None:
         return model.network.state_dict(), None

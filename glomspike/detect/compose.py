@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.cut import Known
+from glomspike.detect.cut import KnownGlomerulus
 from glomspike.findings import RGB, Points
 from glomspike.learn.augmentation import Rng, tissue_share
 from glomspike.learn.truth import Picture, TrueGlomerulus
@@ -33,12 +33,12 @@ FEATHER, BEYOND = 0.1, 0.03
 
 def composed(
     tissue: RGB,
-    glomeruli: Sequence[Known],
+    glomeruli: Sequence[KnownGlomerulus],
     crops: Sequence[Sequence[Picture]],
     other: RGB,
     mpp: float,
     rng: Rng,
-) -> tuple[RGB, list[Known]]:
+) -> tuple[RGB, list[KnownGlomerulus]]:
     """The tissue with up to three of the crops' glomeruli set into it, and all glomeruli now in it.
 
     Each table's crops come as often as any other's. They keep clear of each other and of the `glomeruli` that
@@ -71,7 +71,7 @@ def set_in(
     rng: Rng,
     decoy: RGB | None = None,
     alike: float | None = None,
-) -> Known:
+) -> KnownGlomerulus:
     """Sets a crop's largest glomerulus into a picture, in place; what it then is there.
 
     It is turned and mirrored at random, or is of the `decoy`'s tissue in its shape, where that is given. Its
@@ -85,10 +85,10 @@ def set_in(
     else:
         patch, there = decoy, np.ones(pixels.shape[:2], np.uint8)
     _blend(pixels, patch, _opacity(outline_px, there, max(1.0, FEATHER * radius_px)), rng, alike)
-    return Known(outline_px, largest.lesion)
+    return KnownGlomerulus(outline_px, largest.lesion)
 
 
-def _near(glomerulus: Known, centre_px: np.ndarray, reach_px: float) -> bool:
+def _near(glomerulus: KnownGlomerulus, centre_px: np.ndarray, reach_px: float) -> bool:
     x_px, y_px, radius_px = glomerulus.circle_px
     return bool(np.hypot(x_px - centre_px[0], y_px - centre_px[1]) < radius_px + reach_px)
 

@@ -10,7 +10,7 @@ _CORNERS = 48
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class KnownGlomerulus:
     """A glomerulus by its outline (n, 2) in the square's pixels, and its lesion where one is known.
 
     `is_small` where too little of it is left for anyone to say what it is.
@@ -32,7 +32,7 @@ class Cut:
     """A square cut from a picture."""
 
     pixels: RGB
-    glomeruli: list[Known]
+    glomeruli: list[KnownGlomerulus]
 
 
 def outline_of(glomerulus: TrueGlomerulus) -> Points:

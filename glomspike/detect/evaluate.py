@@ -27,7 +27,7 @@ STATISTICS = ("ap", "ap50", "ap75", "recall50")
 
 
 @dataclass(frozen=True, eq=False)
-class Scanned:
+class ScannedPicture:
     """A picture with the scored circles found on it, in its pixels, and the score that they need.
 
     The circles' columns are those of `decode`.
@@ -79,7 +79,7 @@ def evaluate_detector(
     such picture.
     """
     scanned = scanned_samples(samples, detector, progress, magnified)
-    found = summed_up(scanned)
+    found = evaluation_of(scanned)
     by_class = measured_by_class(scanned, detector.card.classes)
     classes: JsonValue = {name: asdict(ap) for name, ap in by_class.items()}
     return replace(found, numbers={**found.numbers, "classes": classes}) if by_class else found
@@ -87,14 +87,14 @@ def evaluate_detector(
 
 def scanned_samples(
     samples: Sequence[Sample], detector: Model, progress: Progress, magnified: float = 1.0
-) -> list[Scanned]:
+) -> list[ScannedPicture]:
     """The annotated pictures of known µm/px with what the detector finds. Raises SamplesError without one."""
     card = detector.card
     pictures = scaled_pictures(samples, card.mpp / magnified)
     if not pictures:
         cause = "no annotated picture of known µm/px among these samples"
         raise SamplesError(names_of_tables(samples), cause, "give rows with mpp and with mask or xml")
-    scanned: list[Scanned] = []
+    scanned: list[ScannedPicture] = []
     for picture in pictures:
         progress(len(scanned), len(pictures))
         threshold = card.thresholds["score"]
@@ -105,7 +105,7 @@ def scanned_samples(
     return scanned
 
 
-def summed_up(scanned: Sequence[Scanned]) -> Evaluation:
+def evaluation_of(scanned: Sequence[ScannedPicture]) -> Evaluation:
     """The numbers of at least one scanned picture, and the worst cases."""
     n_truth = sum(len(one.picture.circles_px) for one in scanned)
     return Evaluation(
@@ -115,7 +115,7 @@ def summed_up(scanned: Sequence[Scanned]) -> Evaluation:
             "recall_at_threshold": sum(one.right for one in scanned) / max(n_truth, 1),
             "false_per_image": sum(one.false for one in scanned) / len(scanned),
             "lesions": _lesions(scanned),
-            "tables": {str(table): _numbers(own) for table, own in _by_table(scanned).items()},
+            "tables": {str(table): _numbers(part) for table, part in _by_table(scanned).items()},
         },
         worst_sheet(scanned),
     )
@@ -134,41 +134,44 @@ def scan(
     normalisation: Normalisation,
     threshold: float,
     magnified: float = 1.0,
-) -> Scanned:
+) -> ScannedPicture:
     """A picture at the detector's µm/px with the circles found on it."""
     assert picture.mpp is not None
     found_px = scan_picture(network, picture.pixels, picture.mpp * magnified, side_px, normalisation)
-    return Scanned(picture, found_px, threshold)
+    return ScannedPicture(picture, found_px, threshold)
 
 
-def measured(scanned: Sequence[Scanned]) -> CircleAp:
+def measured(scanned: Sequence[ScannedPicture]) -> CircleAp:
     """Average precision over all pictures together."""
     return circle_ap([one.found_px for one in scanned], [one.picture.circles_px for one in scanned])
 
 
-def measured_by_table(scanned: Sequence[Scanned]) -> dict[Path, CircleAp]:
+def measured_by_table(scanned: Sequence[ScannedPicture]) -> dict[Path, CircleAp]:
     """Average precision over the pictures of each table."""
-    return {table: measured(own) for table, own in _by_table(scanned).items()}
+    return {table: measured(part) for table, part in _by_table(scanned).items()}
 
 
-def measured_by_class(scanned: Sequence[Scanned], classes: Sequence[str]) -> dict[str, CircleAp]:
+def measured_by_class(scanned: Sequence[ScannedPicture], classes: Sequence[str]) -> dict[str, CircleAp]:
     """Average precision of each of several classes, over the pictures that tell the class of all glomeruli.
 
     A circle counts for the class that has the largest share of it. Empty where there is one class only.
     """
     if len(classes) == 1:
         return {}
-    told = [one for one in scanned if all(g.lesion in classes for g in one.picture.truth.glomeruli)]
+    of_known_class = [one for one in scanned if all(g.lesion in classes for g in one.picture.truth.glomeruli)]
     measured_: dict[str, CircleAp] = {}
     for kind, name in enumerate(classes):
-        found = [one.found_px[one.found_px[:, 4:].argmax(axis=1) == kind] for one in told]
-        of_class = [[g.lesion == name for g in one.picture.truth.glomeruli] for one in told]
-        truth = [one.picture.circles_px[np.array(own, bool)] for one, own in zip(told, of_class, strict=True)]
+        found = [one.found_px[one.found_px[:, 4:].argmax(axis=1) == kind] for one in of_known_class]
+        of_class = [[g.lesion == name for g in one.picture.truth.glomeruli] for one in of_known_class]
+        truth = [
+            one.picture.circles_px[np.array(part, bool)]
+            for one, part in zip(of_known_class, of_class, strict=True)
+        ]
         measured_[name] = circle_ap(found, truth)
     return measured_
 
 
-def _lesions(scanned: Sequence[Scanned]) -> dict[str, JsonValue]:
+def _lesions(scanned: Sequence[ScannedPicture]) -> dict[str, JsonValue]:
     """How many glomeruli of each lesion that is named there are, and which share is found."""
     found: dict[str, list[bool]] = {}
     for one in scanned:
@@ -177,17 +180,17 @@ def _lesions(scanned: Sequence[Scanned]) -> dict[str, JsonValue]:
         for glomerulus, right in zip(one.picture.truth.glomeruli, is_found, strict=True):
             if glomerulus.lesion is not None:
                 found.setdefault(glomerulus.lesion, []).append(bool(right))
-    return {name: {"n": len(own), "found": float(np.mean(own))} for name, own in sorted(found.items())}
+    return {name: {"n": len(part), "found": float(np.mean(part))} for name, part in sorted(found.items())}
 
 
-def _by_table(scanned: Sequence[Scanned]) -> dict[Path, list[Scanned]]:
-    tables: dict[Path, list[Scanned]] = {}
+def _by_table(scanned: Sequence[ScannedPicture]) -> dict[Path, list[ScannedPicture]]:
+    tables: dict[Path, list[ScannedPicture]] = {}
     for one in scanned:
         tables.setdefault(one.picture.sample.table, []).append(one)
     return {table: tables[table] for table in sorted(tables)}
 
 
-def _numbers(scanned: Sequence[Scanned]) -> dict[str, JsonValue]:
+def _numbers(scanned: Sequence[ScannedPicture]) -> dict[str, JsonValue]:
     """Average precision with its intervals over patients; draws without a true circle do not count."""
     patients = np.array([one.picture.sample.patient for one in scanned])
     pairs = matched([one.found_px for one in scanned], [one.picture.circles_px for one in scanned])

@@ -8,7 +8,7 @@ import click
 
 from glomspike.detect.size_options import OPTIONS, expected_um
 from glomspike.detect.sizes import magnification
-from glomspike.networks.kinds import Beginning, Chosen, Measuring, ModelKind, Training
+from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ def _network(card: "Card") -> "nn.Module":
     return CircleNet(**arguments)  # type: ignore[arg-type]  # a card's arguments are checked by the network
 
 
-def _task(beginning: Beginning, chosen: Chosen) -> "Task":
+def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training of a detector; weights to begin with decide what it is and at which scale it sees.
 
     A detector of several classes keeps them; one of one class can go on learning by lesion.
@@ -49,7 +49,7 @@ def _task(beginning: Beginning, chosen: Chosen) -> "Task":
 
 
 def _evaluate(
-    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: Chosen
+    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: ChosenOptions
 ) -> "Evaluation":
     from glomspike.detect.evaluate import evaluate_detector
 

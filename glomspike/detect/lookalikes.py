@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.cut import Known
+from glomspike.detect.cut import KnownGlomerulus
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
 
@@ -23,7 +23,7 @@ SOFT_PX = 6
 DARK, MIDDLE, LIGHT = 0.03, 0.5, 0.97
 
 
-def with_lookalikes(tissue: RGB, glomeruli: Sequence[Known], mpp: float, rng: Rng) -> RGB:
+def with_lookalikes(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: Rng) -> RGB:
     """The tissue with one to three things on it that might be taken for one, behind its glomeruli."""
     pixels = tissue.copy()
     for _ in range(rng.integers(1, MOST_DRAWN + 1)):

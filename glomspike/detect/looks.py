@@ -26,7 +26,7 @@ class Look:
 MORE_LOOKS = (Look(1.2, (COLUMNS,)), Look(0.8, (ROWS,)))
 
 
-def seen(network: nn.Module, windows: Tensor) -> Maps:
+def mean_maps(network: nn.Module, windows: Tensor) -> Maps:
     """The mean of what CircleNet answers to all looks at square windows (n, 3, side, side), normalised.
 
     The maps are those of the windows as they are. Offsets come from the first look alone: where in its cell a

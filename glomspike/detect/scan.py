@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from glomspike.detect.decode import decode
-from glomspike.detect.looks import seen
+from glomspike.detect.looks import mean_maps
 from glomspike.detect.windows import SLACK_UM, merged, windows_over
 from glomspike.findings import RGB
 from glomspike.networks.weights import Normalisation
@@ -50,6 +50,6 @@ def scan_windows(
     """
     pixels = torch.from_numpy(np.stack(windows)).to(next(network.parameters()).device)
     with torch.inference_mode():
-        decoded = decode(seen(network, normalisation.apply(pixels)))
+        decoded = decode(mean_maps(network, normalisation.apply(pixels)))
     circles = decoded.cpu().numpy().astype(np.float64)
     return [window[(window[:, 3] >= LEAST_SCORE) & (window[:, 2] > 0)] for window in circles]

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from glomspike.detect.border import bordered, is_small_piece, left_of
 from glomspike.detect.compose import composed
-from glomspike.detect.cut import Cut, Known, outline_of
+from glomspike.detect.cut import Cut, KnownGlomerulus, outline_of
 from glomspike.detect.evaluate import (
-    Scanned,
+    ScannedPicture,
     measured,
     measured_by_class,
     measured_by_table,
@@ -122,7 +122,7 @@ class DetectorTask:
         self.crops = [list(chain.from_iterable(patients)) for patients in crops]
         self.fields = _by_table([p for p in training if p.mpp is not None])
         self.mistakes: list[Mistake] = []
-        counted = np.sqrt([min(sum(map(len, own)), MOST_PICTURES) for own in self.fields])
+        counted = np.sqrt([min(sum(map(len, sizes)), MOST_PICTURES) for sizes in self.fields])
         self.shares = counted / max(counted.sum(), 1)
         self.validation = scaled_pictures([s for s in samples if s.split == "val"], options.mpp)
         for split, pictures in (("train", self.fields), ("val", self.validation)):
@@ -168,7 +168,7 @@ class DetectorTask:
         targets = targets_of(circles, kinds, options.crop_px, options.crop_px, len(self.classes))
         return {"image": pixels, **vars(targets)}
 
-    def _kind(self, glomerulus: Known) -> int:
+    def _kind(self, glomerulus: KnownGlomerulus) -> int:
         """The number of its class; uncertain where it is a small piece, or of a lesion that is not learnt."""
         is_small = glomerulus.is_small or glomerulus.circle_px[2] * self.options.mpp < LEAST_RADIUS_UM
         if len(self.classes) == 1:
@@ -225,7 +225,7 @@ class DetectorTask:
         for one in true:
             outline = outline_of(one)
             is_small = is_small_piece(outline, box, self.options.mpp)
-            glomeruli.append(Known(mapped(outline, matrix), one.lesion, is_small))
+            glomeruli.append(KnownGlomerulus(mapped(outline, matrix), one.lesion, is_small))
         if rng.random() < LOOKALIKE_SHARE:
             pixels = with_lookalikes(pixels, glomeruli, self.options.mpp, rng)
         return Cut(pixels, glomeruli)
@@ -239,7 +239,9 @@ class DetectorTask:
         found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
         by_class = measured_by_class(scanned, self.classes)
         return {
-            **({"ap_of_classes": float(np.mean([own.ap for own in by_class.values()]))} if by_class else {}),
+            **(
+                {"ap_of_classes": float(np.mean([each.ap for each in by_class.values()]))} if by_class else {}
+            ),
             "ap_of_tables": float(np.mean([table.ap for table in each.values()])),
             "ap": all_.ap,
             "ap50": all_.ap50,
@@ -248,7 +250,7 @@ class DetectorTask:
             "threshold": float(np.clip(best_threshold(found, truth), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)),
         }
 
-    def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[Scanned]:
+    def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[ScannedPicture]:
         side_px = self.options.crop_px
         return [scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
@@ -308,7 +310,7 @@ def _bordered(pixels: RGB, cut: Cut, mpp: float, rng: Rng) -> tuple[RGB, Cut]:
     """A picture and what was cut for it, ending at a new border."""
     ended, box = bordered(pixels, [one.outline_px for one in cut.glomeruli], rng)
     left = [
-        Known(piece, one.lesion, one.is_small or is_small_piece(piece, box, mpp))
+        KnownGlomerulus(piece, one.lesion, one.is_small or is_small_piece(piece, box, mpp))
         for one in cut.glomeruli
         if (piece := left_of(one.outline_px, box)) is not None
     ]

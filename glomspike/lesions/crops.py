@@ -33,8 +33,8 @@ def load_lesions(samples: Sequence[Sample], input_px: int) -> list[LesionPatch]:
     named = [sample for sample in samples if sample.lesion is not None or sample.xml is not None]
     outlined = load_patches(named, input_px)
     whole = [_whole(sample, input_px) for sample in named if sample.mask is None and sample.xml is None]
-    told = ((patch, patch.glomerulus.lesion) for patch in outlined + whole)
-    return [LesionPatch(patch, lesion) for patch, lesion in told if lesion is not None]
+    named_lesions = ((patch, patch.glomerulus.lesion) for patch in outlined + whole)
+    return [LesionPatch(patch, lesion) for patch, lesion in named_lesions if lesion is not None]
 
 
 def _whole(sample: Sample, input_px: int) -> Patch:
@@ -48,6 +48,6 @@ def _whole(sample: Sample, input_px: int) -> Patch:
     return Patch(sample, pixels, glomerulus, outline_px, is_crop=True)
 
 
-def seen(patch: LesionPatch, side_px: int) -> RGB:
+def network_crop(patch: LesionPatch, side_px: int) -> RGB:
     """The crop that the network sees of a glomerulus in an evaluation."""
     return exact_crop(patch.patch, side_px).pixels

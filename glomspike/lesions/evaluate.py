@@ -12,7 +12,7 @@ from glomspike.findings import RGB, Scores
 from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.lesions.confusion import confusion_picture
-from glomspike.lesions.crops import LesionPatch, load_lesions, seen
+from glomspike.lesions.crops import LesionPatch, load_lesions, network_crop
 from glomspike.lesions.probability import lesion_probabilities
 from glomspike.metrics.classes import STATISTICS, Classes, class_quality
 from glomspike.networks.models import Model
@@ -38,9 +38,9 @@ class Prediction:
 
     @property
     def caption(self) -> str:
-        told = int(self.probabilities.argmax())
-        said = f"predicted {self.classes[told]} {self.probabilities[told]:.2f}"
-        return f"{self.patch.lesion}, {said}: {self.patch.patch.sample.image.name}"
+        best = int(self.probabilities.argmax())
+        predicted = f"predicted {self.classes[best]} {self.probabilities[best]:.2f}"
+        return f"{self.patch.lesion}, {predicted}: {self.patch.patch.sample.image.name}"
 
     def drawn(self) -> RGB:
         return self.pixels
@@ -55,19 +55,19 @@ def evaluate_lesions(samples: Sequence[Sample], model: Model, progress: Progress
     patches = load_lesions(samples, card.input_px)
     check_classes(patches, card.classes, names_of_tables(samples))
     progress(0, len(patches))
-    told = tell(model.network, patches, card.classes, card.input_px, card.normalisation)
+    predictions = predict(model.network, patches, card.classes, card.input_px, card.normalisation)
     progress(len(patches), len(patches))
-    patients = np.array([one.patch.patient for one in told])
-    quality = class_quality(*arrays(told), patients)
+    patients = np.array([one.patch.patient for one in predictions])
+    quality = class_quality(*arrays(predictions), patients)
     numbers: dict[str, JsonValue] = {**quality.values, **interval_numbers(STATISTICS, quality.ci95)}
     numbers |= {
         "classes": list(card.classes),
         "confusion": quality.confusion.tolist(),
-        "n": len(told),
+        "n": len(predictions),
         "n_patients": len(np.unique(patients)),
     }
     pictures = {"confusion": confusion_picture(quality.confusion, card.classes)}
-    return Evaluation(numbers, worst_sheet(told), pictures)
+    return Evaluation(numbers, worst_sheet(predictions), pictures)
 
 
 def check_classes(patches: Sequence[LesionPatch], classes: Sequence[str], subject: str) -> None:
@@ -81,7 +81,7 @@ def check_classes(patches: Sequence[LesionPatch], classes: Sequence[str], subjec
         raise SamplesError(subject, cause, "name the lesions of more patients in the column lesion")
 
 
-def tell(
+def predict(
     network: nn.Module,
     patches: Sequence[LesionPatch],
     classes: tuple[str, ...],
@@ -89,11 +89,13 @@ def tell(
     normalisation: Normalisation,
 ) -> list[Prediction]:
     """What the network says of each glomerulus."""
-    crops = [seen(patch, side_px) for patch in patches]
+    crops = [network_crop(patch, side_px) for patch in patches]
     found = lesion_probabilities(network, crops, normalisation)
-    return [Prediction(p, crop, classes, own) for p, crop, own in zip(patches, crops, found, strict=True)]
+    return [
+        Prediction(p, crop, classes, scores) for p, crop, scores in zip(patches, crops, found, strict=True)
+    ]
 
 
-def arrays(told: Sequence[Prediction]) -> tuple[Scores, Classes]:
+def arrays(predictions: Sequence[Prediction]) -> tuple[Scores, Classes]:
     """Probabilities (n, classes) and true classes (n,)."""
-    return np.stack([one.probabilities for one in told]), np.array([one.truth for one in told])
+    return np.stack([one.probabilities for one in predictions]), np.array([one.truth for one in predictions])

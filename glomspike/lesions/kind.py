@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glomspike.networks.kinds import Beginning, Chosen, Measuring, ModelKind, Training
+from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ def _network(card: "Card") -> "nn.Module":
     return LesionNetwork(**arguments)  # type: ignore[arg-type]
 
 
-def _task(beginning: Beginning, chosen: Chosen) -> "Task":
+def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training of a lesion classifier; one that goes on learning keeps its classes."""
     from glomspike.lesions.train import LesionOptions, LesionTask
 
@@ -42,7 +42,9 @@ def _task(beginning: Beginning, chosen: Chosen) -> "Task":
     return LesionTask(beginning.tables, options, beginning.state)
 
 
-def _evaluate(samples: "Sequence[Sample]", model: "Model", progress: "Progress", _: Chosen) -> "Evaluation":
+def _evaluate(
+    samples: "Sequence[Sample]", model: "Model", progress: "Progress", _: ChosenOptions
+) -> "Evaluation":
     from glomspike.lesions.evaluate import evaluate_lesions
 
     return evaluate_lesions(samples, model, progress)

@@ -23,7 +23,7 @@ from glomspike.learn.training import (
     validation_metrics,
 )
 from glomspike.lesions.crops import load_lesions
-from glomspike.lesions.evaluate import Prediction, arrays, check_classes, tell
+from glomspike.lesions.evaluate import Prediction, arrays, check_classes, predict
 from glomspike.lesions.model import LesionNetwork, focal_loss
 from glomspike.metrics.classes import class_statistics
 from glomspike.networks.weights import Card, CardDraft
@@ -101,15 +101,15 @@ class LesionTask:
         return focal_loss(network(NORMALISATION.apply(batch["image"])), batch["truth"])
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        return class_statistics(*arrays(self._told(network)))
+        return class_statistics(*arrays(self._predictions(network)))
 
-    def _told(self, network: nn.Module) -> list[Prediction]:
-        return tell(network, self.validation, self.classes, self.options.input_px, NORMALISATION)
+    def _predictions(self, network: nn.Module) -> list[Prediction]:
+        return predict(network, self.validation, self.classes, self.options.input_px, NORMALISATION)
 
     def examples(self, network: nn.Module) -> RGB:
         """Validation glomeruli with what was told of them and what is true."""
-        told = evenly(self._told(network), EXAMPLES)
-        return sheet([one.drawn() for one in told], [one.caption for one in told])
+        examples = evenly(self._predictions(network), EXAMPLES)
+        return sheet([one.drawn() for one in examples], [one.caption for one in examples])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         options = self.options

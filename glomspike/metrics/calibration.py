@@ -49,7 +49,7 @@ def log_odds(probabilities: Scores) -> Scores:
 def reliability(probabilities: Scores, positive: Labels) -> list[Bin]:
     """The bins, ten of equal width, that hold any of the probabilities (n,), lowest first."""
     number = np.minimum((probabilities * BINS).astype(np.intp), BINS - 1)
-    inside = [number == own for own in np.unique(number)]
+    inside = [number == filled for filled in np.unique(number)]
     return [Bin(int(i.sum()), float(probabilities[i].mean()), float(positive[i].mean())) for i in inside]
 
 

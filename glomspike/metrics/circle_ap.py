@@ -26,7 +26,7 @@ class CircleAp:
 
 
 @dataclass(frozen=True, eq=False)
-class Matched:
+class CircleMatches:
     """The circles found on several images, best first, and what they meet.
 
     scores and images: (n,) each circle's score and the number of its image; met: (10, n) whether it meets a
@@ -44,24 +44,24 @@ def circle_ap(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) ->
     return ap_of_images(matched(found, truth), np.arange(len(truth)))
 
 
-def matched(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> Matched:
+def matched(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> CircleMatches:
     """Scored circles (n, 4) matched to true ones (m, 3), one pair for each image.
 
     Each found circle, best first, takes the free true circle of its image that it overlaps most.
     """
-    scores = np.concatenate([np.zeros(0), *(own[:, 3] for own in found)])
-    images = np.repeat(np.arange(len(found)), [len(own) for own in found])
+    scores = np.concatenate([np.zeros(0), *(circles[:, 3] for circles in found)])
+    images = np.repeat(np.arange(len(found)), [len(circles) for circles in found])
     met = [
-        np.array([hits(own, true, threshold) for threshold in THRESHOLDS])
-        for own, true in zip(found, truth, strict=True)
+        np.array([hits(circles, true, threshold) for threshold in THRESHOLDS])
+        for circles, true in zip(found, truth, strict=True)
     ]
     order = np.argsort(-scores, kind="stable")
     none = np.zeros((len(THRESHOLDS), 0), dtype=np.bool_)
     n_truth = np.array([len(true) for true in truth], dtype=np.intp)
-    return Matched(scores[order], images[order], np.hstack([none, *met])[:, order], n_truth)
+    return CircleMatches(scores[order], images[order], np.hstack([none, *met])[:, order], n_truth)
 
 
-def ap_of_images(found: Matched, images: NDArray[np.intp]) -> CircleAp:
+def ap_of_images(found: CircleMatches, images: NDArray[np.intp]) -> CircleAp:
     """Average precision over the images of these numbers, each counted as often as it is named.
 
     Without any true circle there is nothing to be precise about, and all numbers are 0.

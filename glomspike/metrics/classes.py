@@ -48,9 +48,9 @@ def class_statistics(probabilities: Scores, truth: Classes) -> dict[str, float]:
     Written out because a bootstrap asks for them a thousand times.
     """
     counts, there = confusion_of(probabilities, truth), np.unique(truth)
-    hits, true, told = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
+    hits, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
     balanced = (hits[there] / true[there]).mean()
-    f1 = (2 * hits[there] / (true + told)[there]).mean()
+    f1 = (2 * hits[there] / (true + predicted)[there]).mean()
     aucs = [_auc(probabilities[:, one], truth == one) for one in there]
     return dict(zip(STATISTICS, (float(balanced), float(f1), float(np.mean(aucs))), strict=True))
 

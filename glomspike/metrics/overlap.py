@@ -33,7 +33,7 @@ class OverlapSummary:
     n: int
 
 
-def summarised(overlaps: list[Overlap]) -> OverlapSummary:
+def overlap_summary(overlaps: list[Overlap]) -> OverlapSummary:
     """The summary of at least one overlap; the standard deviation is the population's."""
     dice = np.array([o.dice for o in overlaps])
     return OverlapSummary(

@@ -8,31 +8,31 @@ import torch
 from glomspike.errors import DeviceError, UsageError
 
 
-class Chosen(NamedTuple):
+class DeviceChoice(NamedTuple):
     """A device to compute on. `note` says why it is the CPU where nobody asked for that, else it is empty."""
 
     device: torch.device
     note: str
 
 
-def choose_device(name: str) -> Chosen:
+def choose_device(name: str) -> DeviceChoice:
     """The device that `name` (auto, cuda, cuda:N or cpu) stands for.
 
     `auto` is the first GPU where one works, else the CPU. Raises DeviceError where a GPU was asked for and
     does not work, UsageError where `name` is none of these.
     """
     if name == "cpu":
-        return Chosen(torch.device("cpu"), "")
+        return DeviceChoice(torch.device("cpu"), "")
     index = _cuda_index("cuda" if name == "auto" else name)
     trouble = cuda_trouble(index)
     if trouble is None:
-        return Chosen(torch.device("cuda", index), "")
+        return DeviceChoice(torch.device("cuda", index), "")
     if name == "auto":
-        return Chosen(torch.device("cpu"), f"computing on the CPU, which is slow: {trouble}")
+        return DeviceChoice(torch.device("cpu"), f"computing on the CPU, which is slow: {trouble}")
     raise DeviceError(f"--device {name}", trouble, "fix that (see `glomspike doctor`), or use --device cpu")
 
 
-def choose_devices(name: str, workers: int) -> list[Chosen]:
+def choose_devices(name: str, workers: int) -> list[DeviceChoice]:
     """The device of each worker: GPUs from the one that `name` stands for on, or the CPU for all.
 
     Raises DeviceError where there are fewer GPUs than workers, and as `choose_device` does.
@@ -67,8 +67,8 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     # A torch that cannot tell what the processor has is taken to run on one that has not.
-    told: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
-    return bool(told().get("avx512_bf16", False))
+    capabilities: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
+    return bool(capabilities().get("avx512_bf16", False))
 
 
 def _cuda_index(name: str) -> int:

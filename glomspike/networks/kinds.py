@@ -34,7 +34,8 @@ KINDS: dict[str, str] = {
 }
 ENCODER = "encoder"  # the kind of weights that `pretrain` writes: the beginning of a model, not one itself
 
-Chosen = Mapping[str, Any]  # options of a kind that were typed, by parameter name; those left out are absent
+# The options of a kind that were typed, by parameter name; those left out are absent.
+ChosenOptions = Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +66,15 @@ class Training:
     loop's settings where a method prescribes its own.
     """
 
-    task: Callable[[Beginning, Chosen], "Task"]
+    task: Callable[[Beginning, ChosenOptions], "Task"]
     options: tuple[click.Option, ...] = ()
     for_new_networks: frozenset[str] = frozenset()
     epochs: int = 40
     batch: int = 8
     takes_photographs: bool = False
-    starts_new: Callable[[Chosen], bool] = lambda _chosen: False
-    check: Callable[[Chosen], None] = lambda _chosen: None
-    adjusted: Callable[["Settings", Chosen], "Settings"] = lambda settings, _chosen: settings
+    starts_new: Callable[[ChosenOptions], bool] = lambda _chosen: False
+    check: Callable[[ChosenOptions], None] = lambda _chosen: None
+    adjusted: Callable[["Settings", ChosenOptions], "Settings"] = lambda settings, _chosen: settings
 
 
 @dataclass(frozen=True, eq=False)

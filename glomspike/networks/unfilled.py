@@ -12,11 +12,11 @@ from torch.overrides import TorchFunctionMode
 @contextmanager
 def unfilled() -> Iterator[None]:
     """A context in which networks get weights without memory, and none are drawn."""
-    with torch.device("meta"), _Undrawn():
+    with torch.device("meta"), _NoRandomNumbers():
         yield
 
 
-class _Undrawn(TorchFunctionMode):
+class _NoRandomNumbers(TorchFunctionMode):
     """Skips the random numbers: without memory PyTorch draws them slowly, and imports its compiler for it."""
 
     def __torch_function__(

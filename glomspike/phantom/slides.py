@@ -17,7 +17,7 @@ from glomspike.phantom.spikes import Lesion
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.tissue import TissuePlan, plan_tissue
 from glomspike.phantom.truth import write_spikes, write_truth
-from glomspike.phantom.visibility import Seen, seen
+from glomspike.phantom.visibility import Visibility, visible_spikes
 
 LICENCE = "CC0-1.0 (synthetic, made by glomspike phantom)"
 ROOM_UM = 315.0  # side of the square of tissue that each glomerulus gets
@@ -68,7 +68,7 @@ def plan_slide(order: Order) -> tuple[TissuePlan, Stain, Scanner, np.random.Gene
 def _write(order: Order, folder: Path) -> None:
     plan, stain, scanner, rng = plan_slide(order)
     painter = Painter(plan, stain, scanner, int(rng.integers(2**31)))
-    visible = tuple(seen_on_slide(painter, glomerulus) for glomerulus in plan.glomeruli)
+    visible = tuple(visible_on_slide(painter, glomerulus) for glomerulus in plan.glomeruli)
     xml = folder / f"{order.name}.xml"
     write_truth(xml, plan.glomeruli, visible, scanner.mpp, order.boxed_share, rng)
     write_spikes(folder / f"{order.name}.json", plan.glomeruli, visible, scanner.mpp)
@@ -77,7 +77,7 @@ def _write(order: Order, folder: Path) -> None:
     write_pyramid(folder / f"{order.name}.svs", painter.block, *size, file)
 
 
-def seen_on_slide(painter: Painter, glomerulus: GlomerulusPlan) -> Seen:
+def visible_on_slide(painter: Painter, glomerulus: GlomerulusPlan) -> Visibility:
     """Which stretches of spikes of a glomerulus can be seen on the slide."""
     if not glomerulus.spiked:
         return ()
@@ -85,7 +85,7 @@ def seen_on_slide(painter: Painter, glomerulus: GlomerulusPlan) -> Seen:
     low_px = np.floor(glomerulus.capsule_um.min(axis=0) / scanner.mpp).astype(int)
     width_px, height_px = np.ceil(np.ptp(glomerulus.capsule_um, axis=0) / scanner.mpp).astype(int).tolist()
     picture = painter.block(int(low_px[0]), int(low_px[1]), width_px, height_px)
-    return seen(glomerulus.growth, picture, low_px * scanner.mpp, scanner.mpp, scanner.noise)
+    return visible_spikes(glomerulus.growth, picture, low_px * scanner.mpp, scanner.mpp, scanner.noise)
 
 
 def _write_table(folder: Path, orders: list[Order]) -> None:

@@ -20,7 +20,7 @@ from glomspike.annotate.marks import OTHER, OUTLINES, SPIKE_TILES, SPIKED, UNDET
 from glomspike.findings import Mpp, Points
 from glomspike.phantom.glomerulus import GlomerulusPlan
 from glomspike.phantom.spikes import only
-from glomspike.phantom.visibility import Seen
+from glomspike.phantom.visibility import Visibility
 
 BOX_PX = 50  # side of the boxes drawn around typical spikes
 BOXES_PER_GLOMERULUS = 6
@@ -58,7 +58,7 @@ def read_spikes(path: Path) -> tuple[SpikeTruth, ...]:
 
 
 def write_spikes(
-    path: Path, glomeruli: tuple[GlomerulusPlan, ...], visible: tuple[Seen, ...], mpp: float
+    path: Path, glomeruli: tuple[GlomerulusPlan, ...], visible: tuple[Visibility, ...], mpp: float
 ) -> None:
     """Writes what `read_spikes` reads; `visible` says of each glomerulus which stretches can be seen."""
     parts = zip(glomeruli, visible, strict=True)
@@ -66,7 +66,7 @@ def write_spikes(
     path.write_text(json.dumps({"mpp": mpp, "glomeruli": entries}) + "\n", encoding="utf-8")
 
 
-def _spike_entry(number: int, plan: GlomerulusPlan, seen: Seen, mpp: float) -> dict[str, Any]:
+def _spike_entry(number: int, plan: GlomerulusPlan, seen: Visibility, mpp: float) -> dict[str, Any]:
     membrane_um = max(plan.membrane_um, 1.0)
     visible = only(plan.growth, seen)
     return {
@@ -88,7 +88,7 @@ def _rounded(points: Points) -> list[Any]:
 def write_truth(
     path: Path,
     glomeruli: tuple[GlomerulusPlan, ...],
-    visible: tuple[Seen, ...],
+    visible: tuple[Visibility, ...],
     mpp: float,
     boxed_share: float,
     rng: np.random.Generator,

@@ -14,10 +14,11 @@ from glomspike.phantom.spikes import Growth, Sheet, Spikes
 CONTRAST = 5.0  # grey levels of 255, at least, between spikes and the gaps between them
 ALONG = 0.6  # of a spike's length, where it is held against the gaps beside it
 
-Seen = tuple[bool, ...]  # of the stretches and sheets of a glomerulus, in the order of `Growth.lines_um`
+# Of the stretches and sheets of a glomerulus, in the order of `Growth.lines_um`: whether spikes can be seen.
+Visibility = tuple[bool, ...]
 
 
-def seen(growth: Growth, picture: RGB, corner_um: Points, mpp: float, noise: float) -> Seen:
+def visible_spikes(growth: Growth, picture: RGB, corner_um: Points, mpp: float, noise: float) -> Visibility:
     """Which stretches and sheets show spikes on a picture whose corner lies at `corner_um`.
 
     Spikes are seen where the gaps between them are lighter by `CONTRAST`, and by the camera's noise (standard

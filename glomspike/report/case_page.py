@@ -33,7 +33,7 @@ class RowView:
     """A glomerulus of the case and its profiles."""
 
     id: int
-    said: str
+    text: str
     spiked: bool
     profiles: tuple[PictureView, ...]
 

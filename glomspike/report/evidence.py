@@ -17,7 +17,7 @@ _NAMES = {
 
 
 @dataclass(frozen=True)
-class Measured:
+class MetricRow:
     """A metric of the card as a row of a table."""
 
     name: str
@@ -30,7 +30,7 @@ class Measurement:
     """What was measured on one set of data."""
 
     data: str
-    metrics: tuple[Measured, ...]
+    metrics: tuple[MetricRow, ...]
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,20 @@ class Reliability:
     """The points of a reliability diagram, none where the card has none, and the sentence below it."""
 
     points: tuple[ReliabilityPoint, ...]
-    told: str
+    note: str
 
 
 def measurements(card: Card) -> tuple[Measurement, ...]:
     """The metrics of a card, those on the same data together."""
-    grouped: dict[str, list[Measured]] = {}
+    grouped: dict[str, list[MetricRow]] = {}
     for metric in card.metrics:
         grouped.setdefault(f"{metric.data} (n = {metric.n})", []).append(_measured(metric))
     return tuple(Measurement(data, tuple(metrics)) for data, metrics in grouped.items())
 
 
-def _measured(metric: Metric) -> Measured:
+def _measured(metric: Metric) -> MetricRow:
     interval = "" if metric.ci95 is None else f"{metric.ci95[0]:.3f} to {metric.ci95[1]:.3f}"
-    return Measured(_NAMES.get(metric.name, metric.name), f"{metric.value:.3f}", interval)
+    return MetricRow(_NAMES.get(metric.name, metric.name), f"{metric.value:.3f}", interval)
 
 
 def reliability(card: Card) -> Reliability:
@@ -80,7 +80,7 @@ def reliability(card: Card) -> Reliability:
     )
 
 
-def rule_told(card: Card) -> str:
+def rule_phrase(card: Card) -> str:
     """How a glomerulus's probability comes from its tiles: the end of a sentence."""
     if issubclass(METHODS[card.architecture], MsaMil):
         return "comes from its most suspicious tile alone"
@@ -92,7 +92,7 @@ def calibration_note(card: Card) -> str:
     return "not calibrated" if card.calibration is None else "calibrated on other data than this slide"
 
 
-def calibration_told(card: Card) -> str:
+def calibration_sentence(card: Card) -> str:
     """What may be read into a probability, in a sentence or two."""
     if card.calibration is None:
         return (
@@ -116,7 +116,7 @@ def _of_tiles(card: Card) -> str:
     )
 
 
-def learnt_from(card: Card) -> str:
+def training_sentence(card: Card) -> str:
     """What the classifier was trained on, what for, and what it is known to do wrong."""
     data = "; ".join(f"{one.name} ({one.images} images)" for one in card.training_data)
     limits = f" Known limits: {card.limits}." if card.limits else ""

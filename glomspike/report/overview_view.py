@@ -30,7 +30,7 @@ class Marker:
     anchor: str
     grey: str | None
     spiked: bool
-    told: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def _marker(
         anchor="start" if fits else "end",
         grey=None if judgement is None else grey(judgement.probability),
         spiked=judgement is not None and judgement.spiked,
-        told=_told(glomerulus),
+        description=_description(glomerulus),
     )
 
 
-def _told(glomerulus: Glomerulus) -> str:
+def _description(glomerulus: Glomerulus) -> str:
     judgement = glomerulus.judgement
     if judgement is None:
         return verdict(judgement)

@@ -17,11 +17,11 @@ from glomspike.report.evidence import (
     Measurement,
     Reliability,
     calibration_note,
-    calibration_told,
-    learnt_from,
+    calibration_sentence,
     measurements,
     reliability,
-    rule_told,
+    rule_phrase,
+    training_sentence,
 )
 from glomspike.report.html import write_page
 from glomspike.report.overview_view import OverviewView, overview_view
@@ -41,7 +41,7 @@ MANY = 40  # glomeruli, from which a browser should not draw all at once
 
 
 @dataclass(frozen=True)
-class Judging:
+class Criteria:
     """How a slide was judged: the cards of all models, and the threshold for spikes that was used."""
 
     cards: Mapping[str, Card]
@@ -84,14 +84,14 @@ def write_report(
     summary: Summary,
     portraits: Sequence[Portrait],
     thumbnail: tuple[RGB, FieldFrame],
-    judging: Judging,
+    criteria: Criteria,
     started: datetime,
 ) -> None:
     """`report.html` in a folder: a slide's glomeruli, of which `portraits` are the pictures, on one page.
 
     `thumbnail` is the slide small, and where it lies. OSError where the file cannot be written.
     """
-    cards = _cards(result, portraits, calibration_note(judging.card))
+    cards = _cards(result, portraits, calibration_note(criteria.card))
     probabilities = [card.probability for card in cards if card.probability is not None]
     view = ReportView(
         slide=result.slide.name,
@@ -100,18 +100,18 @@ def write_report(
         facts=tuple(_facts(result)),
         best=tuple(_best(result, portraits)),
         warnings=result.warnings,
-        meaning=tuple(_meaning(result, judging)),
-        threshold=judging.threshold,
-        thresholds=tuple(_thresholds(judging)),
+        meaning=tuple(_meaning(result, criteria)),
+        threshold=criteria.threshold,
+        thresholds=tuple(_thresholds(criteria)),
         shown=tuple(_shown(counts)),
         overview=overview_view(*thumbnail, result),
         cards=tuple(sorted(cards, key=_most_probable_first)),
         many=len(cards) > MANY,
         bars=histogram(probabilities),
         colour_maps=(colour_table("viridis"), colour_table("jet")),
-        reliability=reliability(judging.card),
-        metrics=measurements(judging.card),
-        making=tuple(_making(result.slide, judging, started)),
+        reliability=reliability(criteria.card),
+        metrics=measurements(criteria.card),
+        making=tuple(_making(result.slide, criteria, started)),
     )
     write_page(folder / REPORT_NAME, "report.html.j2", "report.js", view)
 
@@ -149,26 +149,26 @@ def _facts(result: SlideResult) -> Iterator[Said]:
     yield "Stain", "not stated; spikes are looked for as in PASM"
 
 
-def _meaning(result: SlideResult, judging: Judging) -> Iterator[Said]:
+def _meaning(result: SlideResult, criteria: Criteria) -> Iterator[Said]:
     side_um = next((g.spikes.tile_side_um for g in result.glomeruli if g.spikes is not None), None)
     tiles = "small windows (tiles)" if side_um is None else f"windows of {side_um:g} µm (tiles)"
     probability = (
         f"Each glomerulus is looked at through overlapping {tiles}, and a network says of each tile, from 0 "
         "to 1, how much it speaks for spikes. The spike probability of a glomerulus "
-        f"{rule_told(judging.card)}; it is called spiked from {judging.threshold:.2f}. The spike fraction is "
-        f"the share of tiles given at least {POSITIVE:g}."
+        f"{rule_phrase(criteria.card)}; it is called spiked from {criteria.threshold:.2f}. The spike "
+        f"fraction is the share of tiles given at least {POSITIVE:g}."
     )
     research = "glomspike is not a medical device and must not guide the care of a patient."
     yield "Probability.", probability
-    yield "Calibration.", calibration_told(judging.card)
-    yield "Research only.", f"{research} {learnt_from(judging.card)}"
+    yield "Calibration.", calibration_sentence(criteria.card)
+    yield "Research only.", f"{research} {training_sentence(criteria.card)}"
 
 
-def _thresholds(judging: Judging) -> Iterator[tuple[str, float]]:
+def _thresholds(criteria: Criteria) -> Iterator[tuple[str, float]]:
     """The thresholds that a reader may want, the run's first."""
-    yield "used by the run", judging.threshold
-    for name, value in judging.card.thresholds.items():
-        if value != judging.threshold:
+    yield "used by the run", criteria.threshold
+    for name, value in criteria.card.thresholds.items():
+        if value != criteria.threshold:
             yield ("the classifier's own" if name == "spiked" else name.replace("_", " ")), value
 
 
@@ -181,10 +181,10 @@ def _shown(counts: Counts) -> Iterator[Said]:
         yield "unscored", "not scored"
 
 
-def _making(slide: SlideFacts, judging: Judging, started: datetime) -> Iterator[Said]:
+def _making(slide: SlideFacts, criteria: Criteria, started: datetime) -> Iterator[Said]:
     yield "Program", f"glomspike {__version__}, {started:%Y-%m-%d %H:%M} UTC"
-    for kind, card in judging.cards.items():
+    for kind, card in criteria.cards.items():
         yield f"Weights: {kind}", f"{card.name} {card.version}, SHA-256 {card.sha256[:12]}…"
-    yield "Threshold", f"{judging.threshold:.4g}"
+    yield "Threshold", f"{criteria.threshold:.4g}"
     stem = Path(slide.name).stem
     yield "Beside this file", f"{stem}.xml (ImageScope), {stem}.geojson (QuPath), glomeruli.csv, run.json"

@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountedGlomerulus:
     """What is counted of a glomerulus; `sclerosed` is None where no weights name lesions, `call` unscored."""
 
     area_um2: float
@@ -28,7 +28,7 @@ class Counted:
     call: Call | None
 
     @classmethod
-    def of(cls, glomerulus: Glomerulus) -> "Counted":
+    def of(cls, glomerulus: Glomerulus) -> "CountedGlomerulus":
         """A glomerulus of a slide."""
         score = glomerulus.judgement
         return cls(
@@ -91,7 +91,9 @@ class Summary(_Strict):
     adequacy: Adequacy
 
 
-def summarise(glomeruli: Iterable[Counted], tissue_mm2: float | None, rule: AdequacyRule = BANFF) -> Summary:
+def summarise(
+    glomeruli: Iterable[CountedGlomerulus], tissue_mm2: float | None, rule: AdequacyRule = BANFF
+) -> Summary:
     """The numbers of glomeruli that lie in that much tissue."""
     counted = list(glomeruli)
     named = [one.sclerosed for one in counted if one.sclerosed is not None]

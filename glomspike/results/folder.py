@@ -42,7 +42,7 @@ def is_done(place: Path, settings: RunSettings) -> bool:
 
 def check_writable(folder: Path) -> None:
     """Raises OutputError unless results can be made in a folder, which is created where it is missing."""
-    _refuse_containers_own(folder.absolute())
+    _refuse_root_of_container(folder.absolute())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".glomspike-", dir=folder):
@@ -51,7 +51,7 @@ def check_writable(folder: Path) -> None:
         raise _unwritable(folder, error) from error
 
 
-def _refuse_containers_own(folder: Path) -> None:
+def _refuse_root_of_container(folder: Path) -> None:
     # What is written to the container itself, and not to a disk that is mounted in it, is lost when it ends.
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if os.environ.get("GLOMSPIKE_CONTAINER") and there.stat().st_dev == Path("/").stat().st_dev:

@@ -50,7 +50,7 @@ class RunSettings(_Strict):
             found.append("another slide")
         for name in _differing(self.options, recorded.options):
             there, here = recorded.options.get(name), self.options.get(name)
-            found.append(f"{name} {_told(there)}, not {_told(here)}")
+            found.append(f"{name} {_quoted(there)}, not {_quoted(here)}")
         found += [f"other {model} weights" for model in _differing(self.weights, recorded.weights)]
         return found
 
@@ -59,7 +59,7 @@ def _differing(here: Mapping[str, object], there: Mapping[str, object]) -> list[
     return [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)]
 
 
-def _told(value: JsonValue) -> str:
+def _quoted(value: JsonValue) -> str:
     return "unset" if value is None else str(value)
 
 

@@ -41,8 +41,8 @@ def write_summary(out: Path, rows: Sequence[SlideRow]) -> None:
 def _cells(row: SlideRow) -> dict[str, object]:
     decimals = {"mpp": 4, "spike_fraction": 4, "seconds": 1}
     cells = asdict(row)
-    told = {name: f"{cells[name]:.{n}f}" for name, n in decimals.items() if cells[name] is not None}
+    rounded = {name: f"{cells[name]:.{n}f}" for name, n in decimals.items() if cells[name] is not None}
     if row.top_tiles is not None:
         tops = (f"{t.glomerulus}:{t.x0:.1f}:{t.y0:.1f}:{t.probability:.4f}" for t in row.top_tiles)
-        told["top_tiles"] = ";".join(tops)
-    return cells | told
+        rounded["top_tiles"] = ";".join(tops)
+    return cells | rounded

@@ -38,7 +38,7 @@ def make_app(slides: Sequence[ReviewedSlide], proposed_reviewer: str) -> Starlet
     return Starlette(routes=_Review(slides, proposed_reviewer).routes)
 
 
-class _Writing(BaseModel):
+class _WriteRequest(BaseModel):
     reviewer: Reviewer
 
 
@@ -124,7 +124,7 @@ class _Review:
         """Writes a reviewer's annotations and summary; the answer says where."""
         slide = self._slide(request)
         try:
-            wanted = _Writing.model_validate_json(await request.body())
+            wanted = _WriteRequest.model_validate_json(await request.body())
         except ValidationError:
             return JSONResponse({"problem": "nothing was written: the reviewer has no name"}, 422)
         if wanted.reviewer not in slide.reviewers:

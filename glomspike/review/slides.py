@@ -27,7 +27,7 @@ THUMBNAIL_PX = 112
 
 
 @dataclass(frozen=True)
-class Placed:
+class PictureCorners:
     """Where a picture of a glomerulus lies: its corners in level-0 pixels."""
 
     left0: float
@@ -146,7 +146,7 @@ class ReviewedSlide:
         """Whether the run wrote pictures of a glomerulus."""
         return number in self._pictured
 
-    def placed(self, number: int) -> Placed | None:
+    def placed(self, number: int) -> PictureCorners | None:
         """Where a glomerulus's picture lies on the slide, None where that cannot be known.
 
         The mask shows the outline whose place is known, so that both boxes give the picture's place.
@@ -160,7 +160,9 @@ class ReviewedSlide:
         scale_y0 = (bottom0 - top0) / (rows[-1] + 1 - rows[0])
         corner_x0, corner_y0 = left0 - columns[0] * scale_x0, top0 - rows[0] * scale_y0
         height_px, width_px = mask.shape[:2]
-        return Placed(corner_x0, corner_y0, corner_x0 + width_px * scale_x0, corner_y0 + height_px * scale_y0)
+        return PictureCorners(
+            corner_x0, corner_y0, corner_x0 + width_px * scale_x0, corner_y0 + height_px * scale_y0
+        )
 
     @cached_property
     def _findings(self) -> dict[int, Finding]:

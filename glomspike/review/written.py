@@ -120,7 +120,7 @@ def _write_page(path: Path, slide: ReviewedSlide, reviewer: str) -> None:
 def _row(one: ReviewedGlomerulus, slide: ReviewedSlide, cache: PictureCache) -> _Row:
     finding = one.finding
     picture = None if finding is None else slide.picture("images", finding.id, True, cache)
-    run, after = "not found" if finding is None else _said(finding.call), _said(one.call)
+    run, after = "not found" if finding is None else _call_text(finding.call), _call_text(one.call)
     if finding is not None and finding.lesion is not None and finding.lesion.name == NON_GLOMERULAR:
         run = "no glomerulus"
     details = [f"{2 * one.circle.radius_um:.0f} µm"]
@@ -140,5 +140,5 @@ def _row(one: ReviewedGlomerulus, slide: ReviewedSlide, cache: PictureCache) -> 
     )
 
 
-def _said(call: str | None) -> str:
+def _call_text(call: str | None) -> str:
     return call or "not scored"

@@ -16,7 +16,7 @@ from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, w
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.learn.sheets import FOUND_COLOUR, TRUTH_COLOUR, lined
 from glomspike.metrics.bootstrap import Rows, intervals
-from glomspike.metrics.overlap import Overlap, OverlapSummary, overlap, summarised
+from glomspike.metrics.overlap import Overlap, OverlapSummary, overlap, overlap_summary
 from glomspike.networks.models import Model
 from glomspike.networks.weights import Normalisation
 from glomspike.segment.outline import glomerulus_polygon
@@ -25,7 +25,7 @@ from glomspike.segment.probability import glomerulus_probability
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class Comparison:
     """A glomerulus's crop, its true mask, the outline found on it, and how well both agree."""
 
     sample: Sample
@@ -52,17 +52,17 @@ class Compared:
 
 def evaluate_segmenter(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> Evaluation:
     """Dice and IoU over all outlined glomeruli. Raises SamplesError where there is none."""
-    return summed_up(compared_samples(samples, segmenter, progress))
+    return evaluation_of(compared_samples(samples, segmenter, progress))
 
 
-def compared_samples(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> list[Compared]:
+def compared_samples(samples: Sequence[Sample], segmenter: Model, progress: Progress) -> list[Comparison]:
     """All outlined glomeruli with what the segmenter makes of them. Raises SamplesError without one."""
     card = segmenter.card
     patches = load_patches(samples, card.input_px)
     if not patches:
         cause = "no outlined glomerulus among these samples"
         raise SamplesError(names_of_tables(samples), cause, "give rows with masks, or outlines in xml")
-    compared: list[Compared] = []
+    compared: list[Comparison] = []
     for patch in patches:
         progress(len(compared), len(patches))
         compared.append(compare(segmenter.network, patch, card.input_px, card.normalisation))
@@ -70,40 +70,40 @@ def compared_samples(samples: Sequence[Sample], segmenter: Model, progress: Prog
     return compared
 
 
-def summed_up(compared: Sequence[Compared]) -> Evaluation:
+def evaluation_of(compared: Sequence[Comparison]) -> Evaluation:
     """The numbers of at least one compared glomerulus, and the worst cases."""
-    tables: dict[str, JsonValue] = {str(t): _numbers(own) for t, own in _by_table(compared).items()}
+    tables: dict[str, JsonValue] = {str(t): _numbers(part) for t, part in _by_table(compared).items()}
     return Evaluation({**_numbers(compared), "tables": tables}, worst_sheet(compared))
 
 
-def compare(network: nn.Module, patch: Patch, side_px: int, normalisation: Normalisation) -> Compared:
+def compare(network: nn.Module, patch: Patch, side_px: int, normalisation: Normalisation) -> Comparison:
     """What the network makes of a glomerulus, cut where its picture ends, beside what is true."""
     crop = exact_crop(patch, side_px)
     probability = glomerulus_probability(network, crop.pixels[None], normalisation)[0]
     found_px = glomerulus_polygon(probability, (side_px / 2, side_px / 2))
-    found = np.zeros_like(crop.seen) if found_px is None else filled(found_px, side_px) & crop.seen
-    agreement = overlap(found, crop.truth & crop.seen)
-    return Compared(patch.sample, crop.pixels, crop.truth, found_px, agreement)
+    found = np.zeros_like(crop.inside) if found_px is None else filled(found_px, side_px) & crop.inside
+    agreement = overlap(found, crop.truth & crop.inside)
+    return Comparison(patch.sample, crop.pixels, crop.truth, found_px, agreement)
 
 
-def measured(compared: Sequence[Compared]) -> OverlapSummary:
+def measured(compared: Sequence[Comparison]) -> OverlapSummary:
     """The overlap of all glomeruli together."""
-    return summarised([one.overlap for one in compared])
+    return overlap_summary([one.overlap for one in compared])
 
 
-def measured_by_table(compared: Sequence[Compared]) -> dict[Path, OverlapSummary]:
+def measured_by_table(compared: Sequence[Comparison]) -> dict[Path, OverlapSummary]:
     """The overlap of the glomeruli of each table."""
-    return {table: measured(own) for table, own in _by_table(compared).items()}
+    return {table: measured(part) for table, part in _by_table(compared).items()}
 
 
-def _by_table(compared: Sequence[Compared]) -> dict[Path, list[Compared]]:
-    tables: dict[Path, list[Compared]] = {}
+def _by_table(compared: Sequence[Comparison]) -> dict[Path, list[Comparison]]:
+    tables: dict[Path, list[Comparison]] = {}
     for one in compared:
         tables.setdefault(one.sample.table, []).append(one)
     return {table: tables[table] for table in sorted(tables)}
 
 
-def _numbers(compared: Sequence[Compared]) -> dict[str, JsonValue]:
+def _numbers(compared: Sequence[Comparison]) -> dict[str, JsonValue]:
     """The overlap with its intervals over patients."""
     patients = np.array([one.sample.patient for one in compared])
     values = np.array([(one.overlap.dice, one.overlap.iou) for one in compared])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glomspike.networks.kinds import Beginning, Chosen, Measuring, ModelKind, Training
+from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
 
 if TYPE_CHECKING:
     from torch import nn
@@ -24,7 +24,7 @@ def _network(card: "Card") -> "nn.Module":
     return segmentation_network(card.architecture, **arguments)  # type: ignore[arg-type]
 
 
-def _task(beginning: Beginning, chosen: Chosen) -> "Task":
+def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training of a segmenter; one that goes on learning keeps its network."""
     from glomspike.segment.train import SegmenterOptions, SegmenterTask
 
@@ -37,7 +37,7 @@ def _task(beginning: Beginning, chosen: Chosen) -> "Task":
 
 
 def _evaluate(
-    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: Chosen
+    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: ChosenOptions
 ) -> "Evaluation":
     from glomspike.segment.evaluate import evaluate_segmenter
     from glomspike.segment.mirrored import mirrored

@@ -10,7 +10,7 @@ from glomspike.networks.models import Model
 AXES: tuple[tuple[int, ...], ...] = ((), (2,), (3,), (2, 3))
 
 
-class Mirrored(nn.Module):
+class MirroredNetwork(nn.Module):
     """The mean of a network's log-odds (n, 1, h, w) over the mirror images of what it is given."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -23,4 +23,4 @@ class Mirrored(nn.Module):
 
 def mirrored(segmenter: Model) -> Model:
     """The segmenter with its network asked four times for each crop."""
-    return replace(segmenter, network=Mirrored(segmenter.network).eval())
+    return replace(segmenter, network=MirroredNetwork(segmenter.network).eval())

@@ -105,7 +105,7 @@ class Crop:
 
     pixels: RGB
     truth: Mask
-    seen: Mask
+    inside: Mask
 
 
 def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> Crop:
@@ -125,8 +125,8 @@ def inexact_crop(patch: Patch, side_px: int, rng: Rng) -> Crop:
 def _as_it_is(patch: Patch, side_px: int, rng: Rng) -> Crop:
     """The whole picture, turned by right angles and mirrored."""
     crop, turns, mirror = exact_crop(patch, side_px), int(rng.integers(4)), int(rng.choice([-1, 1]))
-    truth, seen = (np.rot90(mask, turns)[:, ::mirror] for mask in (crop.truth, crop.seen))
-    return Crop(np.ascontiguousarray(np.rot90(crop.pixels, turns)[:, ::mirror]), truth, seen)
+    truth, inside = (np.rot90(mask, turns)[:, ::mirror] for mask in (crop.truth, crop.inside))
+    return Crop(np.ascontiguousarray(np.rot90(crop.pixels, turns)[:, ::mirror]), truth, inside)
 
 
 def ended(pixels: RGB, truth: Mask, rng: Rng) -> tuple[RGB, Mask]:
@@ -153,5 +153,5 @@ def exact_crop(patch: Patch, side_px: int) -> Crop:
 
 def _crop(patch: Patch, matrix: Affine, side_px: int, background: tuple[float, float, float]) -> Crop:
     everywhere = np.full_like(patch.pixels, 255)
-    seen = warped(everywhere, matrix, side_px, (0.0, 0.0, 0.0))[..., 0] == 255
-    return Crop(warped(patch.pixels, matrix, side_px, background), patch.truth(matrix, side_px), seen)
+    inside = warped(everywhere, matrix, side_px, (0.0, 0.0, 0.0))[..., 0] == 255
+    return Crop(warped(patch.pixels, matrix, side_px, background), patch.truth(matrix, side_px), inside)

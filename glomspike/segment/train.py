@@ -28,7 +28,7 @@ from glomspike.learn.training import (
 from glomspike.learn.truth import load_pictures
 from glomspike.networks.weights import Card, CardDraft
 from glomspike.segment.crop import SIDE_RADII
-from glomspike.segment.evaluate import Compared, compare, measured, measured_by_table
+from glomspike.segment.evaluate import Comparison, compare, measured, measured_by_table
 from glomspike.segment.model import Architecture, segmentation_network
 from glomspike.segment.patches import Crop, Patch, ended, inexact_crop, load_patches
 
@@ -116,11 +116,11 @@ class SegmenterTask:
 
     def _in_tissue(self, crop: Crop, rng: Rng) -> RGB:
         """The crop with tissue of another picture beyond its borders, where else there would be nothing."""
-        picture, side_px = self.tissue[rng.integers(len(self.tissue))], crop.seen.shape[0]
+        picture, side_px = self.tissue[rng.integers(len(self.tissue))], crop.inside.shape[0]
         centre = rng.uniform(0.2, 0.8, 2) * picture.pixels.shape[1::-1]
         matrix = turned(rng, side_px, (float(centre[0]), float(centre[1])), 1.0)
         around = warped(picture.pixels, matrix, side_px, glass(picture.pixels, rng))
-        opacity = cv2.GaussianBlur(cv2.erode(crop.seen.astype(np.float32), np.ones((7, 7))), (0, 0), 2)[
+        opacity = cv2.GaussianBlur(cv2.erode(crop.inside.astype(np.float32), np.ones((7, 7))), (0, 0), 2)[
             ..., None
         ]
         return np.asarray(crop.pixels * opacity + around * (1 - opacity), dtype=np.uint8)
@@ -140,7 +140,7 @@ class SegmenterTask:
             "iou_mean": all_.iou_mean,
         }
 
-    def _compared(self, network: nn.Module, patches: Sequence[Patch]) -> list[Compared]:
+    def _compared(self, network: nn.Module, patches: Sequence[Patch]) -> list[Comparison]:
         return [compare(network, patch, self.options.input_px, NORMALISATION) for patch in patches]
 
     def examples(self, network: nn.Module) -> RGB:

@@ -79,15 +79,15 @@ def _found(
 
 def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Each folder once, however it is linked, with the names of its folders and files that may be slides."""
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     for place, below, files in os.walk(folder, followlinks=True):
         status = Path(place).stat()
-        own = status.st_dev, status.st_ino
+        identity = status.st_dev, status.st_ino
         is_out = Path(place) != folder and out.exists() and out.samefile(place)
-        if own in seen or is_out:
+        if identity in visited or is_out:
             below.clear()
             continue
-        seen.add(own)
+        visited.add(identity)
         below[:] = [name for name in below if not name.startswith(".") and not _is_written(Path(place, name))]
         yield Path(place), below, [name for name in sorted(files) if not name.startswith(".")]
 

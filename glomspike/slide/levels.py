@@ -51,12 +51,12 @@ class Pyramid:
 
 
 # Number, x, y, width, height in pixels of that level; None where they cannot be decoded.
-Read = Callable[[int, int, int, int, int], RGB | None]
+ReadRegion = Callable[[int, int, int, int, int], RGB | None]
 _Scale = tuple[float, float]  # level-0 pixels per level pixel along x and y
 _Plane = NDArray[np.float32]
 
 
-def fit_levels(stored: Sequence[StoredLevel], read: Read) -> Pyramid:
+def fit_levels(stored: Sequence[StoredLevel], read: ReadRegion) -> Pyramid:
     """Lays every level on level 0, the first, by its size or, where that leaves doubt, by its pixels.
 
     Levels that do not show the slide are left out with a note. `read` is called in doubt only; what lies
@@ -67,7 +67,7 @@ def fit_levels(stored: Sequence[StoredLevel], read: Read) -> Pyramid:
     numbers, notes = [0], []
     for number, level in enumerate(stored[1:], start=1):
         finer = levels[-1], numbers[-1]
-        scale = _certain_scale(full, level) or _seen_scale(full, (level, number), finer, read)
+        scale = _certain_scale(full, level) or _matching_scale(full, (level, number), finer, read)
         if scale is None:
             notes.append(
                 f"the picture of {level.width_px} x {level.height_px} px that stands for a coarser level "
@@ -99,8 +99,8 @@ def _certain_scale(full: StoredLevel, level: StoredLevel) -> _Scale | None:
     return None
 
 
-def _seen_scale(
-    full: StoredLevel, coarse: tuple[StoredLevel, int], finer: tuple[Level, int], read: Read
+def _matching_scale(
+    full: StoredLevel, coarse: tuple[StoredLevel, int], finer: tuple[Level, int], read: ReadRegion
 ) -> _Scale | None:
     """The scale at which a level shows most of what the next finer one shows, if it shows the same at all."""
     level, number = coarse
@@ -140,7 +140,7 @@ def _is_padded(scale: int, full_px: int, full_tile_px: int, level_px: int, tile_
 
 
 def _windows(
-    level: StoredLevel, number: int, scale: _Scale, finer: tuple[Level, int], read: Read
+    level: StoredLevel, number: int, scale: _Scale, finer: tuple[Level, int], read: ReadRegion
 ) -> Iterator[tuple[_Plane, _Plane]]:
     """Squares of a level beside the same of the finer level made as small, where the finer shows anything."""
     fine, fine_number = finer

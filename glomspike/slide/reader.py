@@ -237,29 +237,29 @@ def _resampled(crop: Image.Image, across: _Piece, down: _Piece) -> Image.Image:
     return crop.resize((across.size, down.size), _FILTER, box)
 
 
-def _usable_mpp(path: Path, own: Mpp | None, option: float | None) -> Mpp:
+def _usable_mpp(path: Path, file_mpp: Mpp | None, option: float | None) -> Mpp:
     """The option's scale where there is one, else the slide's. Raises SlideError for neither."""
     allowed = f"{MIN_MPP} to {MAX_MPP:g} µm/px"
     if option is not None:
         if not _is_sane(option):
             raise SlideError(path, f"--mpp {option:g} is outside {allowed}", "give the slide's true µm/px")
         return Mpp(option, option)
-    if own is None:
+    if file_mpp is None:
         raise NoScaleError(path, "has no µm/px", "give it with --mpp")
-    if _is_sane(own.x) and _is_sane(own.y):
-        return own
-    cause = f"says {own.x:g} x {own.y:g} µm/px, outside {allowed}"
+    if _is_sane(file_mpp.x) and _is_sane(file_mpp.y):
+        return file_mpp
+    cause = f"says {file_mpp.x:g} x {file_mpp.y:g} µm/px, outside {allowed}"
     raise SlideError(path, cause, "give the true value with --mpp")
 
 
 def _scale_notes(facts: SlideFacts) -> tuple[str, ...]:
     """A note where what was typed is used and not what the file says, beyond a rounding."""
-    used, said = facts.mpp, facts.file_mpp
-    if said is None or all(
-        math.isclose(*pair, rel_tol=ROUNDED) for pair in ((used.x, said.x), (used.y, said.y))
+    used, in_file = facts.mpp, facts.file_mpp
+    if in_file is None or all(
+        math.isclose(*pair, rel_tol=ROUNDED) for pair in ((used.x, in_file.x), (used.y, in_file.y))
     ):
         return ()
-    file = f"{said.x:.4g}" if said.x == said.y else f"{said.x:.4g} x {said.y:.4g}"
+    file = f"{in_file.x:.4g}" if in_file.x == in_file.y else f"{in_file.x:.4g} x {in_file.y:.4g}"
     return (f"--mpp {used.x:g} is used, although the slide records {file} µm/px",)
 
 

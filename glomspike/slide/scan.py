@@ -42,7 +42,7 @@ class Scan:
         if lacks_level0:
             cure = "copy all files of the series into one folder"
             raise SlideError(path, "is a DICOM series without its finest level", cure)
-        pyramid = fit_levels(self._stored, self._seen)
+        pyramid = fit_levels(self._stored, self._read_level)
         self.levels, self._numbers, self.notes = pyramid.levels, pyramid.numbers, pyramid.notes
 
     def crop(self, level: int, corner_x0: int, corner_y0: int, width_px: int, height_px: int) -> Image.Image:
@@ -98,7 +98,7 @@ class Scan:
         self._handle = handle
         return pixels
 
-    def _seen(self, number: int, x: int, y: int, width_px: int, height_px: int) -> RGB | None:
+    def _read_level(self, number: int, x: int, y: int, width_px: int, height_px: int) -> RGB | None:
         """A part of a level of the file, in its pixels; None where it cannot be decoded."""
         step0 = self._stored[number].step0
         try:

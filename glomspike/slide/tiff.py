@@ -81,7 +81,7 @@ class Tiff:
         lock = Lock()
         colours, bits_note = self._colours(first, image.bits if image else None, lock)
         self._stored = [TiffLevel(path, file, page, colours, lock) for page in pages]
-        pyramid = fit_levels([level.stored for level in self._stored], self._seen)
+        pyramid = fit_levels([level.stored for level in self._stored], self._read_level)
         self.levels, self._numbers = pyramid.levels, pyramid.numbers
         self.notes = (*pyramid.notes, *bits_note, *_orientation_note(first))
 
@@ -98,7 +98,7 @@ class Tiff:
         """Let go of the file."""
         self._file.close()
 
-    def _seen(self, number: int, x: int, y: int, width_px: int, height_px: int) -> RGB | None:
+    def _read_level(self, number: int, x: int, y: int, width_px: int, height_px: int) -> RGB | None:
         try:
             return self._stored[number].read(x, y, width_px, height_px)
         except UnreadableRegion:

@@ -33,7 +33,7 @@ class FieldPlan:
 
     box0: shapely.Polygon
     mpp: float
-    own: tuple[Shape, ...]
+    inside: tuple[Shape, ...]
     others: tuple[Shape, ...]
 
 
@@ -44,9 +44,9 @@ def plan_fields(slide: SlideFacts, meant: Meaning, tissue: Tissue) -> list[Field
     waiting = list(meant.glomeruli)
     while waiting:
         box0 = _box_around(slide, _group_circle(waiting, slide))
-        own = (waiting[0], *(one for one in waiting[1:] if _lies_inside(one, box0, slide)))
-        fields.append(_field(box0, mpp, own, meant))
-        waiting = [one for one in waiting if one not in own]
+        inside = (waiting[0], *(one for one in waiting[1:] if _lies_inside(one, box0, slide)))
+        fields.append(_field(box0, mpp, inside, meant))
+        waiting = [one for one in waiting if one not in inside]
     for x0, y0, radius0 in meant.deleted0:
         if not any(shapely.contains_xy(field.box0, x0, y0) for field in fields):
             fields.append(_field(_box_around(slide, (x0, y0, radius0)), mpp, (), meant))
@@ -67,9 +67,9 @@ def _group_circle(waiting: Sequence[Shape], slide: SlideFacts) -> tuple[float, f
     return (left + right) / 2, (top + bottom) / 2, radius0
 
 
-def _field(box0: shapely.Polygon, mpp: float, own: tuple[Shape, ...], meant: Meaning) -> FieldPlan:
-    others = tuple(one for one in meant.glomeruli if one not in own and _disc(one).intersects(box0))
-    return FieldPlan(box0, mpp, own, others)
+def _field(box0: shapely.Polygon, mpp: float, inside: tuple[Shape, ...], meant: Meaning) -> FieldPlan:
+    others = tuple(one for one in meant.glomeruli if one not in inside and _disc(one).intersects(box0))
+    return FieldPlan(box0, mpp, inside, others)
 
 
 def _box_around(slide: SlideFacts, circle0: tuple[float, float, float]) -> shapely.Polygon:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glomspike.errors import GlomspikeError, SamplesError
 from glomspike.learn.corrections.patients import patients_of, read_patients
-from glomspike.learn.corrections.write import Corrected
+from glomspike.learn.corrections.write import CorrectedSlide
 from glomspike.names import as_text
 from glomspike.slide.find import FoundSlide, find_slides
 from glomspike.slide.fingerprint import fingerprint
@@ -18,7 +18,7 @@ ANNOTATION_SUFFIXES = (".xml", ".geojson", ".geojson.gz", ".ann.dcm")
 class CorrectedFolder:
     """The corrected slides of a folder, the names of those without annotations, and what is wrong."""
 
-    corrected: tuple[Corrected, ...]
+    corrected: tuple[CorrectedSlide, ...]
     without: tuple[str, ...]
     failures: tuple[GlomspikeError, ...]
 
@@ -45,7 +45,7 @@ def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedF
     failures += _shared(annotated)
     known = patients_of(list(annotated), read_patients(patients), patients) if patients else {}
     corrected = [
-        Corrected(found.path, annotations, as_text(found.folder), known.get(found))
+        CorrectedSlide(found.path, annotations, as_text(found.folder), known.get(found))
         for found, annotations in annotated.items()
     ]
     failures += _copies(corrected)
@@ -76,9 +76,9 @@ def _shared(annotated: dict[FoundSlide, Path]) -> list[SamplesError]:
     return failures
 
 
-def _copies(corrected: Sequence[Corrected]) -> Iterator[SamplesError]:
+def _copies(corrected: Sequence[CorrectedSlide]) -> Iterator[SamplesError]:
     """A failure for each slide that is the same as one before it, and not the same patient's by the table."""
-    first: dict[str, Corrected] = {}
+    first: dict[str, CorrectedSlide] = {}
     for one in corrected:
         try:
             original = first.setdefault(fingerprint(one.slide), one)

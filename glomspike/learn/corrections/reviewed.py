@@ -7,7 +7,7 @@ from pathlib import Path
 from glomspike.errors import GlomspikeError, SamplesError
 from glomspike.learn.corrections.find import CorrectedFolder
 from glomspike.learn.corrections.patients import patients_of, read_patients
-from glomspike.learn.corrections.write import Corrected
+from glomspike.learn.corrections.write import CorrectedSlide
 from glomspike.review.find import results_below
 from glomspike.review.journal import JOURNAL_NAME
 from glomspike.review.slides import ReviewedSlide
@@ -48,7 +48,7 @@ def find_reviewed(
             failures.append(failure)
     known = patients_of(list(found), read_patients(patients), patients) if patients else {}
     corrected = tuple(
-        Corrected(slide.path, annotations, slide.folder, known.get(slide))
+        CorrectedSlide(slide.path, annotations, slide.folder, known.get(slide))
         for slide, annotations in found.items()
     )
     return CorrectedFolder(corrected, tuple(without), tuple(failures))

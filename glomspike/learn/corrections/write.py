@@ -41,7 +41,7 @@ Row = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Corrected:
+class CorrectedSlide:
     """A slide, its corrected annotations, the folder below OUT for its samples, and whose tissue it is.
 
     Where `patient` is None it is the patient of whom the table in OUT has it already, else one of its own,
@@ -55,7 +55,7 @@ class Corrected:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenSamples:
     """What became of a slide: its fields, its glomeruli by label, and what was not taken as it stands."""
 
     fields: int
@@ -65,7 +65,7 @@ class Written:
     notes: tuple[str, ...]
 
 
-def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written:
+def write_samples(corrected: CorrectedSlide, out: Path, mpp: float | None) -> WrittenSamples:
     """Writes a slide's samples into `OUT/folder/` and its rows into `OUT/samples.csv`.
 
     What an earlier call wrote for the same slide is replaced, other rows stay. `mpp` is for a slide without
@@ -89,7 +89,7 @@ def write_samples(corrected: Corrected, out: Path, mpp: float | None) -> Written
         notes += (f"fields that could not be read from the slide, left out: {unreadable}",)
     labels = [one.label or "undetermined" for one in meant.glomeruli]
     outlined = sum(one.outline0 is not None for one in meant.glomeruli)
-    return Written(
+    return WrittenSamples(
         len(written), {label: labels.count(label) for label in STYLES}, outlined, len(meant.boxes0), notes
     )
 
@@ -108,11 +108,11 @@ def _claim(place: Path, slide: Slide) -> None:
     for kind in ("images", "masks", "annotations"):
         (place / kind).mkdir(parents=True, exist_ok=True)
     mark = place / FINGERPRINT
-    own = fingerprint(slide.path)
-    if mark.exists() and mark.read_text(encoding="ascii") != own:
+    digest = fingerprint(slide.path)
+    if mark.exists() and mark.read_text(encoding="ascii") != digest:
         cause = f"holds samples of another slide named {place.name}"
         raise SamplesError(place, cause, "choose another --out, and train on both tables")
-    mark.write_text(own, encoding="ascii")
+    mark.write_text(digest, encoding="ascii")
 
 
 def _write_field(
@@ -129,12 +129,12 @@ def _write_field(
     row |= {"image": f"{place}/images/{number:04d}.jpg", "xml": f"{place}/annotations/{number:04d}.xml"}
     bgr = cv2.cvtColor(_blanked(field, meant), cv2.COLOR_RGB2BGR)
     (out / row["image"]).write_bytes(cv2.imencode(".jpg", bgr, JPEG_OPTIONS)[1].tobytes())
-    outlines0 = [one.outline0 for one in plan.own + plan.others if one.outline0 is not None]
+    outlines0 = [one.outline0 for one in plan.inside + plan.others if one.outline0 is not None]
     if outlines0:
         row["mask"] = f"{place}/masks/{number:04d}.png"
         write_grey(out / row["mask"], _mask(outlines0, field))
     write_layers(out / row["xml"], _layers(plan, meant, field), Mpp(plan.mpp, plan.mpp))
-    labels = {one.label for one in plan.own}
+    labels = {one.label for one in plan.inside}
     if len(labels) == 1 and not plan.others:
         row["label"] = labels.pop() or ""
     return row
@@ -167,9 +167,9 @@ def _layers(plan: FieldPlan, meant: Meaning, field: Field) -> list[Layer]:
 
     Of other glomeruli, whose field is another one, nothing but that they are there.
     """
-    own = [(one, one.label or "undetermined") for one in plan.own]
+    whole = [(one, one.label or "undetermined") for one in plan.inside]
     others = [one for one in plan.others if one.outline0 is None and _has(plan.box0, *one.circle0[:2])]
-    labelled: list[tuple[Shape, Label]] = [*own, *((one, "undetermined") for one in others)]
+    labelled: list[tuple[Shape, Label]] = [*whole, *((one, "undetermined") for one in others)]
     regions: dict[Style, list[Region]] = {style: [] for style in (*STYLES.values(), SPIKE_TILES)}
     for number, (one, label) in enumerate(labelled, start=1):
         x0, y0, radius0 = one.circle0
@@ -177,11 +177,11 @@ def _layers(plan: FieldPlan, meant: Meaning, field: Field) -> list[Layer]:
         ellipse = Region(RegionType.ELLIPSE, field.frame.from_level0(corners0), f"{number}: {label}")
         regions[STYLES[label]].append(ellipse)
     for x0, y0, width0, height0 in meant.boxes0.tolist():
-        if any(one.holds(x0 + width0 / 2, y0 + height0 / 2) for one in plan.own):
+        if any(one.holds(x0 + width0 / 2, y0 + height0 / 2) for one in plan.inside):
             steps = np.array([[0, 0], [width0, 0], [width0, height0], [0, height0]])
             corners = field.frame.from_level0(np.array([x0, y0]) + steps)
             regions[SPIKE_TILES].append(Region(RegionType.RECTANGLE, corners, "spikes"))
-    for one in plan.own:
+    for one in plan.inside:
         if one.lesion is not None:
             regions.setdefault(lesion_style(one.lesion), []).append(_outlined(one, field))
     return [Layer(style.name, style.colour, tuple(drawn)) for style, drawn in regions.items()]

@@ -40,12 +40,12 @@ def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
     A network without an `encoder` of its own is taken to be one, with its head at the end; one may also have
     only the first stages of it. Raises WeightsError where the weights are of another architecture.
     """
-    own = network.state_dict()
+    initial = network.state_dict()
     if not hasattr(network, "encoder"):
         state = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
-    used = {name: tensor for name, tensor in state.items() if name in own or STAGE not in name}
+    used = {name: tensor for name, tensor in state.items() if name in initial or STAGE not in name}
     try:
-        network.load_state_dict({**own, **used})
+        network.load_state_dict({**initial, **used})
     except RuntimeError as error:
         cause = "the weights to begin with are of another architecture than the network to be trained"
         raise WeightsError(

@@ -25,7 +25,7 @@ TRIES = 6
 
 
 @dataclass(frozen=True)
-class Unlabelled:
+class UnlabelledImage:
     """A picture or slide to look at; `mpp` is None where it knows its scale, or nobody does."""
 
     image: Path
@@ -37,7 +37,7 @@ class Source:
     """A folder and the pictures of it that may be learnt from."""
 
     folder: Path
-    pictures: tuple[Unlabelled, ...]
+    pictures: tuple[UnlabelledImage, ...]
 
     @property
     def training_data(self) -> TrainingData:
@@ -55,10 +55,10 @@ def find_source(folder: Path) -> Source:
     table = folder / TABLE
     if table.is_file():
         rows = [row for row in read_samples([table]) if row.split == "train"]
-        pictures = [Unlabelled(row.image, row.mpp) for row in rows]
+        pictures = [UnlabelledImage(row.image, row.mpp) for row in rows]
     else:
         paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        pictures = [Unlabelled(path, None) for path in paths]
+        pictures = [UnlabelledImage(path, None) for path in paths]
     if not pictures:
         cause = "holds no picture or slide to learn from"
         raise SamplesError(folder, cause, "give a folder of pictures or slides, or one with a samples.csv")
@@ -80,20 +80,20 @@ def cut_patches(source: Source, count: int, side_px: int, rng: Rng) -> list[RGB]
     return patches
 
 
-def _cut(picture: Unlabelled, count: int, side_px: int, rng: Rng) -> list[RGB]:
+def _cut(picture: UnlabelledImage, count: int, side_px: int, rng: Rng) -> list[RGB]:
     # A slide may not be as coarse as a few pictures are; here only the pixels count.
     with open_slide(picture.image, min(picture.mpp or GUESSED_MPP, MAX_MPP)) as slide:
-        facts, own_mpp = slide.facts, slide.facts.mpp.mean
+        facts, slide_mpp = slide.facts, slide.facts.mpp.mean
         size0 = np.array([facts.bounds_width0, facts.bounds_height0])
         corner0 = np.array([facts.bounds_x0, facts.bounds_y0])
-        largest_mpp = own_mpp * size0.min() / side_px
+        largest_mpp = slide_mpp * size0.min() / side_px
         patches = []
         for _ in range(count):
             for _ in range(TRIES):
                 drawn_mpp = np.exp(rng.uniform(np.log(FINEST_MPP), np.log(COARSEST_MPP)))
                 # Never finer than the picture is, unless it is smaller than a patch.
-                mpp = float(min(max(drawn_mpp, own_mpp), largest_mpp))
-                side0 = side_px * mpp / own_mpp
+                mpp = float(min(max(drawn_mpp, slide_mpp), largest_mpp))
+                side0 = side_px * mpp / slide_mpp
                 x0, y0 = corner0 + rng.uniform(0, 1, 2) * (size0 - side0)
                 patch = slide.read(x0, y0, side0, side0, mpp)[:side_px, :side_px]
                 if patch.shape[:2] == (side_px, side_px) and tissue_share(patch) >= LEAST_TISSUE:

@@ -18,7 +18,7 @@ class LocalCopy(NamedTuple):
 
 
 @contextmanager
-def brought_near(path: Path, stage: Path | None) -> Iterator[LocalCopy]:
+def local_copy(path: Path, stage: Path | None) -> Iterator[LocalCopy]:
     """A slide with all its files, copied to a folder of its own below `stage` that is gone afterwards.
 
     Without `stage` it is read where it lies. Raises OSError where it cannot be copied.
