@@ -95,7 +95,8 @@ class SpikeScore:
     """The judgement of one glomerulus, from its tiles.
 
     `probability` in [0, 1] is the highest tile's (any-window rule), `spiked` whether it reaches the
-    threshold, `fraction` positive tiles over tiles, `top_tiles` up to four that do not overlap.
+    threshold, `fraction` positive tiles over tiles, `top_tiles` up to four that do not overlap, `call` what
+    the probability is worth calling it.
     """
 
     probability: float
@@ -106,6 +107,35 @@ class SpikeScore:
     unreadable_tiles: int
     tile_side_um: float
     top_tiles: tuple[TopTile, ...]
+    call: Call
+
+
+@dataclass(frozen=True)
+class CallRule:
+    """How a spike probability becomes a call: `spiked_from` on spiked, below `not_spiked_below` not spiked.
+
+    What lies between is uncertain. `threshold` is the one cut that knows no doubt, of the column `spiked`.
+    """
+
+    threshold: float
+    not_spiked_below: float
+    spiked_from: float
+
+    @classmethod
+    def of_one_cut(cls, threshold: float) -> "CallRule":
+        """The rule by which nothing is uncertain."""
+        return cls(threshold, threshold, threshold)
+
+    @property
+    def has_doubt(self) -> bool:
+        """Whether there are probabilities that it calls uncertain."""
+        return self.not_spiked_below < self.spiked_from
+
+    def call(self, probability: float) -> Call:
+        """The call of a probability; without one, NaN, it is uncertain."""
+        if probability >= self.spiked_from:
+            return "spiked"
+        return "not spiked" if probability < self.not_spiked_below else "uncertain"
 
 
 LESION = "lesion"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from glomspike.annotate.geojson import write_geojson
 from glomspike.annotate.imagescope import write_imagescope
 from glomspike.classify.heatmap import spike_heat
-from glomspike.classify.kind import spike_threshold
+from glomspike.classify.kind import call_rule
 from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
 from glomspike.detect.sizes import magnification, size_warnings
@@ -110,7 +110,7 @@ def fill_folder(
 def slide_settings(path: Path, cards: Mapping[str, Card], options: Options) -> RunSettings:
     """What decides the results of a slide with the models of these cards."""
     weights = {kind: card.sha256 for kind, card in cards.items()}
-    return run_settings(fingerprint(path), weights, spike_threshold(cards["classifier"], options), options)
+    return run_settings(fingerprint(path), weights, call_rule(cards["classifier"], options), options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +263,7 @@ def _write_results(
     with watch("annotate"):
         _write_annotations(folder, stem, result, analysis.thumbnail)
         write_tiles(folder / "tiles.csv", tiles)
-    criteria = Criteria(models.cards, spike_threshold(models["classifier"].card, options))
+    criteria = Criteria(models.cards, call_rule(models["classifier"].card, options))
     shown = [portraits[glomerulus.id] for glomerulus in result.glomeruli]
     with watch("report"):
         write_report(folder, result, counts, summary, shown, analysis.thumbnail, criteria, started)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from cards import DRAFT
-from results import MPP, round_outline, slide_facts
+from results import MPP, RULE, round_outline, slide_facts
 
 from glomspike.findings import Circle, Glomerulus, SlideResult, SpikeScore, TopTile
 from glomspike.networks.weights import Card
@@ -34,18 +34,21 @@ def card(**changes):
     return Card(**(SAID | changes), sha256="0" * 64)
 
 
-def glomerulus(number, probability, radius_um=RADIUS_UM, touches_edge=False):
+def glomerulus(number, probability, radius_um=RADIUS_UM, touches_edge=False, rule=RULE):
     """A glomerulus of the example; without a score where the probability is None."""
     x0, y0 = CENTRES0[number % len(CENTRES0)]
     circle = Circle(x0, y0, radius_um, 0.9)
     outline = replace(round_outline(x0, y0, 0.9 * radius_um, MPP), touches_edge=touches_edge)
-    return Glomerulus(number, circle, outline, None if probability is None else _score(x0, y0, probability))
+    score = None if probability is None else _score(x0, y0, probability, rule)
+    return Glomerulus(number, circle, outline, score)
 
 
-def _score(x0, y0, probability):
+def _score(x0, y0, probability, rule):
     tops = tuple(TopTile(x0 + 100.0 * i, y0 - 60.0 * i, probability * (1 - 0.1 * i)) for i in range(4))
     positive = round(100 * probability)
-    return SpikeScore(probability, probability >= 0.5, positive / 100, 100, positive, 0, 12.5, tops)
+    return SpikeScore(
+        probability, probability >= 0.5, positive / 100, 100, positive, 0, 12.5, tops, rule.call(probability)
+    )
 
 
 def slide_of(*glomeruli, name="slide.svs", warnings=(), **facts):
@@ -73,12 +76,12 @@ def portraits_of(result):
         yield replace(made[like], glomerulus_id=one.id)
 
 
-def write_example_report(folder, result, classifier=None, threshold=0.5):
+def write_example_report(folder, result, classifier=None, rule=RULE):
     """`report.html` of a result in a folder; its path."""
-    judging = Criteria({"classifier": classifier or card()}, threshold)
+    criteria = Criteria({"classifier": classifier or card()}, rule)
     made = datetime(2024, 5, 1, 12, 0, tzinfo=UTC)
     counts, summary = Counts.of(result), summarise(map(CountedGlomerulus.of, result.glomeruli), 2.5)
-    write_report(folder, result, counts, summary, list(portraits_of(result)), _thumbnail(), judging, made)
+    write_report(folder, result, counts, summary, list(portraits_of(result)), _thumbnail(), criteria, made)
     return folder / "report.html"
 
 

@@ -14,8 +14,8 @@ from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.errors import AnnotationError
 from glomspike.findings import Mpp
 
-LAYERS = ["Spiked glomeruli", "Other glomeruli", "Outlines", "Spike tiles"]
-COLOURS = [255, 65280, 65535, 16711680]
+LAYERS = ["Spiked glomeruli", "Other glomeruli", "Uncertain glomeruli", "Outlines", "Spike tiles"]
+COLOURS = [255, 65280, 49151, 65535, 16711680]
 
 
 def written(tmp_path, result):
@@ -42,13 +42,13 @@ def numbers(region, *names):
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 30])
-def test_all_four_layers_are_written_whatever_was_found(tmp_path, count):
+def test_all_five_layers_are_written_whatever_was_found(tmp_path, count):
     found = [glomerulus(i + 1, x0=2_000.0 + 900 * i, spikes=spike_score(0.9)) for i in range(count)]
     root = written(tmp_path, slide_result(*found))
     assert [layer.get("Name") for layer in root] == LAYERS
     assert [layer.find("Attributes/Attribute").get("Name") for layer in root] == LAYERS
     assert [int(layer.get("LineColor")) for layer in root] == COLOURS
-    assert [len(regions(root, layer)) for layer in LAYERS] == [count, 0, count, 2 * count]
+    assert [len(regions(root, layer)) for layer in LAYERS] == [count, 0, 0, count, 2 * count]
     assert len(read_imagescope(tmp_path / "slide.xml")) == 4
 
 

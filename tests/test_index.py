@@ -99,7 +99,7 @@ def test_a_damaged_picture_is_left_out(index, tmp_path):
 def test_a_slide_without_glomeruli_has_no_proportion(index):
     page = index(done("a.svs", "a", glomeruli=0, spiked=0, tiles=0, spike_fraction=None))
     assert facts(page)["Spiked"] == "not scored"
-    assert len(page.cssselect("tbody td.number")) == 7
+    assert len(page.cssselect("tbody td.number")) == 8
 
 
 def test_an_index_of_glomspikes_is_replaced_and_anyone_elses_is_not(index, tmp_path):

@@ -90,6 +90,21 @@ def test_counts_and_verdicts_follow_the_threshold(page):
     assert not page.locator("#differs").is_visible()
 
 
+def test_what_lies_between_two_cuts_is_uncertain(page):
+    lower = page.locator("#lower")
+    lower.focus()
+    page.keyboard.press("Home")
+    assert float(lower.input_value()) == 0
+    assert page.locator("#threshold-value").inner_text() == "0.50"
+    assert page.locator("#uncertain").inner_text() == "· 2 uncertain"
+    assert page.locator("#g5 .verdict").inner_text() == "uncertain"
+    show(page, "uncertain")
+    assert shown(page) == ["5", "1"]
+    page.get_by_role("button", name="0.50").click()
+    assert page.locator("#empty").is_visible()
+    assert page.locator("#uncertain").inner_text() == ""
+
+
 def test_the_threshold_moves_by_keys(page):
     page.locator("#threshold").focus()
     page.keyboard.press("End")

@@ -1,11 +1,14 @@
 """What stands in `report.html`, read as text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from lxml import html
 from reports import card, glomerulus, slide_of, write_example_report
+from results import RULE
 
+from glomspike.findings import CallRule
 from glomspike.networks.weights import ReliabilityBin
 from glomspike.report.colours import palette
 from glomspike.report.plots import colour_table, grey, histogram
@@ -13,8 +16,8 @@ from glomspike.report.plots import colour_table, grey, histogram
 
 @pytest.fixture
 def written(tmp_path):
-    def write(*found, classifier=None, threshold=0.5, **slide):
-        path = write_example_report(tmp_path, slide_of(*found, **slide), classifier, threshold)
+    def write(*found, classifier=None, rule=RULE, **slide):
+        path = write_example_report(tmp_path, slide_of(*found, **slide), classifier, rule)
         return html.fromstring(path.read_text("utf-8"))
 
     return write
@@ -115,9 +118,31 @@ def test_what_limits_a_glomerulus_is_said_on_its_card(written):
 
 
 def test_the_threshold_of_the_run_is_the_one_that_is_shown_first(written):
-    page = written(glomerulus(1, 0.9), threshold=0.7)
+    page = written(glomerulus(1, 0.9), rule=CallRule.of_one_cut(0.7))
     assert page.get_element_by_id("threshold").get("value") == "0.7"
     assert [preset.get("value") for preset in page.cssselect(".preset")] == ["0.7", "0.5", "0.86"]
+
+
+def test_three_calls_have_two_cuts_and_the_card_of_an_uncertain_one_says_so(written):
+    rule = CallRule(0.5, 0.2, 0.8)
+    found = [glomerulus(n, p, rule=rule) for n, p in enumerate((0.9, 0.5, 0.1), start=1)]
+    page = written(*found, rule=rule)
+    assert fact(page, "Spiked") == "1 of 3 scored · 33 % · 1 uncertain"
+    assert page.get_element_by_id("threshold").get("value") == "0.8"
+    assert page.get_element_by_id("lower").get("value") == "0.2"
+    assert [text_of(page, f"#g{n} .verdict") for n in (1, 2, 3)] == ["spiked", "uncertain", "not spiked"]
+    assert "uncertain" in page.cssselect("#m2")[0].classes
+    assert "not spiked below 0.20, and uncertain between them" in text_of(page, ".meaning")
+    assert [row for row in page.cssselect(".summary tr") if "Uncertain" in row.text_content()]
+
+
+def test_a_call_that_does_not_follow_from_the_probability_stays_whatever_the_cut(written):
+    sure, doubtful = glomerulus(1, 0.9), glomerulus(2, 0.9)
+    doubtful = replace(doubtful, spikes=replace(doubtful.spikes, call="uncertain"))
+    page = written(sure, doubtful)
+    assert page.cssselect("#g1")[0].get("data-call") is None
+    assert page.cssselect("#g2")[0].get("data-call") == "uncertain"
+    assert fact(page, "Spiked") == "1 of 2 scored · 50 % · 1 uncertain"
 
 
 HOSTILE = [

@@ -1,6 +1,7 @@
 """Whatever slide, frame and shape: what is written comes back, to half a pixel and to the letter."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from glomspike.annotate.imagescope import read_imagescope, write_imagescope
 from glomspike.annotate.layers import Layer
 from glomspike.annotate.meaning import meaning
 from glomspike.findings import (
+    Call,
     Circle,
     Glomerulus,
     Mpp,
@@ -30,6 +32,7 @@ HALF_PX = 0.5
 vendors = st.sampled_from(["aperio", "hamamatsu", "leica", "mirax", "ventana", "philips", "generic-tiff"])
 mpps = st.builds(Mpp, st.floats(0.1, 1.0), st.floats(0.1, 1.0))
 chances = st.floats(0, 1)
+calls = st.sampled_from(get_args(Call))
 
 
 @st.composite
@@ -53,7 +56,8 @@ def glomeruli(draw: st.DrawFn, slide: SlideFacts, number: int) -> Glomerulus:
     outline = Outline(polygon0, draw(st.floats(1, 1e6)), draw(st.booleans()))
     probability = draw(chances)
     tops = tuple(TopTile(x0 + 60 * i, y0, probability) for i in range(draw(st.integers(0, 4))))
-    score = SpikeScore(probability, probability >= 0.5, draw(chances), 9, 3, 0, draw(st.floats(5, 30)), tops)
+    side_um = draw(st.floats(5, 30))
+    score = SpikeScore(probability, probability >= 0.5, draw(chances), 9, 3, 0, side_um, tops, draw(calls))
     circle = Circle(x0, y0, radius_um, draw(chances))
     return Glomerulus(number, circle, outline, draw(st.none() | st.just(score)))
 
@@ -73,11 +77,14 @@ def expected(result: SlideResult) -> dict[str, list[tuple[str, Points]]]:
         half0 = np.array([g.circle.radius_um / result.slide.mpp.x, g.circle.radius_um / result.slide.mpp.y])
         middle0 = np.array([g.circle.x0, g.circle.y0])
         text = f"{g.id}: not scored" if g.spikes is None else f"{g.id}: spike {g.spikes.probability:.2f}"
-        spiked = g.spikes is not None and g.spikes.spiked
-        circles = layers.setdefault("Spiked glomeruli" if spiked else "Other glomeruli", [])
+        call = None if g.spikes is None else g.spikes.call
+        named = {"spiked": "Spiked glomeruli", "uncertain": "Uncertain glomeruli"}.get(
+            call, "Other glomeruli"
+        )
+        circles = layers.setdefault(named, [])
         circles.append((text, np.stack([middle0 - half0, middle0 + half0])))
         layers.setdefault("Outlines", []).append((str(g.id), g.outline.polygon0))
-        if g.spikes is not None and spiked:
+        if g.spikes is not None and call != "not spiked":
             side0 = g.spikes.tile_side_um / np.array([result.slide.mpp.x, result.slide.mpp.y])
             for top in g.spikes.top_tiles:
                 corner0 = np.array([top.x0, top.y0])

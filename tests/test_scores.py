@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from results import glomerulus, spike_score
+from results import RULE, glomerulus, spike_score
 
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import PAPERS, grid_of
-from glomspike.findings import SpikeScore, TileScores
+from glomspike.findings import CallRule, SpikeScore, TileScores
 from glomspike.geometry.frames import FieldFrame
 from glomspike.results.best_tiles import best_of_slide
 from glomspike.slide.field import Field
@@ -15,11 +15,11 @@ WHOLE = np.ones((300, 300), dtype=bool)
 FIELD = Field(np.zeros((300, 300, 3), np.uint8), WHOLE, FieldFrame(1000.0, 2000.0, 2.0, 2.0), 0.25)
 
 
-def scored(probabilities: list[float], threshold: float = 0.5) -> SpikeScore:
+def scored(probabilities: list[float], rule: CallRule = RULE) -> SpikeScore:
     """The judgement of tiles in a row, by the highest."""
     corners_px = np.array([[25.0 * i, 0.0] for i in range(len(probabilities))]).reshape(-1, 2)
     tiles = TileScores(FIELD.frame.to_level0(corners_px), 12.5, np.array(probabilities), 3)
-    return judge(tiles, max(probabilities, default=float("nan")), FIELD, threshold)
+    return judge(tiles, max(probabilities, default=float("nan")), FIELD, rule)
 
 
 def test_tiles_are_placed_on_the_slide() -> None:
@@ -44,8 +44,8 @@ def test_exactly_one_half_is_positive() -> None:
 
 
 def test_the_threshold_moves_the_verdict_and_not_the_probability() -> None:
-    assert not scored([0.7], threshold=0.8).spiked
-    assert scored([0.7], threshold=0.8).probability == 0.7
+    assert not scored([0.7], CallRule.of_one_cut(0.8)).spiked
+    assert scored([0.7], CallRule.of_one_cut(0.8)).probability == 0.7
 
 
 def test_top_tiles_are_the_best_that_do_not_overlap() -> None:
@@ -55,7 +55,7 @@ def test_top_tiles_are_the_best_that_do_not_overlap() -> None:
 
 
 def test_a_glomerulus_without_a_readable_tile_is_not_called_free_of_spikes() -> None:
-    score = scored([], threshold=0.0)
+    score = scored([], CallRule.of_one_cut(0.0))
     assert np.isnan(score.probability)
     assert not score.spiked
     assert score.top_tiles == ()

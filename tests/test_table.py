@@ -16,7 +16,7 @@ def rows(tmp_path, result):
 def test_the_columns_are_those_of_the_contract(tmp_path):
     write_table(tmp_path / "glomeruli.csv", slide_result())
     assert (tmp_path / "glomeruli.csv").read_bytes() == (
-        b"id,x,y,radius_um,detection_score,area_um2,spike_probability,spiked,spike_fraction,tiles,"
+        b"id,x,y,radius_um,detection_score,area_um2,spike_probability,spiked,call,spike_fraction,tiles,"
         b"positive_tiles,top_tiles,touches_edge,unreadable_tiles\n"
     )
 
@@ -32,6 +32,7 @@ def test_a_scored_glomerulus_fills_every_cell(tmp_path):
         "area_um2": "25446.9",
         "spike_probability": "0.930000",
         "spiked": "1",
+        "call": "spiked",
         "spike_fraction": "0.2500",
         "tiles": "40",
         "positive_tiles": "10",
@@ -47,6 +48,7 @@ def test_without_a_score_its_cells_are_empty_and_not_zero(tmp_path):
     assert empty == {
         "spike_probability",
         "spiked",
+        "call",
         "spike_fraction",
         "tiles",
         "positive_tiles",

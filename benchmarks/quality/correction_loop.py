@@ -27,7 +27,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.quality.reviewing import review
 from glomspike.annotate.imagescope import read_imagescope, write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
-from glomspike.annotate.marks import OTHER, OUTLINES, SPIKE_TILES, SPIKED, STYLES, Style
+from glomspike.annotate.marks import OTHER, OUTLINES, SPIKE_TILES, SPIKED, STYLE_OF_CALL, STYLES, Style
 from glomspike.findings import RGB, Points
 from glomspike.geometry.circles import circle_iou
 from glomspike.geometry.frames import mpp_shown
@@ -130,8 +130,8 @@ def correct(sample: Sample, results: Path, folder: Path) -> None:
     with open_slide(sample.image) as slide:
         truth, mpp = slide_truth(sample, slide.facts), mpp_shown(slide.facts, "imagescope")
     missed = list(truth.glomeruli)
-    for region in drawn[SPIKED.name] + drawn[OTHER.name]:
-        for style in (SPIKED, OTHER):
+    for region in [region for style in STYLE_OF_CALL.values() for region in drawn[style.name]]:
+        for style in STYLE_OF_CALL.values():
             drawn[style.name] = [other for other in drawn[style.name] if other is not region]
         true = _under(region, missed)
         if true is not None:

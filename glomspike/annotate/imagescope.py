@@ -32,7 +32,7 @@ _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010fff
 
 
 def write_imagescope(path: Path, result: SlideResult) -> None:
-    """The glomeruli of a slide as an ImageScope file: four layers, empty or not, and those of lesions."""
+    """The glomeruli of a slide as an ImageScope file: five layers, empty or not, and those of lesions."""
     marks = slide_marks(result, "imagescope")
     layers = [
         Layer(style.name, style.colour, tuple(mark.region for mark in marks if mark.style == style))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from glomspike.annotate.layers import Colour, Region, RegionType
-from glomspike.findings import LESION, Glomerulus, Points, SlideFacts, SlideResult, TopTile
+from glomspike.findings import LESION, Call, Glomerulus, Points, SlideFacts, SlideResult, TopTile
 from glomspike.geometry.frames import Viewer, to_viewer
 
 
@@ -20,9 +20,17 @@ class Style:
 
 SPIKED = Style("Spiked glomeruli", (255, 0, 0))
 OTHER = Style("Other glomeruli", (0, 255, 0))
+UNCERTAIN = Style("Uncertain glomeruli", (255, 191, 0))
 OUTLINES = Style("Outlines", (255, 255, 0))
 SPIKE_TILES = Style("Spike tiles", (0, 0, 255))
-STYLES = (SPIKED, OTHER, OUTLINES, SPIKE_TILES)  # what a run writes; listed in this order by viewers
+STYLES = (
+    SPIKED,
+    OTHER,
+    UNCERTAIN,
+    OUTLINES,
+    SPIKE_TILES,
+)  # what a run writes; listed in this order by viewers
+STYLE_OF_CALL: dict[Call, Style] = {"spiked": SPIKED, "not spiked": OTHER, "uncertain": UNCERTAIN}
 # A layer for each class that a model gave, named by subject and class.
 CLASS_COLOUR = (160, 80, 255)
 LESION_PREFIX = f"{LESION.capitalize()}: "
@@ -58,7 +66,7 @@ def lesion_style(lesion: str) -> Style:
 
 
 def slide_marks(result: SlideResult, viewer: Viewer) -> tuple[Mark, ...]:
-    """Every mark of a slide: circles, outlines, lesions, top tiles of spiked ones, in reading order."""
+    """Every mark of a slide: circles, outlines, lesions, top tiles of spiked and uncertain ones."""
     return tuple(mark for glomerulus in result.glomeruli for mark in _marks(glomerulus, result.slide, viewer))
 
 
@@ -73,7 +81,7 @@ def _marks(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> Iterato
         region = Region(RegionType.POLYGON, polygon, text)
         yield Mark(class_style(found.subject, found.name), region, glomerulus.id, numbers)
     spikes = glomerulus.judgement
-    if spikes is not None and spikes.spiked:
+    if spikes is not None and spikes.call != "not spiked":
         for tile in spikes.top_tiles:
             yield _tile_mark(tile, glomerulus.id, spikes.tile_side_um, slide, viewer)
 
@@ -87,7 +95,7 @@ def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> M
         # Nobody shall take the score of a scar for that of a glomerulus.
         doubt = f", {glomerulus.lesion.name}" if glomerulus.lesion and glomerulus.is_sclerosed else ""
         label = f"{glomerulus.id}: spike {spikes.probability:.2f}{doubt}"
-    style = SPIKED if spikes is not None and spikes.spiked else OTHER
+    style = OTHER if spikes is None else STYLE_OF_CALL[spikes.call]
     region = circle_region(circle.x0, circle.y0, circle.radius_um, label, slide, viewer)
     return Mark(style, region, glomerulus.id, numbers)
 

@@ -10,6 +10,7 @@ from glomspike.annotate.marks import (
     OUTLINES,
     SPIKE_TILES,
     SPIKED,
+    UNCERTAIN,
     UNDETERMINED,
     Style,
 )
@@ -20,6 +21,7 @@ Role = Literal[Label, "outline", "box", "area", "lesion"]  # labels are those of
 _STYLES: dict[Style, Role] = {
     SPIKED: "spiked",
     OTHER: "normal",
+    UNCERTAIN: "undetermined",
     UNDETERMINED: "undetermined",
     OUTLINES: "outline",
     SPIKE_TILES: "box",

@@ -17,7 +17,7 @@ CASES_NAME = "cases.csv"
 COLUMNS = ("id", "call", "sclerosed", "disagreement", "certainty", "area_um2", "profiles")
 CASE_COLUMNS = (
     "case", "folder", "images", "failed", "glomeruli", "spiked", "scored", "spiked_low", "spiked_high",
-    "sclerosed", "adequacy", "counted_apart", "warnings",
+    "sclerosed", "adequacy", "counted_apart", "warnings", "uncertain",
 )  # fmt: skip
 
 
@@ -78,6 +78,8 @@ def write_cases(out: Path, records: Sequence[tuple[str, CaseRecord]]) -> None:
         named = (record.case, f"cases/{folder}", len(record.images), failed)
         counted = (summary.glomeruli, spiked.n, spiked.of, spiked.low, spiked.high)
         scars = sclerosed.n if sclerosed.of else None
-        cells = (*named, *counted, scars, summary.adequacy.verdict, int(apart > 0), len(record.warnings))
+        uncertain = summary.uncertain.n if summary.uncertain.of else None
+        said = (summary.adequacy.verdict, int(apart > 0), len(record.warnings))
+        cells = (*named, *counted, scars, *said, uncertain)
         writer.writerow(cells)
     replace_file(out / CASES_NAME, text.getvalue().encode())

@@ -12,7 +12,7 @@ from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelK
 if TYPE_CHECKING:
     from torch import nn
 
-    from glomspike.findings import SlideFacts
+    from glomspike.findings import CallRule, SlideFacts
     from glomspike.learn.evaluation import Evaluation, Progress
     from glomspike.learn.samples import Sample
     from glomspike.learn.training import Settings, Task
@@ -126,12 +126,19 @@ def _evaluate(
 def _stage(model: "Model", slide: "SlideFacts", options: "Options") -> "Stage":
     from glomspike.classify.stage import SpikeStage
 
-    return SpikeStage(model, slide.mpp, spike_threshold(model.card, options))
+    return SpikeStage(model, slide.mpp, call_rule(model.card, options))
 
 
-def spike_threshold(card: "Card", options: "Options") -> float:
-    """The probability from which a glomerulus is spiked: the one typed, else the classifier's."""
-    return card.thresholds["spiked"] if options.threshold is None else options.threshold
+def call_rule(card: "Card", options: "Options") -> "CallRule":
+    """How glomeruli are called: by the one cut that was typed, else by what the classifier's card says."""
+    from glomspike.findings import CallRule
+
+    if options.threshold is not None:
+        return CallRule.of_one_cut(options.threshold)
+    threshold, calls = card.thresholds["spiked"], card.call_thresholds
+    if calls is None:
+        return CallRule.of_one_cut(threshold)
+    return CallRule(threshold, calls.not_spiked_below, calls.spiked_from)
 
 
 _TRAINING_OPTIONS = (

@@ -6,7 +6,7 @@ from itertools import islice
 import numpy as np
 
 from glomspike.classify.tiles import TileGrid
-from glomspike.findings import Points, Scores, SpikeScore, TileScores, TopTile
+from glomspike.findings import CallRule, Points, Scores, SpikeScore, TileScores, TopTile
 from glomspike.slide.field import Field
 
 TOP_TILES = 4
@@ -19,22 +19,23 @@ def placed(grid: TileGrid, probabilities: Scores, field: Field) -> TileScores:
     return TileScores(corners0, grid.tile_px * field.mpp, probabilities, grid.unreadable)
 
 
-def judge(scores: TileScores, probability: float, field: Field, threshold: float) -> SpikeScore:
+def judge(scores: TileScores, probability: float, field: Field, rule: CallRule) -> SpikeScore:
     """The glomerulus's judgement, given its probability, which is NaN where no tile could be scored.
 
-    `spiked` is whether that reaches `threshold`; a tile counts as positive from 0.5.
+    `spiked` is whether that reaches the rule's threshold; a tile counts as positive from 0.5.
     """
     positive = int((scores.probabilities >= POSITIVE).sum())
     count = len(scores.probabilities)
     return SpikeScore(
         probability=probability,
-        spiked=bool(count and probability >= threshold),
+        spiked=bool(count and probability >= rule.threshold),
         fraction=positive / count if count else float("nan"),
         tiles=count,
         positive_tiles=positive,
         unreadable_tiles=scores.unreadable,
         tile_side_um=scores.side_um,
         top_tiles=_top_tiles(scores, field),
+        call=rule.call(probability),
     )
 
 

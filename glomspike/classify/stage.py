@@ -7,7 +7,7 @@ from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.resolution import resolution_warning
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import cut_tiles
-from glomspike.findings import Circle, Glomerulus, Mpp
+from glomspike.findings import CallRule, Circle, Glomerulus, Mpp
 from glomspike.networks.models import Model
 from glomspike.networks.stage import Candidate, SpikeFinding
 from glomspike.slide.field import Field, RegionReader
@@ -16,11 +16,11 @@ from glomspike.slide.resolution import can_be_scored
 
 @dataclass(frozen=True, eq=False)
 class SpikeStage:
-    """Scores the candidates' fields; `threshold` is the probability from which a glomerulus is spiked."""
+    """Scores the candidates' fields, and calls them by a rule."""
 
     model: Model
     slide_mpp: Mpp
-    threshold: float
+    rule: CallRule
     name = "classify"
 
     def region(self, _slide: RegionReader, _circle: Circle) -> None:
@@ -38,7 +38,7 @@ class SpikeStage:
         findings: list[SpikeFinding | None] = []
         for candidate, grid, verdict in zip(candidates, grids, verdicts, strict=True):
             tiles = placed(grid, verdict.tiles, candidate.field)
-            score = judge(tiles, verdict.probability, candidate.field, self.threshold)
+            score = judge(tiles, verdict.probability, candidate.field, self.rule)
             findings.append(SpikeFinding(score, tiles))
         return findings
 

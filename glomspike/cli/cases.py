@@ -68,8 +68,9 @@ def command(
         record = assemble(case, rows, out, rule)
         write_case(out, case.folder, record)
         records.append((case.folder, record))
-        spiked = record.summary.spiked
+        spiked, uncertain = record.summary.spiked, record.summary.uncertain
         found = f"{record.summary.glomeruli} distinct glomeruli, {spiked.n} of {spiked.of} scored spiked"
+        found += f", {uncertain.n} uncertain" if uncertain.n else ""
         click.echo(f"{one_line(str(out / 'cases' / case.folder))}: {found}")
     write_cases(out, records)
     return 1 if any(row.folder is None for row in done) else 0

@@ -227,8 +227,10 @@ def _print_results(done: "SlideRun") -> None:
         click.echo(f"glomspike: {done.result.slide.name}: {warning}", err=True)
     judged = [g.judgement for g in done.result.glomeruli if g.judgement is not None]
     count = len(done.result.glomeruli)
-    spiked = sum(score.spiked for score in judged)
-    verdict = f"{spiked} of {len(judged)} scored spiked" if judged else "none scored for spikes"
+    calls = [score.call for score in judged]
+    doubt = f", {calls.count('uncertain')} uncertain" if "uncertain" in calls else ""
+    spiked = f"{calls.count('spiked')} of {len(judged)} scored spiked{doubt}"
+    verdict = spiked if judged else "none scored for spikes"
     click.echo(f"{done.folder}: {count} {'glomerulus' if count == 1 else 'glomeruli'}, {verdict}")
 
 

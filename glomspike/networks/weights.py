@@ -8,12 +8,20 @@ import hashlib
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from scipy.special import expit
@@ -61,6 +69,29 @@ class ReliabilityBin(_Strict):
     spiked: float
 
 
+class CallThresholds(_Strict):
+    """Below which probability a glomerulus is called not spiked, and from which spiked; between, uncertain.
+
+    By split conformal prediction for each class, over patients. Of a new patient's spiked glomeruli no more
+    than `alpha` are called not spiked on average, and the other way round; `target` is the share of wrong
+    calls that was aimed at. `alpha` cannot be less than one over the patients of a class and one.
+    """
+
+    not_spiked_below: float = Field(ge=0, le=1)
+    spiked_from: float = Field(ge=0)
+    alpha: float = Field(gt=0, lt=1)
+    target: float = Field(gt=0, lt=1)
+    spiked_patients: int = Field(gt=0)
+    not_spiked_patients: int = Field(gt=0)
+    data: str
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> Self:
+        if self.not_spiked_below > self.spiked_from:
+            raise ValueError("not_spiked_below lies above spiked_from")
+        return self
+
+
 class TrainingData(_Strict):
     """One data set that the weights were trained on."""
 
@@ -96,6 +127,9 @@ class CardDraft(_Strict):
     calibration: Calibration | None = None
     tile_calibration: Calibration | None = Field(
         default=None, description="of single tiles, where one tile decides; None: that of the glomerulus"
+    )
+    call_thresholds: CallThresholds | None = Field(
+        default=None, description="of three calls; None: two, by the threshold `spiked`"
     )
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glomspike.annotate.marks import Mark
-from glomspike.findings import Glomerulus, Points, SlideFacts, SpikeScore
+from glomspike.findings import Call, CallRule, Glomerulus, Points, SlideFacts, SpikeScore
 from glomspike.geometry.frames import to_viewer
 from glomspike.report.html import data_uri, percent
 from glomspike.report.plots import grey
@@ -44,7 +44,10 @@ class TileView:
 
 @dataclass(frozen=True)
 class CardView:
-    """What the card of a glomerulus shows; `probability` is None where it has no score."""
+    """What the card of a glomerulus shows; `probability` is None where it has no score.
+
+    `fixed` is its call where that does not follow from the probability, so that no other cut changes it.
+    """
 
     id: int
     image: str
@@ -57,7 +60,8 @@ class CardView:
     probability: float | None
     grey: str
     percent: float
-    spiked: bool
+    call: Call | None
+    fixed: Call | None
     verdict: str
     calibration: str
     area_um2: float
@@ -67,11 +71,20 @@ class CardView:
 
 
 def card_view(
-    glomerulus: Glomerulus, portrait: Portrait, mark: Mark, slide: SlideFacts, calibration: str
+    glomerulus: Glomerulus,
+    portrait: Portrait,
+    mark: Mark,
+    slide: SlideFacts,
+    calibration: str,
+    rule: CallRule,
 ) -> CardView:
-    """The card of a glomerulus; `mark` is its circle in ImageScope, `calibration` a note on the score."""
+    """The card of a glomerulus, called by a rule.
+
+    `mark` is its circle in ImageScope, `calibration` a note on the score.
+    """
     judgement = glomerulus.judgement
     probability = None if judgement is None else judgement.probability
+    call = None if judgement is None else judgement.call
     return CardView(
         id=glomerulus.id,
         image=data_uri("jpeg", portrait.jpeg),
@@ -84,7 +97,8 @@ def card_view(
         probability=probability,
         grey=grey(probability or 0.0),
         percent=round(100 * (probability or 0.0), 1),
-        spiked=judgement is not None and judgement.spiked,
+        call=call,
+        fixed=None if judgement is None or call == rule.call(judgement.probability) else call,
         verdict=verdict(judgement),
         calibration=calibration,
         area_um2=glomerulus.outline.area_um2,
@@ -96,9 +110,7 @@ def card_view(
 
 def verdict(judgement: SpikeScore | None) -> str:
     """A judgement in a word or two."""
-    if judgement is None:
-        return "not scored"
-    return "spiked" if judgement.spiked else "not spiked"
+    return "not scored" if judgement is None else judgement.call
 
 
 def _points(points_px: Points) -> str:

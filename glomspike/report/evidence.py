@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from glomspike.classify.infer import METHODS
 from glomspike.classify.msa_mil import MsaMil
+from glomspike.findings import CallRule
 from glomspike.networks.weights import Card, Metric
 
 _NAMES = {
@@ -12,6 +13,8 @@ _NAMES = {
     "f1": "F1: precision and recall in one",
     "accuracy": "accuracy: how many are called right",
     "auc": "AUC: how well scores rank spiked above others",
+    "uncertain_share": "uncertain: how many are not called",
+    "wrong_among_called": "wrong among those called spiked or not spiked",
     "ece": "ECE: how far probabilities are off on average",
 }
 
@@ -113,6 +116,24 @@ def _of_tiles(card: Card) -> str:
     return (
         " A tile's number is the probability that this tile shows spikes, calibrated for itself on "
         f"{card.tile_calibration.data}; it may be above that of its glomerulus."
+    )
+
+
+def calls_sentence(card: Card, rule: CallRule) -> str:
+    """By which cuts glomeruli were called, and what of the calls is known, in a few sentences."""
+    if not rule.has_doubt:
+        return f"A glomerulus is called spiked from {rule.spiked_from:.2f}, and else not spiked."
+    cuts = (
+        f"A glomerulus is called spiked from {rule.spiked_from:.2f}, not spiked below "
+        f"{rule.not_spiked_below:.2f}, and uncertain between them: look at those yourself."
+    )
+    calls = card.call_thresholds
+    if calls is None:
+        return cuts
+    return (
+        f"{cuts} They are such that, on tissue like that which they come from, no more than "
+        f"{100 * calls.alpha:.0f} % of a patient's spiked glomeruli are called not spiked on average, and of "
+        f"the others spiked (conformal prediction, {calls.data})."
     )
 
 

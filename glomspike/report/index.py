@@ -44,6 +44,7 @@ class IndexView:
     glomeruli: int
     scored: int
     spiked: int
+    uncertain: int
     tiles: int
     positive_tiles: int
     rows: tuple[IndexRow, ...]
@@ -75,6 +76,7 @@ def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
         glomeruli=sum(row.glomeruli or 0 for row in rows),
         scored=sum(row.scored or 0 for row in rows),
         spiked=sum(row.spiked or 0 for row in rows),
+        uncertain=sum(row.uncertain or 0 for row in rows),
         tiles=sum(row.tiles or 0 for row in rows),
         positive_tiles=sum(row.positive_tiles or 0 for row in rows),
         rows=shown,

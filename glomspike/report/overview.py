@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from glomspike.annotate.marks import UNCERTAIN
 from glomspike.findings import RGB, Glomerulus, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.report.colours import NOT_SCORED, colour_bar, jet, label_font
@@ -20,7 +21,8 @@ def write_overview(path: Path, thumbnail: RGB, frame: FieldFrame, result: SlideR
 def draw_overview(thumbnail: RGB, frame: FieldFrame, result: SlideResult) -> RGB:
     """The thumbnail with each glomerulus circled and numbered, and a colour bar to the right.
 
-    `frame` is where the thumbnail lies on the slide. Glomeruli without a score are grey.
+    `frame` is where the thumbnail lies on the slide. Glomeruli without a score are grey, the numbers of
+    uncertain ones amber with a question mark.
     """
     picture = np.ascontiguousarray(thumbnail).copy()
     longest_px = max(picture.shape[:2])
@@ -56,17 +58,19 @@ def _numbered(picture: RGB, frame: FieldFrame, result: SlideResult, font_px: int
     canvas = Image.fromarray(picture)
     draw, font = ImageDraw.Draw(canvas), label_font(font_px)
     for glomerulus in result.glomeruli:
-        circle, label = glomerulus.circle, str(glomerulus.id)
+        circle, judgement = glomerulus.circle, glomerulus.judgement
+        is_uncertain = judgement is not None and judgement.call == "uncertain"
+        label = f"{glomerulus.id}?" if is_uncertain else str(glomerulus.id)
         x_px, y_px = frame.from_level0(np.array([[circle.x0, circle.y0]]))[0]
         away_px = circle.radius_um / result.slide.mpp.x / frame.scale_x0 + font_px / 3
         fits = x_px + away_px + font.getlength(label) < canvas.width
         draw.text(
             (x_px + away_px if fits else x_px - away_px, y_px),
             label,
-            "black",
+            UNCERTAIN.colour if is_uncertain else "black",
             font,
             "lm" if fits else "rm",
             stroke_width=max(font_px // 8, 1),
-            stroke_fill="white",
+            stroke_fill="black" if is_uncertain else "white",
         )
     return np.asarray(canvas, dtype=np.uint8)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glomspike.findings import RGB, Glomerulus, SlideResult
+from glomspike.findings import RGB, Call, Glomerulus, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.report.card_view import verdict
 from glomspike.report.html import data_uri
@@ -29,7 +29,7 @@ class Marker:
     label_x_px: float
     anchor: str
     grey: str | None
-    spiked: bool
+    call: Call | None
     description: str
 
 
@@ -83,7 +83,7 @@ def _marker(
         label_x_px=round(x_px + away_px if fits else x_px - away_px, 1),
         anchor="start" if fits else "end",
         grey=None if judgement is None else grey(judgement.probability),
-        spiked=judgement is not None and judgement.spiked,
+        call=None if judgement is None else judgement.call,
         description=_description(glomerulus),
     )
 

@@ -9,7 +9,7 @@ from glomspike import __version__
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import slide_marks
 from glomspike.classify.scores import POSITIVE
-from glomspike.findings import RGB, SlideFacts, SlideResult
+from glomspike.findings import RGB, CallRule, SlideFacts, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.networks.weights import Card
 from glomspike.report.card_view import CardView, TileView, card_view, tile_view
@@ -18,6 +18,7 @@ from glomspike.report.evidence import (
     Reliability,
     calibration_note,
     calibration_sentence,
+    calls_sentence,
     measurements,
     reliability,
     rule_phrase,
@@ -42,10 +43,10 @@ MANY = 40  # glomeruli, from which a browser should not draw all at once
 
 @dataclass(frozen=True)
 class Criteria:
-    """How a slide was judged: the cards of all models, and the threshold for spikes that was used."""
+    """How a slide was judged: the cards of all models, and the rule by which glomeruli were called."""
 
     cards: Mapping[str, Card]
-    threshold: float
+    rule: CallRule
 
     @property
     def card(self) -> Card:
@@ -64,7 +65,7 @@ class ReportView:
     best: tuple[tuple[int, TileView], ...]  # of the case, each with its glomerulus's id
     warnings: tuple[str, ...]
     meaning: tuple[Said, ...]
-    threshold: float
+    rule: CallRule
     thresholds: tuple[tuple[str, float], ...]
     shown: tuple[Said, ...]
     overview: OverviewView
@@ -91,7 +92,7 @@ def write_report(
 
     `thumbnail` is the slide small, and where it lies. OSError where the file cannot be written.
     """
-    cards = _cards(result, portraits, calibration_note(criteria.card))
+    cards = _cards(result, portraits, criteria)
     probabilities = [card.probability for card in cards if card.probability is not None]
     view = ReportView(
         slide=result.slide.name,
@@ -101,7 +102,7 @@ def write_report(
         best=tuple(_best(result, portraits)),
         warnings=result.warnings,
         meaning=tuple(_meaning(result, criteria)),
-        threshold=criteria.threshold,
+        rule=criteria.rule,
         thresholds=tuple(_thresholds(criteria)),
         shown=tuple(_shown(counts)),
         overview=overview_view(*thumbnail, result),
@@ -116,13 +117,14 @@ def write_report(
     write_page(folder / REPORT_NAME, "report.html.j2", "report.js", view)
 
 
-def _cards(result: SlideResult, portraits: Sequence[Portrait], calibration: str) -> list[CardView]:
+def _cards(result: SlideResult, portraits: Sequence[Portrait], criteria: Criteria) -> list[CardView]:
     """The cards of a slide's glomeruli in reading order."""
+    calibration = calibration_note(criteria.card)
     portrait_of = {portrait.glomerulus_id: portrait for portrait in portraits}
     marks = slide_marks(result, "imagescope")
     circles = [mark for mark in marks if mark.region.type is RegionType.ELLIPSE]
     return [
-        card_view(one, portrait_of[one.id], circle, result.slide, calibration)
+        card_view(one, portrait_of[one.id], circle, result.slide, calibration, criteria.rule)
         for one, circle in zip(result.glomeruli, circles, strict=True)
     ]
 
@@ -155,20 +157,22 @@ def _meaning(result: SlideResult, criteria: Criteria) -> Iterator[Said]:
     probability = (
         f"Each glomerulus is looked at through overlapping {tiles}, and a network says of each tile, from 0 "
         "to 1, how much it speaks for spikes. The spike probability of a glomerulus "
-        f"{rule_phrase(criteria.card)}; it is called spiked from {criteria.threshold:.2f}. The spike "
-        f"fraction is the share of tiles given at least {POSITIVE:g}."
+        f"{rule_phrase(criteria.card)}. The spike fraction is the share of tiles given at least {POSITIVE:g}."
     )
     research = "glomspike is not a medical device and must not guide the care of a patient."
     yield "Probability.", probability
+    yield "Call.", calls_sentence(criteria.card, criteria.rule)
     yield "Calibration.", calibration_sentence(criteria.card)
     yield "Research only.", f"{research} {training_sentence(criteria.card)}"
 
 
 def _thresholds(criteria: Criteria) -> Iterator[tuple[str, float]]:
-    """The thresholds that a reader may want, the run's first."""
-    yield "used by the run", criteria.threshold
+    """The single cuts that a reader may want to try, the run's first where it had one."""
+    rule = criteria.rule
+    if not rule.has_doubt:
+        yield "used by the run", rule.threshold
     for name, value in criteria.card.thresholds.items():
-        if value != criteria.threshold:
+        if rule.has_doubt or value != rule.threshold:
             yield ("the classifier's own" if name == "spiked" else name.replace("_", " ")), value
 
 
@@ -177,6 +181,7 @@ def _shown(counts: Counts) -> Iterator[Said]:
     if counts.scored:
         yield "spiked", "spiked"
         yield "other", "not spiked"
+        yield "uncertain", "uncertain"
     if counts.scored < counts.glomeruli:
         yield "unscored", "not scored"
 
@@ -185,6 +190,8 @@ def _making(slide: SlideFacts, criteria: Criteria, started: datetime) -> Iterato
     yield "Program", f"glomspike {__version__}, {started:%Y-%m-%d %H:%M} UTC"
     for kind, card in criteria.cards.items():
         yield f"Weights: {kind}", f"{card.name} {card.version}, SHA-256 {card.sha256[:12]}…"
-    yield "Threshold", f"{criteria.threshold:.4g}"
+    yield "Called spiked from", f"{criteria.rule.spiked_from:.4g}"
+    if criteria.rule.has_doubt:
+        yield "Called not spiked below", f"{criteria.rule.not_spiked_below:.4g}"
     stem = Path(slide.name).stem
     yield "Beside this file", f"{stem}.xml (ImageScope), {stem}.geojson (QuPath), glomeruli.csv, run.json"

@@ -35,7 +35,7 @@ class CountedGlomerulus:
             glomerulus.outline.area_um2,
             not glomerulus.outline.touches_edge,
             None if glomerulus.lesion is None else glomerulus.is_sclerosed,
-            None if score is None else "spiked" if score.spiked else "not spiked",
+            None if score is None else score.call,
         )
 
 

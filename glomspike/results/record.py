@@ -115,8 +115,8 @@ class SlideRecord(_Strict):
 class Counts(_Strict):
     """How much was found, and how much of the slide could not be seen.
 
-    `spike_fraction` is positive tiles over tiles of all glomeruli, None without any; `classes` counts the
-    detections of each class by subject ("lesion").
+    `spiked` and `uncertain` are calls; `spike_fraction` is positive tiles over tiles of all glomeruli, None
+    without any; `classes` counts the detections of each class by subject ("lesion").
     """
 
     glomeruli: int
@@ -128,22 +128,25 @@ class Counts(_Strict):
     unreadable_windows: int
     unreadable_tiles: int
     classes: dict[str, dict[str, int]] = {}
+    uncertain: int = 0
 
     @classmethod
     def of(cls, result: SlideResult) -> "Counts":
         """The counts of a result."""
         scores = [glomerulus.spikes for glomerulus in result.glomeruli if glomerulus.spikes is not None]
+        calls = [one.judgement.call for one in result.glomeruli if one.judgement is not None]
         tiles, positive = sum(score.tiles for score in scores), sum(score.positive_tiles for score in scores)
         return cls(
             glomeruli=len(result.glomeruli),
-            scored=sum(glomerulus.judgement is not None for glomerulus in result.glomeruli),
-            spiked=sum(score.spiked for score in scores),
+            scored=len(calls),
+            spiked=calls.count("spiked"),
             tiles=tiles,
             positive_tiles=positive,
             spike_fraction=positive / tiles if tiles else None,
             unreadable_windows=result.unreadable_windows,
             unreadable_tiles=sum(score.unreadable_tiles for score in scores),
             classes=_classes(result.detected),
+            uncertain=calls.count("uncertain"),
         )
 
 

@@ -5,17 +5,19 @@ from pathlib import Path
 
 from glomspike import __version__
 from glomspike.errors import OutputError
+from glomspike.findings import CallRule
 from glomspike.results.folder import is_done
 from glomspike.results.options import Options
 from glomspike.results.record import RunSettings
 
 
 def run_settings(
-    fingerprint: str, weights: Mapping[str, str], threshold: float, options: Options
+    fingerprint: str, weights: Mapping[str, str], rule: CallRule, options: Options
 ) -> RunSettings:
     """What decides the results of a slide: a run is skipped where these are the same.
 
-    `weights` are the SHA-256 of each model's weights by kind; `threshold` is the one in force.
+    `weights` are the SHA-256 of each model's weights by kind; `rule` is the one in force, of which a card may
+    have another for the same weights.
     """
     chosen = {
         "mpp": options.mpp,
@@ -27,7 +29,12 @@ def run_settings(
     return RunSettings(
         version=__version__,
         fingerprint=fingerprint,
-        options={**chosen, "threshold": threshold},
+        options={
+            **chosen,
+            "threshold": rule.threshold,
+            "not_spiked_below": rule.not_spiked_below if rule.has_doubt else None,
+            "spiked_from": rule.spiked_from if rule.has_doubt else None,
+        },
         weights=dict(weights),
     )
 

@@ -14,6 +14,7 @@ COLUMNS = (
     "area_um2",
     "spike_probability",
     "spiked",
+    "call",
     "spike_fraction",
     "tiles",
     "positive_tiles",
@@ -33,7 +34,7 @@ def write_table(path: Path, result: SlideResult) -> None:
 
     Detections classified as non-glomerular are among them, as `lesion` says; each subject that a model
     classified has two columns at the end. Cells that need a score are empty where
-    there is none; `spiked` and `touches_edge` are 1 or 0.
+    there is none; `spiked` and `touches_edge` are 1 or 0, `call` may be uncertain too.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         subjects = dict.fromkeys(c.subject for one in result.detected for c in one.classifications)
@@ -81,6 +82,7 @@ def _score_cells(spikes: SpikeScore) -> dict[str, str]:
     return {
         "spike_probability": f"{spikes.probability:.6f}",
         "spiked": str(int(spikes.spiked)),
+        "call": spikes.call,
         "spike_fraction": f"{spikes.fraction:.4f}",
         "top_tiles": top,
     }

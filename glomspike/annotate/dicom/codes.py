@@ -10,6 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from glomspike import __version__
+from glomspike.findings import Call
 
 SCHEME = "99GLOMSPIKE"
 SCHEMES = (
@@ -59,13 +60,16 @@ MEASURES = {
 CALL = _private("call", "Call on membranous spikes")
 SPIKED = _private("spiked", "Membranous spikes")
 NOT_SPIKED = _private("not-spiked", "No membranous spikes")
+UNCERTAIN = _private("uncertain", "Uncertain whether membranous spikes")
 NOT_SCORED = _private("not-scored", "Not scored for membranous spikes")
+CALLS: dict[Call, CodedConcept] = {"spiked": SPIKED, "not spiked": NOT_SPIKED, "uncertain": UNCERTAIN}
 LESION = _private("lesion", "Lesion of the glomerulus")
 # The counts of `run.json`, by their names there.
 TOTALS = {
     "glomeruli": _private("glomeruli", "Number of glomeruli found"),
     "scored": _private("scored", "Number of glomeruli scored for spikes"),
     "spiked": _private("spiked-glomeruli", "Number of glomeruli with spikes"),
+    "uncertain": _private("uncertain-glomeruli", "Number of glomeruli of which it is uncertain"),
     "tiles": _private("tiles", "Number of tiles scored"),
     "positive_tiles": _private("positive-tiles", "Number of tiles that look like spikes"),
     "spike_fraction": SPIKE_FRACTION,

@@ -135,7 +135,7 @@ def _measurements(glomerulus: Glomerulus) -> Iterator[Measurement]:
 
 def _evaluations(glomerulus: Glomerulus) -> Iterator[QualitativeEvaluation]:
     spikes = glomerulus.judgement
-    call = codes.NOT_SCORED if spikes is None else codes.SPIKED if spikes.spiked else codes.NOT_SPIKED
+    call = codes.NOT_SCORED if spikes is None else codes.CALLS[spikes.call]
     yield QualitativeEvaluation(codes.CALL, call)
     if glomerulus.lesion is not None:
         yield QualitativeEvaluation(codes.LESION, codes.lesion_code(glomerulus.lesion.name))

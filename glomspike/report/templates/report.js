@@ -7,15 +7,21 @@ const markerOf = new Map([...document.querySelectorAll(".marker")].map((marker) 
 
 const isScored = (card) => card.dataset.probability !== "";
 const probability = (card) => (isScored(card) ? Number(card.dataset.probability) : -1);
-const threshold = () => Number(one("threshold")?.value ?? 1);
-const isSpiked = (card) => isScored(card) && probability(card) >= threshold();
+const cut = (name) => Number(one(name)?.value ?? 1);
+const callOf = (card) => {
+  if (!isScored(card)) return "not scored";
+  if (card.dataset.call) return card.dataset.call;
+  if (probability(card) >= cut("threshold")) return "spiked";
+  return probability(card) < cut("lower") ? "not spiked" : "uncertain";
+};
 const shownKind = () => document.querySelector("input[name=show]:checked").value;
 const visible = () => [...document.querySelectorAll(".card:not([hidden])")];
 
 const isShown = {
   all: () => true,
-  spiked: isSpiked,
-  other: (card) => isScored(card) && !isSpiked(card),
+  spiked: (card) => callOf(card) === "spiked",
+  other: (card) => callOf(card) === "not spiked",
+  uncertain: (card) => callOf(card) === "uncertain",
   unscored: (card) => !isScored(card),
 };
 
@@ -26,15 +32,19 @@ const order = {
 };
 
 function judge() {
-  const spiked = cards.filter(isSpiked);
+  const spiked = cards.filter(isShown.spiked);
+  const uncertain = cards.filter(isShown.uncertain);
   const scored = cards.filter(isScored);
   for (const card of scored) {
+    const call = callOf(card);
     const verdict = card.querySelector(".verdict");
-    verdict.textContent = isSpiked(card) ? "spiked" : "not spiked";
-    verdict.classList.toggle("spiked", isSpiked(card));
+    verdict.textContent = call;
     const marker = markerOf.get(card.dataset.id);
-    const told = `probability ${probability(card).toFixed(2)}, ${verdict.textContent}`;
-    marker.classList.toggle("spiked", isSpiked(card));
+    const told = `probability ${probability(card).toFixed(2)}, ${call}`;
+    for (const kind of ["spiked", "uncertain"]) {
+      verdict.classList.toggle(kind, call === kind);
+      marker.classList.toggle(kind, call === kind);
+    }
     marker.setAttribute("aria-label", `Glomerulus ${card.dataset.id}, ${told}`);
     marker.querySelector("title").textContent = `Glomerulus ${card.dataset.id}: ${told}`;
   }
@@ -42,9 +52,28 @@ function judge() {
   one("spiked").textContent = spiked.length;
   const percent = (100 * spiked.length) / scored.length;
   one("proportion").textContent = `${percent.toFixed(percent > 0 && percent < 1 ? 1 : 0)} %`;
-  one("threshold-value").textContent = threshold().toFixed(2);
-  one("differs").hidden = threshold().toFixed(2) === Number(one("threshold").dataset.run).toFixed(2);
-  one("mark").setAttribute("transform", `translate(${10 + 380 * threshold()})`);
+  one("uncertain").textContent = uncertain.length > 0 ? `· ${uncertain.length} uncertain` : "";
+  for (const [name, mark] of [["threshold", "mark"], ["lower", "lower-mark"]]) {
+    one(`${name}-value`).textContent = cut(name).toFixed(2);
+    one(mark).setAttribute("transform", `translate(${10 + 380 * cut(name)})`);
+  }
+  const isRuns = (name) => cut(name).toFixed(2) === Number(one(name).dataset.run).toFixed(2);
+  one("differs").hidden = isRuns("threshold") && isRuns("lower");
+}
+
+// Both cuts follow where one passes the other, and the lower follows the upper where they were one.
+let areOne = one("threshold")?.dataset.run === one("lower")?.dataset.run;
+
+function moved(name, other) {
+  const crossed = name === "threshold" ? cut(name) < cut(other) : cut(name) > cut(other);
+  if (crossed || (areOne && name === "threshold")) one(other).value = one(name).value;
+  areOne = one(name).value === one(other).value;
+}
+
+function setCuts(upper, lower) {
+  one("threshold").value = upper;
+  one("lower").value = lower;
+  areOne = upper === lower;
 }
 
 function filter() {
@@ -134,9 +163,14 @@ const judgeAndFilter = () => { judge(); filter(); };
 one("sort").addEventListener("change", sort);
 document.querySelectorAll("input[name=show]").forEach((radio) => radio.addEventListener("change", filter));
 one("lines").addEventListener("change", (event) => one("work").classList.toggle("no-lines", !event.target.checked));
-one("threshold")?.addEventListener("input", judgeAndFilter);
+one("threshold")?.addEventListener("input", () => { moved("threshold", "lower"); judgeAndFilter(); });
+one("lower")?.addEventListener("input", () => { moved("lower", "threshold"); judgeAndFilter(); });
+one("as-run")?.addEventListener("click", () => {
+  setCuts(one("threshold").dataset.run, one("lower").dataset.run);
+  judgeAndFilter();
+});
 document.querySelectorAll(".preset").forEach((preset) => preset.addEventListener("click", () => {
-  one("threshold").value = preset.value;
+  setCuts(preset.value, preset.value);
   judgeAndFilter();
 }));
 one("heat")?.addEventListener("input", (event) => cards.forEach((card) => fade(card, event.target.value)));
