@@ -3,35 +3,16 @@
 import csv
 import hashlib
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from glomspike.annotate.geojson import write_geojson
-from glomspike.cases.assemble import assemble
 from glomspike.cases.table import folder_names, read_cases
 from glomspike.cases.write import check_place, write_case, write_cases
 from glomspike.cli.cases import command
 from glomspike.errors import OutputError, SamplesError
-from glomspike.findings import Classification, SlideRow
-from glomspike.results.adequacy import BANFF
-from glomspike.results.case_record import CaseRecord
-from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, write_record
-from glomspike.results.table import write_table
-from tests.results import glomerulus, slide_facts, slide_result, spike_score
-
-HEADER = "case,image,modality,marker,level,block,mpp\n"
-PLACES0 = np.array([[3000, 3000], [5200, 3100], [7600, 3400], [3400, 5600], [5900, 5200], [8300, 5900.0]])
-EDGE0 = [(2000.0, 2000.0), (9300.0, 2000.0), (9300.0, 7000.0), (2000.0, 7000.0)]
-
-
-def table(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
-    path = tmp_path / "cases.csv"
-    path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
+from tests.case_results import case_of, table
 
 
 def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
@@ -86,41 +67,6 @@ def test_folders_of_cases_suit_every_file_system() -> None:
     assert max(map(len, folders)) < 100
 
 
-def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: int | None = None) -> SlideRow:
-    """A slide's results: glomeruli at PLACES0, the nth one of its own size, one of them spiked."""
-    folder = out / name
-    folder.mkdir(parents=True)
-    kept = [n for n in range(len(PLACES0)) if n not in left_out]
-    found = []
-    for number, n in enumerate(kept, start=1):
-        x0, y0 = PLACES0[n]
-        score = spike_score(0.9 if n == spiked else 0.1)
-        one = glomerulus(number, x0, y0, 70.0 + 6 * n, score)
-        lesion = Classification.likeliest({"globally sclerosed": 0.9 if n == 5 else 0.1, "other": 0.5})
-        found.append(type(one)(one.id, one.circle, one.outline, one.spikes, (lesion,)))
-    result = slide_result(*found, slide=slide_facts(name=f"{name}.svs"))
-    write_table(folder / "glomeruli.csv", result)
-    write_geojson(folder / f"{name}.geojson", result)
-    now = datetime.now(UTC)
-    record = RunRecord(
-        slide=SlideRecord.of(result.slide, "f" * 64), options={"threshold": 0.5}, weights={}, device="cpu",
-        started=now, finished=now, seconds={}, counts=Counts.of(result), spikes=Spikes.of(result),
-        warnings=(), tissue=(tuple(EDGE0),),
-    )  # fmt: skip
-    write_record(folder, record)
-    return SlideRow(f"{name}.svs", "done", "", folder=name, glomeruli=len(found))
-
-
-def case_of(tmp_path: Path, *rows: str) -> CaseRecord:
-    (case,) = read_cases(table(tmp_path, *rows))
-    done = {
-        "a.svs": slide_folder(tmp_path, "a"),
-        "b.svs": slide_folder(tmp_path, "b", left_out=(1,), spiked=2),
-        "c.svs": SlideRow("c.svs", "failed", "is empty; copy it again"),
-    }
-    return assemble(case, done, tmp_path, BANFF)
-
-
 def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,")
     assert record.summary.glomeruli == 6
@@ -136,7 +82,7 @@ def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(
 def test_another_stain_than_silver_has_no_say_in_spikes(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
     assert (record.summary.spiked.n, record.summary.spiked.of) == (0, 6)
-    assert any("not scored for spikes" in warning and "b.svs (pas)" in warning for warning in record.warnings)
+    assert record.unseen == ("spikes in other stains than silver, which alone shows them: b.svs (pas)",)
 
 
 def test_blocks_are_not_matched_with_each_other(tmp_path: Path) -> None:
@@ -148,7 +94,8 @@ def test_what_failed_and_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
     assert record.summary.glomeruli == 6
     assert [image.status for image in record.images] == ["done", "not looked at", "failed"]
     assert any("c.svs failed" in warning for warning in record.warnings)
-    assert any("igg.tif" in warning for warning in record.warnings)
+    assert "images other than light microscopy: igg.tif (if)" in record.unseen
+    assert "c.svs, which failed" in record.unseen
 
 
 def test_a_case_s_folder_is_complete_when_its_record_stands(tmp_path: Path) -> None:

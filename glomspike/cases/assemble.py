@@ -1,7 +1,7 @@
 """A case put together from the finished results of its slides."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,19 @@ import numpy as np
 from glomspike.cases.identity import Identity, Link, identify
 from glomspike.cases.piece import Piece, Profile, pieces_of
 from glomspike.cases.table import Case, CaseImage
-from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, SlideRow
+from glomspike.classify.tiles import Tiling
+from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, Points, SlideFacts, SlideRow
 from glomspike.geometry.circles import circle_polygon
+from glomspike.networks.weights import Card
 from glomspike.results.adequacy import AdequacyRule
-from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord, ProfileRecord
+from glomspike.results.case_record import (
+    CaseGlomerulus,
+    CaseRecord,
+    ImageRecord,
+    ProfileRecord,
+    Sections,
+    WeightsRecord,
+)
 from glomspike.results.counting import CountedGlomerulus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
@@ -36,26 +45,29 @@ class _Slide:
             if one.lesion is None or one.lesion.name != NON_GLOMERULAR
         }
 
+    def outline0(self, finding: Finding) -> Points:
+        """The outline (n, 2) of a finding, its circle where there is none, in level-0 pixels."""
+        if finding.outline0 is not None:
+            return finding.outline0
+        circle, mpp = finding.circle, self.found.slide.mpp
+        polygon_um = circle_polygon(circle.x0 * mpp.x, circle.y0 * mpp.y, circle.radius_um, 64)
+        return np.asarray(polygon_um / np.array([mpp.x, mpp.y]))
+
     def pieces(self, number: int) -> tuple[Piece, ...]:
         """The slide's pieces of tissue with its profiles, in micrometres."""
         scale = np.array([self.found.slide.mpp.x, self.found.slide.mpp.y])
-        profiles = [
-            Profile(number, one.id, one.outline0 * scale if one.outline0 is not None else _circle(one, scale))
-            for one in self.glomeruli.values()
-        ]
+        profiles = [Profile(number, one.id, self.outline0(one) * scale) for one in self.glomeruli.values()]
         tissue = [np.array(edge, dtype=np.float64) * scale for edge in self.found.record.tissue]
         return pieces_of(number, tissue, profiles)
 
 
-def _circle(finding: Finding, scale: np.ndarray) -> np.ndarray:
-    x_um, y_um = np.array([finding.circle.x0, finding.circle.y0]) * scale
-    return circle_polygon(x_um, y_um, finding.circle.radius_um, 64)
-
-
-def assemble(case: Case, rows: Mapping[str, SlideRow], out: Path, rule: AdequacyRule) -> CaseRecord:
+def assemble(
+    case: Case, rows: Mapping[str, SlideRow], out: Path, rule: AdequacyRule, cards: Mapping[str, Card]
+) -> CaseRecord:
     """The record of a case, from the results of its slides in OUT; `rows` say what became of each image.
 
-    Blocks are matched each by itself. What failed, or is no light microscopy, is in the record as that.
+    `cards` are those of the models that did the slides, by kind. Blocks are matched each by itself. What
+    failed, or is no light microscopy, is in the record as that.
     """
     slides = [
         _Slide(image, read_findings(out / row.folder))
@@ -72,17 +84,47 @@ def assemble(case: Case, rows: Mapping[str, SlideRow], out: Path, rule: Adequacy
         glomeruli += _glomeruli(identity, inside, len(glomeruli) + 1)
         fitted += [(inside[a].image.image, inside[b].image.image) for a, b in identity.fitted]
         apart += [tuple(inside[n].image.image for n in group) for group in identity.apart]
-    images = tuple(_image_record(image, rows.get(image.image), out) for image in case.images)
+    found = {slide.image.image: slide.found for slide in slides}
+    images = tuple(
+        _image_record(image, rows.get(image.image), found.get(image.image), out) for image in case.images
+    )
     return CaseRecord(
         case=case.name,
         made=datetime.now(UTC),
+        weights={kind: _weights_record(card) for kind, card in cards.items()},
+        threshold=slides[0].found.threshold if slides else None,
+        not_spiked_below=_option(slides, "not_spiked_below"),
+        spiked_from=_option(slides, "spiked_from"),
+        tile_um=_tile_um(cards) if slides else None,
         images=images,
         summary=summarise(map(_counted, glomeruli), None, rule),
+        sections=Sections.of(images),
         glomeruli=tuple(glomeruli),
         fitted=tuple(fitted),
         apart=tuple(apart),
+        unseen=tuple(_unseen(images, slides, glomeruli)),
         warnings=tuple(_warnings(images, apart, slides)),
     )
+
+
+def _option(slides: Sequence[_Slide], name: str) -> float | None:
+    """A number among the options that all slides were done with."""
+    value = slides[0].found.record.options.get(name) if slides else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _weights_record(card: Card) -> WeightsRecord:
+    return WeightsRecord(
+        name=card.name,
+        version=card.version,
+        sha256=card.sha256,
+        calibrated_on=None if card.calibration is None else card.calibration.data,
+    )
+
+
+def _tile_um(cards: Mapping[str, Card]) -> float | None:
+    card = cards.get("classifier")
+    return None if card is None else round(Tiling.of(card.arguments).tile_px * card.mpp, 3)
 
 
 def _glomeruli(identity: Identity, slides: Sequence[_Slide], first_id: int) -> list[CaseGlomerulus]:
@@ -92,10 +134,12 @@ def _glomeruli(identity: Identity, slides: Sequence[_Slide], first_id: int) -> l
     for id_, (group, certainty) in enumerate(groups, start=first_id):
         profiles = tuple(_profile(slides[number], one, sure.get((number, one))) for number, one in group)
         calls = [profile.call for profile in profiles if profile.call is not None]
+        probabilities = [p.spike_probability for p in profiles if p.spike_probability is not None]
         scars = [profile.sclerosed for profile in profiles if profile.sclerosed is not None]
         glomerulus = CaseGlomerulus(
             id=id_,
             call=next((call for call in STRONGEST if call in calls), None),
+            spike_probability=max(probabilities, default=None),
             sclerosed=2 * sum(scars) > len(scars) if scars else None,
             disagreement=len(set(scars)) > 1,
             certainty=round(certainty, 4),
@@ -116,6 +160,8 @@ def _surest(links: Sequence[Link]) -> dict[tuple[int, int], float]:
 def _profile(slide: _Slide, id_: int, certainty: float | None) -> ProfileRecord:
     finding = slide.glomeruli[id_]
     scored = slide.image.is_scored
+    outline0 = slide.outline0(finding)
+    (left, top), (right, bottom) = outline0.min(axis=0).tolist(), outline0.max(axis=0).tolist()
     return ProfileRecord(
         image=slide.image.image,
         id=id_,
@@ -124,7 +170,9 @@ def _profile(slide: _Slide, id_: int, certainty: float | None) -> ProfileRecord:
         sclerosed=None if finding.lesion is None else finding.lesion.name in SCLEROSED,
         area_um2=finding.area_um2,
         touches_edge=finding.touches_edge,
+        box0=(round(left, 1), round(top, 1), round(right, 1), round(bottom, 1)),
         certainty=None if certainty is None else round(certainty, 4),
+        top_tiles=finding.top_tiles if scored else (),
     )
 
 
@@ -136,7 +184,9 @@ def _counted(glomerulus: CaseGlomerulus) -> CountedGlomerulus:
     )
 
 
-def _image_record(image: CaseImage, row: SlideRow | None, out: Path) -> ImageRecord:
+def _image_record(
+    image: CaseImage, row: SlideRow | None, found: SlideFindings | None, out: Path
+) -> ImageRecord:
     folder = None if row is None else row.folder
     digest = None if folder is None else hashlib.sha256((out / folder / RECORD_NAME).read_bytes()).hexdigest()
     return ImageRecord(
@@ -150,26 +200,51 @@ def _image_record(image: CaseImage, row: SlideRow | None, out: Path) -> ImageRec
         folder=folder,
         run_sha256=digest,
         profiles=None if row is None else row.glomeruli,
+        mpp_x=None if found is None else found.slide.mpp.x,
+        mpp_y=None if found is None else found.slide.mpp.y,
+        bounds0=None if found is None else _bounds0(found.slide),
+        tissue_mm2=None if row is None else row.tissue_mm2,
+        unreadable_windows=None if row is None else row.unreadable_windows,
+        unreadable_tiles=None if row is None else row.unreadable_tiles,
+        warnings=() if found is None else found.record.warnings,
     )
+
+
+def _bounds0(slide: SlideFacts) -> tuple[float, float, float, float]:
+    return slide.bounds_x0, slide.bounds_y0, slide.bounds_width0, slide.bounds_height0
+
+
+def _unseen(
+    images: Sequence[ImageRecord], slides: Sequence[_Slide], glomeruli: Sequence[CaseGlomerulus]
+) -> Iterator[str]:
+    """What was not looked at, a sentence each."""
+    for image in images:
+        if image.status == "failed":
+            yield f"{image.image}, which failed"
+    if others := [f"{one.image} ({one.modality})" for one in images if one.status == "not looked at"]:
+        yield f"images other than light microscopy: {', '.join(others)}"
+    if stained := [slide.image for slide in slides if not slide.image.is_scored]:
+        names = ", ".join(f"{image.image} ({image.marker})" for image in stained)
+        yield f"spikes in other stains than silver, which alone shows them: {names}"
+    for image in images:
+        if image.unreadable_windows or image.unreadable_tiles:
+            windows, tiles = image.unreadable_windows or 0, image.unreadable_tiles or 0
+            lost = f"{windows} windows not searched, {tiles} tiles not scored"
+            yield f"parts of {image.image} that could not be read: {lost}"
+    if unscored := [str(one.id) for one in glomeruli if one.call is None]:
+        yield f"spikes of glomeruli {', '.join(unscored)}, none of whose profiles was scored"
 
 
 def _warnings(
     images: Sequence[ImageRecord], apart: Sequence[Sequence[str]], slides: Sequence[_Slide]
-) -> list[str]:
-    notes = [
-        f"{one.image} failed and is missing here: {one.cause}" for one in images if one.status == "failed"
-    ]
-    if others := [one.image for one in images if one.status == "not looked at"]:
-        notes.append(f"not looked at, being no light microscopy: {', '.join(others)}")
+) -> Iterator[str]:
+    for image in images:
+        if image.status == "failed":
+            yield f"{image.image} failed and is missing here: {image.cause}"
     blocks = {slide.image.image: slide.image.block for slide in slides}
     for block in dict.fromkeys(blocks.values()):
         groups = [group for group in apart if blocks[group[0]] == block]
         if len(groups) > 1:
             lists = "; ".join(", ".join(group) for group in groups)
             twice = "are counted apart, so that a glomerulus may count twice"
-            notes.append(f"levels that don't fit each other {twice}: {lists}")
-    stained = [slide.image for slide in slides if not slide.image.is_scored]
-    if stained:
-        names = ", ".join(f"{image.image} ({image.marker})" for image in stained)
-        notes.append(f"not scored for spikes, which silver alone shows: {names}")
-    return notes
+            yield f"levels that don't fit each other {twice}: {lists}"

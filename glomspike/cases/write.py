@@ -1,4 +1,4 @@
-"""A case's folder: `glomeruli.csv`, `report.html`, and `case.json` last; and `cases.csv`, one row a case."""
+"""A case's folder, reports and table first and `case.json` last; and `cases.csv`, one row a case."""
 
 import csv
 import hashlib
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from glomspike.errors import OutputError
 from glomspike.report.case_page import write_case_page
+from glomspike.report.case_pdf import PDF_NAME, write_case_pdf
 from glomspike.report.page import REPORT_NAME
 from glomspike.results.case_record import CASE_NAME, CaseGlomerulus, CaseRecord
 from glomspike.results.files import replace_file
@@ -36,10 +37,10 @@ def write_case(out: Path, folder: str, record: CaseRecord) -> None:
     place.mkdir(parents=True, exist_ok=True)
     (place / CASE_NAME).unlink(missing_ok=True)
     write_case_page(place / REPORT_NAME, record, out)
+    write_case_pdf(place / PDF_NAME, record, out)
     replace_file(place / TABLE_NAME, _table(record.glomeruli).encode())
-    files = {
-        name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in (REPORT_NAME, TABLE_NAME)
-    }
+    names = (REPORT_NAME, PDF_NAME, TABLE_NAME)
+    files = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in names}
     complete = record.model_copy(update={"files": files})
     replace_file(place / CASE_NAME, (complete.model_dump_json(indent=1) + "\n").encode())
 

@@ -49,7 +49,7 @@ def command(
     from glomspike.cases.assemble import assemble
     from glomspike.cases.table import read_cases
     from glomspike.cases.write import check_place, write_case, write_cases
-    from glomspike.cli.run import run_slides
+    from glomspike.cli.run import new_batch, run_slides
     from glomspike.results.adequacy import adequacy_rule
     from glomspike.results.options import Options
 
@@ -58,14 +58,15 @@ def command(
         check_place(out / "cases" / case.folder)
     options = Options(_mpp(table, cases), overwrite="outdated" if overwrite else "never")
     slides = _slides(cases)
-    done = run_slides(list(slides.values()), out, {}, options, stage, device, workers, ray)
+    batch = new_batch(out, {}, options, stage)
+    done = run_slides(list(slides.values()), batch, device, workers, ray)
     rows = dict(zip(slides, done, strict=True))
     for name, row in rows.items():
         if row.cause:
             click.echo(f"glomspike: {one_line(name)}: {row.cause}", err=True)
     records = []
     for case in cases:
-        record = assemble(case, rows, out, rule)
+        record = assemble(case, rows, out, rule, batch.cards)
         write_case(out, case.folder, record)
         records.append((case.folder, record))
         spiked, uncertain = record.summary.spiked, record.summary.uncertain

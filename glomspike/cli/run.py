@@ -171,28 +171,27 @@ def run_folder(
 
     find = find_pictures if options.crops else find_slides
     slides = find(folder.absolute(), out.absolute())
-    return _print_batch(out, run_slides(slides, out, weights, options, stage, device, workers, ray))
+    batch = new_batch(out, weights, options, stage)
+    return _print_batch(out, run_slides(slides, batch, device, workers, ray))
 
 
-def run_slides(
-    slides: Sequence["FoundSlide"],
-    out: Path,
-    weights: Mapping[str, Path],
-    options: "Options",
-    stage: Path | None,
-    device: str,
-    workers: int,
-    ray: str | None,
-) -> list["SlideRow"]:
-    """What became of each slide, in their order; the results are below OUT."""
-    from glomspike.batch.run import run_batch
+def new_batch(out: Path, weights: Mapping[str, Path], options: "Options", stage: Path | None) -> "Batch":
+    """What all slides have in common; OutputError or WeightsError where these cannot be used."""
     from glomspike.batch.task import Batch
     from glomspike.networks.models import load_cards
     from glomspike.results.folder import check_writable
 
     check_writable(out)
     paths = {kind: path.absolute() for kind, path in weights.items()}
-    batch = Batch(out.absolute(), paths, load_cards(paths), options, stage and stage.absolute())
+    return Batch(out.absolute(), paths, load_cards(paths), options, stage and stage.absolute())
+
+
+def run_slides(
+    slides: Sequence["FoundSlide"], batch: "Batch", device: str, workers: int, ray: str | None
+) -> list["SlideRow"]:
+    """What became of each slide, in their order; the results are where the batch puts them."""
+    from glomspike.batch.run import run_batch
+
     crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers)
     with shown_batch(len(slides)) as progress, crew:
         return run_batch(slides, crew, batch.out, progress)

@@ -1,0 +1,198 @@
+"""What stands in a case's `report.pdf`, as the template `case.typ` fills it in."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from glomspike import __version__
+from glomspike.report.case_overview import case_overview
+from glomspike.report.case_portrait import most_suspicious, portray_profile
+from glomspike.report.case_words import (
+    RESEARCH,
+    case_summary,
+    date_words,
+    glomerulus_words,
+    match_words,
+    meaning_words,
+    scale_words,
+    slide_numbers,
+    slides_words,
+    unseen_words,
+    warning_words,
+)
+from glomspike.report.colours import palette
+from glomspike.report.letters import families
+from glomspike.report.portrait import encode_jpeg
+from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord
+
+PORTRAIT_PX = 420
+LONGEST = 900  # letters of a sentence
+_JPEG_QUALITY = 80
+_LEGEND_STEPS = 16
+_CIRCLES = (
+    "Numbers are this report's glomeruli; circles have the colour of the spike probability, which in other "
+    "stains than silver says nothing."
+)
+_COLUMNS = ("", "image", "block", "level", "stain", "µm/px", "glomeruli", "tissue, mm²")
+
+
+@dataclass(frozen=True)
+class Room:
+    """How much is shown: overviews and their size, glomeruli of either strip, sentences of a list, slides."""
+
+    columns: int
+    overview_mm: int
+    overview_px: int
+    overviews: int
+    portraits: int
+    sentences: int
+    slides: int
+
+
+@dataclass
+class _Pictures:
+    """Pictures written to a folder, from where the template takes them."""
+
+    place: Path
+    count: int = 0
+
+    def add(self, jpeg: bytes) -> str:
+        self.count += 1
+        name = f"p{self.count}.jpg"
+        (self.place / name).write_bytes(jpeg)
+        return name
+
+
+def case_content(record: CaseRecord, out: Path, room: Room, place: Path) -> dict[str, Any]:
+    """All that the template fills in, as for JSON; its pictures are written to `place`."""
+    pictures = _Pictures(place)
+    suspicious, uncertain = _scored(record)
+    return {
+        "title": f"Case {record.case}",
+        "kind": "glomeruli and membranous spikes",
+        "program": f"glomspike {__version__}",
+        "fonts": families(),
+        "research": RESEARCH,
+        "footer": f"Case {record.case[:60]} · glomspike {record.versions.glomspike} · {date_words(record)}",
+        "head": list(_head(record)),
+        **_slides(record, room),
+        "summary": list(case_summary(record)),
+        "warnings": _sentences(warning_words(record), room),
+        "unseen": _sentences(unseen_words(record), room),
+        "meaning": list(meaning_words(record)),
+        **_overviews(record, out, room, pictures),
+        "strip_note": _strip_note(record, min(len(suspicious), room.portraits), len(suspicious)),
+        "suspicious": [_portrait(one, record, out, pictures) for one in suspicious[: room.portraits]],
+        "uncertain_note": _more(len(uncertain) - room.portraits, "glomerulus", "glomeruli"),
+        "uncertain": [_portrait(one, record, out, pictures) for one in uncertain[: room.portraits]],
+    }
+
+
+def _scored(record: CaseRecord) -> tuple[list[CaseGlomerulus], list[CaseGlomerulus]]:
+    """The scored glomeruli from the most to the least suspicious: those with a call, and uncertain ones."""
+    scored = [one for one in record.glomeruli if one.spike_probability is not None]
+    scored.sort(key=lambda one: -(one.spike_probability or 0.0))
+    return [one for one in scored if one.call != "uncertain"], [o for o in scored if o.call == "uncertain"]
+
+
+def _head(record: CaseRecord) -> Iterator[tuple[str, str]]:
+    yield "Date", date_words(record)
+    yield "Images", slides_words(record)
+    yield "Program", f"glomspike {record.versions.glomspike}, PyTorch {record.versions.torch}"
+    for kind, one in record.weights.items():
+        yield f"Weights: {kind}", f"{one.name} {one.version}, SHA-256 {one.sha256[:16]}…"
+
+
+def _slides(record: CaseRecord, room: Room) -> dict[str, Any]:
+    numbers = slide_numbers(record)
+    rows = [_slide_cells(image, numbers[image.image]) for image in record.images[: room.slides]]
+    more = _more(len(record.images) - room.slides, "image")
+    return {"slide_columns": _COLUMNS, "slides": rows, "slides_note": more}
+
+
+def _slide_cells(image: ImageRecord, number: int) -> list[str]:
+    stain, scale = image.marker or image.modality, scale_words(image)
+    found = str(image.profiles) if image.status == "done" else image.status
+    tissue = "" if image.tissue_mm2 is None else f"{image.tissue_mm2:.2f}"
+    return [str(number), image.image, image.block, str(image.level), stain, scale, found, tissue]
+
+
+def _overviews(record: CaseRecord, out: Path, room: Room, pictures: _Pictures) -> dict[str, Any]:
+    numbers = slide_numbers(record)
+    done = [image for image in record.images if image.folder is not None]
+    shown = []
+    for image in done[: room.overviews]:
+        overview = case_overview(image, record.glomeruli, out, room.overview_px)
+        if overview is None:
+            continue
+        height_px, width_px = overview.picture.shape[:2]
+        one = {
+            "picture": pictures.add(encode_jpeg(overview.picture, _JPEG_QUALITY)),
+            "aspect": width_px / height_px,
+            "caption": f"{numbers[image.image]}: {image.image[-60:]}, {image.marker}",
+            "places": [{"number": str(at.number), "x": at.x, "y": at.y} for at in overview.places],
+        }
+        shown.append(one)
+    return {
+        "overviews": shown,
+        "overview_columns": max(min(room.columns, len(shown)), 1),
+        "overview_mm": room.overview_mm if len(shown) > 1 else 1.3 * room.overview_mm,
+        "overview_note": f"{_CIRCLES} {_more(len(done) - len(shown), 'slide')}",
+        "legend": _legend(),
+    }
+
+
+def _legend() -> list[str]:
+    """The colours from probability 0 to 1."""
+    steps = [round(255 * n / _LEGEND_STEPS) for n in range(_LEGEND_STEPS + 1)]
+    return ["#{:02x}{:02x}{:02x}".format(*palette("jet")[step].tolist()) for step in steps]
+
+
+def _strip_note(record: CaseRecord, shown: int, count: int) -> str:
+    most = f"The {shown} of {count} with the highest spike probability, each by its most suspicious profile."
+    if record.tile_um is None:
+        return most
+    return f"{most} Boxes are its highest tiles, {record.tile_um:g} µm wide, enlarged beside it."
+
+
+def _portrait(one: CaseGlomerulus, record: CaseRecord, out: Path, pictures: _Pictures) -> dict[str, Any]:
+    """What the template shows of a glomerulus."""
+    numbers = slide_numbers(record)
+    shown = most_suspicious(one)
+    profiles = ", ".join(f"{numbers[p.image]}/{p.id}" for p in one.profiles)
+    said = [f"shown: {numbers[shown.image]}/{shown.id}"]
+    portrait = portray_profile(shown, record, out, PORTRAIT_PX)
+    if portrait is not None:
+        said[0] += f", {portrait.width_um:.0f} µm wide"
+    said.append(f"profiles (slide/number): {profiles}")
+    said += [match_words(one)] if len(one.profiles) > 1 else []
+    content = {"name": f"Glomerulus {one.id}", "said": glomerulus_words(one), "more": "; ".join(said)}
+    if portrait is None:
+        return content | {"picture": None, "tiles": []}
+    tiles = [
+        {
+            "x": tile.left,
+            "y": tile.top,
+            "width": tile.width,
+            "height": tile.height,
+            "picture": pictures.add(tile.jpeg),
+            "said": f"{tile.probability:.2f}",
+        }
+        for tile in portrait.tiles
+    ]
+    return content | {"picture": pictures.add(portrait.jpeg), "aspect": portrait.aspect, "tiles": tiles}
+
+
+def _sentences(said: Sequence[str], room: Room) -> list[str]:
+    """As many as there is room for, and how many are left out."""
+    shown = [one if len(one) <= LONGEST else f"{one[: LONGEST - 1]}…" for one in said[: room.sentences]]
+    more = _more(len(said) - room.sentences, "sentence")
+    return [*shown, more] if more else shown
+
+
+def _more(count: int, what: str, many: str = "") -> str:
+    """That so many are left out, empty where none is."""
+    if count <= 0:
+        return ""
+    return f"{count} more {what if count == 1 else many or what + 's'} in report.html."
