@@ -110,7 +110,9 @@ def fill_folder(
 def slide_settings(path: Path, cards: Mapping[str, Card], options: Options) -> RunSettings:
     """What decides the results of a slide with the models of these cards."""
     weights = {kind: card.sha256 for kind, card in cards.items()}
-    return run_settings(fingerprint(path), weights, call_rule(cards["classifier"], options), options)
+    return run_settings(
+        fingerprint(path), weights, call_rule(cards["classifier"], options.threshold), options
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +265,7 @@ def _write_results(
     with watch("annotate"):
         _write_annotations(folder, stem, result, analysis.thumbnail)
         write_tiles(folder / "tiles.csv", tiles)
-    criteria = Criteria(models.cards, call_rule(models["classifier"].card, options))
+    criteria = Criteria(models.cards, call_rule(models["classifier"].card, options.threshold))
     shown = [portraits[glomerulus.id] for glomerulus in result.glomeruli]
     with watch("report"):
         write_report(folder, result, counts, summary, shown, analysis.thumbnail, criteria, started)

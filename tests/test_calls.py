@@ -66,9 +66,9 @@ def test_what_could_not_be_scored_is_not_taken_for_not_spiked() -> None:
 
 def test_the_card_gives_three_calls_and_a_typed_threshold_two() -> None:
     three = card(call_thresholds=THREE.model_dump())
-    assert call_rule(three, Options()) == CallRule(0.5, 0.2, 0.8)
-    assert call_rule(three, Options(threshold=0.3)) == CallRule.of_one_cut(0.3)
-    assert call_rule(card(), Options()) == CallRule.of_one_cut(0.5)
+    assert call_rule(three, None) == CallRule(0.5, 0.2, 0.8)
+    assert call_rule(three, 0.3) == CallRule.of_one_cut(0.3)
+    assert call_rule(card(), None) == CallRule.of_one_cut(0.5)
 
 
 def test_a_card_keeps_its_call_thresholds_and_those_in_the_wrong_order_are_refused(tmp_path: Path) -> None:

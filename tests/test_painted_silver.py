@@ -5,7 +5,8 @@ import pytest
 from cards import DRAFT
 from outside import outside
 
-from benchmarks.quality.measure_painted import DATA, PaintedPictures, write_to_card
+from benchmarks.quality.card_changes import write_to_card
+from benchmarks.quality.measure_painted import DATA, PaintedPictures
 from datasets.painted_silver import SOURCES, Glomerulus, load, sampled_lesion, variants
 from glomspike.networks.weights import Metric, load_card, save_weights
 

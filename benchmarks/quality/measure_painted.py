@@ -7,7 +7,7 @@ and against those with as much ink spread evenly. With --card the numbers join t
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.quality.card_changes import write_to_card
 from glomspike.classify.bags import load_bags
 from glomspike.classify.evaluate import scored
 from glomspike.classify.infer import bag_classifier, tiling_of
@@ -23,8 +24,7 @@ from glomspike.findings import Scores
 from glomspike.learn.samples import read_samples
 from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.networks.models import Model, load_model
-from glomspike.networks.weights import Card, Metric, load_card
-from glomspike.results.files import replace_file
+from glomspike.networks.weights import Metric
 
 DATA = "painted silver"
 EXTENTS = ("sparse", "half", "all")
@@ -140,14 +140,6 @@ def main(folder: Path, weights: Path | None, file: Path | None, to_card: bool) -
         file.write_text(json.dumps({"metrics": numbers, "probabilities": pictures}, indent=2) + "\n")
     if to_card:
         write_to_card(weights, metrics, (DATA,))
-
-
-def write_to_card(weights: Path | None, metrics: list[Metric], data: Sequence[str]) -> None:
-    """Puts the metrics on the card in the place of older ones on data so named."""
-    card, tensors = load_card("classifier", weights)
-    kept = [metric for metric in card.metrics if not any(name in metric.data for name in data)]
-    written = Card.model_validate(card.model_dump() | {"metrics": [*kept, *metrics]})
-    replace_file(tensors.with_suffix(".json"), (written.model_dump_json(indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.quality.measure_painted import write_to_card
+from benchmarks.quality.card_changes import write_to_card
 from glomspike.classify.bags import load_bags
 from glomspike.classify.evaluate import ScoredBag, scored
 from glomspike.classify.heatmap import spike_heat

@@ -3,8 +3,7 @@
     python -m benchmarks.quality.tile_calibration SAMPLES... [--weights WEIGHTS] [--card]
 
 SAMPLES are tables of phantoms and of tissue with spikes drawn on, whose pictures have a JSON file that says
-along which membranes spikes stand. Only their split `val` is used. A tile counts as spiked that holds 2 µm of
-such a line, as clear where it holds none; others, and those whose spikes nobody could see, count as neither.
+along which membranes spikes stand. Only their split `val` is used. Trainings do the same.
 """
 
 from collections.abc import Sequence
@@ -14,17 +13,17 @@ import click
 import numpy as np
 import torch
 
+from benchmarks.quality.card_changes import change_card
 from glomspike.classify.bags import Bag, load_bags
 from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.msa_mil import MsaMil
+from glomspike.classify.tile_calibration import known_tiles, tile_calibration
 from glomspike.errors import SamplesError
 from glomspike.learn.samples import in_split, names_of_tables, read_samples
 from glomspike.learn.training import training_data
 from glomspike.metrics.calibration import calibration_error, platt
-from glomspike.metrics.localisation import LEAST_PX
 from glomspike.networks.models import load_model
-from glomspike.networks.weights import Calibration, Card, load_card
-from glomspike.results.files import replace_file
+from glomspike.networks.weights import Calibration
 
 
 @click.command()
@@ -41,46 +40,29 @@ def main(tables: tuple[Path, ...], weights: Path | None, to_card: bool) -> None:
         raise click.UsageError(f"{cause}: give weights of a method by which one tile decides")
     samples = in_split(read_samples(tables), "val")
     bags = load_bags(samples, model.card.mpp, tiling_of(model))
-    try:
-        fitted = tile_calibration(classifier, bags, [one.name for one in training_data(tables)])
-    except ValueError as failure:
+    fitted = _fitted(classifier, bags, [one.name for one in training_data(tables)])
+    if fitted is None:
+        cause = "no tiles of both kinds, known to show spikes and known to show none"
         cure = "give tables of phantoms, or of tissue with spikes drawn on"
-        raise SamplesError(names_of_tables(samples), str(failure), cure) from failure
+        raise SamplesError(names_of_tables(samples), cause, cure)
     click.echo(fitted.model_dump_json(indent=2))
     if to_card:
-        _write(weights, fitted)
+        change_card(weights, {"tile_calibration": fitted.model_dump()})
 
 
-def tile_calibration(classifier: MsaMil, bags: Sequence[Bag], names: Sequence[str]) -> Calibration:
-    """Platt's, of the network's log-odds of all tiles that are known to show spikes or to show none.
-
-    `names` are those of the data that the bags are of. Raises ValueError where there are not both
-    kinds.
-    """
+def _fitted(classifier: MsaMil, bags: Sequence[Bag], names: Sequence[str]) -> Calibration | None:
+    """The calibration; None where not both kinds of tiles are known. `names` are those of the bags' data."""
     judged = [bag for bag in bags if len(bag.grid.corners_px)]
-    length_px = np.concatenate([np.zeros(0), *(bag.spiked_px for bag in judged)])
-    known = (length_px >= LEAST_PX) | (length_px == 0)
-    spiked = length_px[known] >= LEAST_PX
-    if len(np.unique(spiked)) < 2:
-        raise ValueError("no tiles of both kinds, known to show spikes and known to show none")
+    known, spiked = known_tiles(judged)
+    if not len(spiked) or spiked.all() or not spiked.any():
+        return None
     odds = np.concatenate([classifier.log_odds(bag.grid) for bag in judged])[known]
     scale, offset = platt(odds, spiked)
     patients = len({bag.patient for bag in judged})
-    share = f"{100 * spiked.mean():.0f} % of them spiked"
-    data = (
-        f"{len(spiked):,} tiles of {len(judged)} glomeruli of {patients} validation patients "
-        f"({', '.join(names)}), {share}"
-    )
-    fitted = Calibration(method="platt", scale=scale, offset=offset, data=data)
+    whose = f"{len(judged)} glomeruli of {patients} validation patients ({', '.join(names)})"
+    fitted = tile_calibration(scale, offset, len(spiked), float(spiked.mean()), whose)
     click.echo(f"ECE on the same tiles {calibration_error(fitted.probability(odds), spiked):.3f}", err=True)
     return fitted
-
-
-def _write(weights: Path | None, fitted: Calibration) -> None:
-    """Puts it on the card; the tensors and their SHA-256 stay."""
-    card, tensors = load_card("classifier", weights)
-    written = Card.model_validate(card.model_dump() | {"tile_calibration": fitted.model_dump()})
-    replace_file(tensors.with_suffix(".json"), (written.model_dump_json(indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Bag:
     source: str
     hidden_px: tuple[Points, ...] = ()
 
-    @property
+    @cached_property
     def spiked_px(self) -> NDArray[np.float64]:
         """The length of spiked stretch in each tile (n,), NaN where nobody could tell or nothing is known."""
         if self.spiked and not self.stretches_px:

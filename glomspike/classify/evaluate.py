@@ -4,18 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import JsonValue
 
 from glomspike.classify.bags import Bag, count_undetermined, load_bags
 from glomspike.classify.infer import bag_classifier, tiling_of
+from glomspike.classify.kind import call_rule
 from glomspike.classify.method import BagClassifier, Verdict
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, Scores
+from glomspike.findings import RGB, CallRule, Scores
 from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.learn.sheets import FOUND_COLOUR, lined
-from glomspike.metrics.bootstrap import intervals
+from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.metrics.calibration import calibration_error, reliability
+from glomspike.metrics.conformal import call_statistics, calls_by
 from glomspike.metrics.localisation import localisation_auc
 from glomspike.metrics.roc import STATISTICS, ClassifierQuality, Labels, classifier_quality
 from glomspike.networks.models import Model
@@ -54,11 +57,10 @@ class ScoredBag:
 def evaluate_classifier(
     samples: Sequence[Sample], classifier: Model, threshold: float | None, progress: Progress
 ) -> Evaluation:
-    """Quality over all labelled glomeruli at a threshold, None being the classifier's own.
+    """Quality over all labelled glomeruli at a threshold, None being the classifier's own, with its calls.
 
     Glomeruli without a single tile cannot be judged, undetermined ones not held against anything; they are
-    counted and left out. Raises SamplesError
-    where not both spiked and normal ones can be.
+    counted and left out. Raises SamplesError where not both spiked and normal ones can be.
     """
     bags = load_bags(samples, classifier.card.mpp, tiling_of(classifier))
     found: list[ScoredBag] = []
@@ -70,11 +72,11 @@ def evaluate_classifier(
     if len(np.unique(spiked)) < 2:
         cause = "not both spiked and normal glomeruli among these samples"
         raise SamplesError(names_of_tables(samples), cause, "label more patients, or take another split")
-    patients = np.array([one.bag.patient for one in found])
-    used = classifier.card.thresholds["spiked"] if threshold is None else threshold
-    quality = classifier_quality(probabilities(found), spiked, patients, used)
+    rule = call_rule(classifier.card, threshold)
+    quality = classifier_quality(probabilities(found), spiked, patients_of(found), rule.threshold)
     numbers = {
         **_numbers(quality),
+        **call_numbers(found, rule),
         **_calibration_numbers(probabilities(found), spiked),
         **_localisation_numbers(found),
         "n_unscored": len(bags) - len(found),
@@ -98,6 +100,23 @@ def probabilities(scored: Sequence[ScoredBag]) -> Scores:
 def labels(scored: Sequence[ScoredBag]) -> Labels:
     """Whether each glomerulus is spiked, (n,)."""
     return np.array([one.bag.spiked for one in scored], dtype=np.bool_)
+
+
+def patients_of(scored: Sequence[ScoredBag]) -> NDArray[np.str_]:
+    """Whose each glomerulus is, (n,)."""
+    return np.array([one.bag.patient for one in scored], dtype=np.str_)
+
+
+def call_numbers(found: Sequence[ScoredBag], rule: CallRule) -> dict[str, JsonValue]:
+    """Which share is uncertain by a rule, and which of those called is called wrongly, with intervals."""
+    calls, spiked, patients = calls_by(rule, probabilities(found)), labels(found), patients_of(found)
+
+    def of_rows(rows: Rows) -> list[float]:
+        return list(call_statistics(calls[rows], spiked[rows]).values())
+
+    numbers = call_statistics(calls, spiked)
+    found_intervals = intervals(patients, of_rows, lambda rows: bool((calls[rows] != "uncertain").any()))
+    return {**numbers, **interval_numbers(list(numbers), found_intervals)}
 
 
 def _numbers(quality: ClassifierQuality) -> dict[str, JsonValue]:

@@ -126,15 +126,15 @@ def _evaluate(
 def _stage(model: "Model", slide: "SlideFacts", options: "Options") -> "Stage":
     from glomspike.classify.stage import SpikeStage
 
-    return SpikeStage(model, slide.mpp, call_rule(model.card, options))
+    return SpikeStage(model, slide.mpp, call_rule(model.card, options.threshold))
 
 
-def call_rule(card: "Card", options: "Options") -> "CallRule":
+def call_rule(card: "Card", typed: float | None) -> "CallRule":
     """How glomeruli are called: by the one cut that was typed, else by what the classifier's card says."""
     from glomspike.findings import CallRule
 
-    if options.threshold is not None:
-        return CallRule.of_one_cut(options.threshold)
+    if typed is not None:
+        return CallRule.of_one_cut(typed)
     threshold, calls = card.thresholds["spiked"], card.call_thresholds
     if calls is None:
         return CallRule.of_one_cut(threshold)

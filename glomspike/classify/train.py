@@ -3,24 +3,31 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from pydantic import JsonValue
 from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
 from glomspike.classify.bags import load_bags
-from glomspike.classify.evaluate import ScoredBag, labels, probabilities, scored
+from glomspike.classify.calls import call_thresholds
+from glomspike.classify.evaluate import ScoredBag, labels, patients_of, probabilities, scored
+from glomspike.classify.infer import METHODS
 from glomspike.classify.method import BagClassifier
 from glomspike.classify.model import NORMALISATION
+from glomspike.classify.msa_mil import MsaMil
+from glomspike.classify.tile_calibration import known_tiles, tile_calibration
 from glomspike.classify.tiles import Tiling
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB
+from glomspike.findings import RGB, CallRule, Scores
 from glomspike.learn.samples import read_samples
 from glomspike.learn.sheets import evenly, sheet
 from glomspike.learn.training import LICENCE, training_data, validation_metrics
 from glomspike.metrics.calibration import log_odds, platt
-from glomspike.metrics.roc import best_threshold, statistics, threshold_of_sensitivity
-from glomspike.networks.weights import Calibration, CardDraft
+from glomspike.metrics.conformal import Patients, call_statistics, calls_by
+from glomspike.metrics.roc import Labels, best_threshold, statistics, threshold_of_sensitivity
+from glomspike.networks.weights import Calibration, CallThresholds, CardDraft
 
 MPP = 0.25
 EXAMPLES = 24
@@ -28,7 +35,8 @@ THRESHOLD = 0.5
 SENSITIVITIES = (90, 95, 99)  # per cent, of thresholds that are told beside 0.5
 LOG_LIKELIHOOD = "log_likelihood"
 FITTED_ON = "validation patients"
-SCALE, OFFSET, THRESHOLDS = "scale", "offset", "threshold_"  # in the numbers of a validation
+# In the numbers of a validation: what becomes no metric of the card, by name or by its beginning.
+SCALE, OFFSET, THRESHOLDS, CALLS, TILES = "scale", "offset", "threshold_", "call_", "tile_calibration_"
 
 
 class BagTask(ABC):
@@ -69,7 +77,7 @@ class BagTask(ABC):
         return self.measured(scored(self.classifier(network), self.validation))
 
     def measured(self, found: Sequence[ScoredBag]) -> dict[str, float]:
-        """Statistics of calibrated probabilities, the calibration, and thresholds for other purposes."""
+        """Statistics of calibrated probabilities, the calibrations, and thresholds of calls and others."""
         spiked, odds = labels(found), log_odds(probabilities(found))
         scale, offset = platt(odds, spiked)
         calibrated = calibration(scale, offset).probability(odds)
@@ -86,6 +94,8 @@ class BagTask(ABC):
                 )
                 for share in SENSITIVITIES
             },
+            **_call_numbers(calibrated, spiked, patients_of(found)),
+            **(_tile_numbers(found) if issubclass(METHODS[self.architecture], MsaMil) else {}),
         }
 
     def examples(self, network: nn.Module) -> RGB:
@@ -96,8 +106,12 @@ class BagTask(ABC):
     def card(self, measured: dict[str, float]) -> CardDraft:
         thresholds = {n.removeprefix(THRESHOLDS): v for n, v in measured.items() if n.startswith(THRESHOLDS)}
         metrics = {
-            n: v for n, v in measured.items() if n not in (SCALE, OFFSET) and not n.startswith(THRESHOLDS)
+            n: v
+            for n, v in measured.items()
+            if n not in (SCALE, OFFSET) and not n.startswith((THRESHOLDS, CALLS, TILES))
         }
+        calls = {n.removeprefix(CALLS): v for n, v in measured.items() if n.startswith(CALLS)}
+        tiles: dict[str, Any] = {n.removeprefix(TILES): v for n, v in measured.items() if n.startswith(TILES)}
         return CardDraft(
             kind="classifier",
             name="glomspike spike classifier",
@@ -110,6 +124,8 @@ class BagTask(ABC):
             classes=("spiked",),
             thresholds={"spiked": THRESHOLD, **thresholds},
             calibration=calibration(measured[SCALE], measured[OFFSET]),
+            tile_calibration=tile_calibration(**tiles, whose=FITTED_ON) if tiles else None,
+            call_thresholds=CallThresholds.model_validate({**calls, "data": FITTED_ON}) if calls else None,
             training_data=training_data(self.tables),
             metrics=validation_metrics(metrics, len(self.validation)),
             intended_use="research: scoring glomeruli of silver-stained slides for membranous spikes",
@@ -120,3 +136,23 @@ class BagTask(ABC):
 def calibration(scale: float, offset: float) -> Calibration:
     """Platt's, as the card has it."""
     return Calibration(method="platt", scale=scale, offset=offset, data=FITTED_ON)
+
+
+def _call_numbers(probability: Scores, spiked: Labels, patients: Patients) -> dict[str, float]:
+    """The thresholds of three calls, and what they make of the glomeruli that they were fitted to."""
+    fitted = call_thresholds(probability, spiked, patients, FITTED_ON)
+    if fitted is None:
+        return {}
+    rule = CallRule(THRESHOLD, fitted.not_spiked_below, fitted.spiked_from)
+    numbers = {f"{CALLS}{name}": value for name, value in fitted.model_dump(exclude={"data"}).items()}
+    return {**numbers, **call_statistics(calls_by(rule, probability), spiked)}
+
+
+def _tile_numbers(found: Sequence[ScoredBag]) -> dict[str, float]:
+    """The calibration of tiles; nothing where not both kinds of them are known."""
+    known, spiked = known_tiles([one.bag for one in found])
+    if not len(spiked) or spiked.all() or not spiked.any():
+        return {}
+    scale, offset = platt(np.concatenate([log_odds(one.verdict.tiles) for one in found])[known], spiked)
+    numbers = {"scale": scale, "offset": offset, "tiles": len(spiked), "spiked": float(spiked.mean())}
+    return {f"{TILES}{name}": value for name, value in numbers.items()}
