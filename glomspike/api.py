@@ -24,7 +24,7 @@ def load_models(*, device: str = "auto", **weights: str | os.PathLike[str]) -> M
     there is not.
     """
     if unknown := weights.keys() - KINDS.keys():
-        raise TypeError(f"there is no kind of model {min(unknown)!r}; {', '.join(KINDS)}")
+        raise TypeError(f"there is not a kind of model {min(unknown)!r}; {', '.join(KINDS)}")
     chosen = choose_device(device)
     if chosen.note:
         warnings.warn(chosen.note, stacklevel=2)

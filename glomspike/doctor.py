@@ -84,7 +84,7 @@ def _openslide() -> Finding:
             with openslide.OpenSlide(path) as slide:
                 slide.read_region((0, 0), 0, (256, 256))
     except (OSError, openslide.OpenSlideError) as failure:
-        return Finding("OpenSlide", "broken", f"cannot read a small slide made here: {failure}")
+        return Finding("OpenSlide", "broken", f"cannot read a small test slide: {failure}")
     return Finding(
         "OpenSlide", "works", f"{openslide.__library_version__}, Python part {version('openslide-python')}"
     )

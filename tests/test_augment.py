@@ -304,7 +304,7 @@ def test_a_share_of_nothing_and_another_method_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for options, cause in (
-        (["--synthetic-share", "0.3"], "is a share of synthetic tiles; give --synthetic"),
+        (["--synthetic-share", "0.3"], "needs synthetic tiles; give --synthetic"),
         (["--synthetic", "made", "--method", "attention"], "--synthetic: is not for attention"),
     ):
         with pytest.raises(SystemExit) as end:

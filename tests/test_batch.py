@@ -131,7 +131,7 @@ def test_a_slide_that_another_run_works_on_is_left_alone(slides: Path) -> None:
         (SlideError("x", "is\nbroken", "copy it"), "is broken; copy it"),
         (MemoryError(), "not enough memory"),
         (OSError(28, "No space left on device"), "No space left on device; check the disk"),
-        (KeyError("z"), "fails unexpectedly (KeyError: 'z'); please report this"),
+        (KeyError("z"), "failed unexpectedly (KeyError: 'z'); please report this"),
     ],
 )
 def test_every_failure_is_told_in_one_line(failure: Exception, said: str) -> None:
@@ -231,7 +231,7 @@ def test_files_of_the_users_in_the_place_of_a_summary_are_refused_before_any_wor
     with pytest.raises(SystemExit) as end:
         cli.main([str(slides), str(slides), "--device", "cpu"])
     assert end.value.code == 1
-    assert f"{name}: is in the way: glomspike did not write it; move it" in capsys.readouterr().err
+    assert f"{name}: was not written by glomspike and is not replaced; move it" in capsys.readouterr().err
     assert (slides / name).read_text() == "mine"
     assert not (slides / "a").exists()
 

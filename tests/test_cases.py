@@ -92,7 +92,7 @@ def test_blocks_are_not_matched_with_each_other(tmp_path: Path) -> None:
 def test_what_failed_and_what_was_not_looked_at_is_said(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,,,1,,", "k,c.svs,,,2,,", "k,igg.tif,if,igg,,,")
     assert record.summary.glomeruli == 6
-    assert [image.status for image in record.images] == ["done", "not looked at", "failed"]
+    assert [image.status for image in record.images] == ["done", "not analysed", "failed"]
     assert any("c.svs failed" in warning for warning in record.warnings)
     assert "images other than light microscopy: igg.tif (if)" in record.unseen
     assert "c.svs, which failed" in record.unseen
@@ -124,7 +124,7 @@ def test_a_folder_of_the_user_s_is_never_taken(tmp_path: Path) -> None:
     place = tmp_path / "cases" / "k"
     place.mkdir(parents=True)
     (place / "notes.txt").write_text("mine")
-    with pytest.raises(OutputError, match="did not write it"):
+    with pytest.raises(OutputError, match="was not written by glomspike"):
         check_place(place)
 
 
@@ -136,7 +136,7 @@ def test_a_case_whose_slide_is_missing_is_written_with_what_there_is(tmp_path: P
     assert result.return_value == 1
     assert "gone.svs: does not exist" in result.output
     said = json.loads((tmp_path / "out" / "cases" / "k" / "case.json").read_text())
-    assert [image["status"] for image in said["images"]] == ["failed", "not looked at"]
+    assert [image["status"] for image in said["images"]] == ["failed", "not analysed"]
     assert said["summary"]["glomeruli"] == 0
     assert (tmp_path / "out" / "cases.csv").exists()
 

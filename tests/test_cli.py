@@ -139,7 +139,7 @@ def test_being_told_to_stop_ends_with_130() -> None:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
-    assert (process.returncode, err.strip()) == (130, "glomspike: interrupted; the same command starts again")
+    assert (process.returncode, err.strip()) == (130, "glomspike: interrupted; run the same command again")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_a_summary_counts_calls_edges_and_sclerosis() -> None:
 def test_words_say_what_is_unreliable_and_what_was_not_looked_for() -> None:
     said = dict(summary_rows(summarise([CountedGlomerulus(100.0, True, None, None)], None)))
     assert "unreliable: fewer than 10" in said["Size"]
-    assert said["Globally sclerosed"] == "not looked for"
+    assert said["Globally sclerosed"] == "not assessed"
     assert said["Spikes"] == "nothing was scored"
     assert "Tissue" not in said
     said = dict(summary_rows(summarise([ROUND] * 12, 1.5)))

@@ -322,7 +322,7 @@ def test_bad_input_is_one_line_and_writes_nothing(
         (("detector", glomeruli, "--split", "val"), 1, "split val is empty"),
         (("detector", tmp_path / "none.csv"), 1, "none.csv: cannot be read"),
         (("detector", discs, "--threshold", "0.4"), 2, "--threshold is for the classifier, not the detector"),
-        (("poet", discs), 2, "'poet' is no kind of model; give one of detector"),
+        (("poet", discs), 2, "'poet' is not a kind of model; give one of detector"),
     ):
         got, out, err = typed(*arguments, "--json", file, "--device", "cpu", capsys=capsys)
         (line,) = [line for line in err.splitlines() if line]

@@ -69,7 +69,7 @@ def test_results_of_other_settings_are_refused_and_the_difference_told(tmp_path)
 def test_results_that_miss_files_are_not_taken_for_done(tmp_path):
     publish(tmp_path / "slide")
     (tmp_path / "slide" / "glomeruli.csv").unlink()
-    with pytest.raises(OutputError, match=r"misses files of its results \(glomeruli.csv\)"):
+    with pytest.raises(OutputError, match=r"lacks some files of its results \(glomeruli.csv\)"):
         is_done(tmp_path / "slide", record().settings)
 
 
@@ -77,9 +77,9 @@ def test_results_that_miss_files_are_not_taken_for_done(tmp_path):
 def test_what_glomspike_did_not_write_is_refused_before_any_work(tmp_path, make):
     place = tmp_path / "slide"
     make(place)
-    with pytest.raises(OutputError, match="did not write it"):
+    with pytest.raises(OutputError, match="was not written by glomspike"):
         is_done(place, record().settings)
-    with pytest.raises(OutputError, match="did not write it"):
+    with pytest.raises(OutputError, match="was not written by glomspike"):
         ResultFolder(place).__enter__()
     assert names(tmp_path) == ["slide"]
 

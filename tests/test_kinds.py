@@ -78,7 +78,7 @@ def test_a_kind_s_help_shows_its_options_and_no_others() -> None:
     [
         (("train", "detector", "t.csv", "--out", "o", "--k-pos", "2"), "--k-pos is for the classifier"),
         (("evaluate", "detector", "t.csv", "--json", "o", "--mirrored"), "--mirrored is for the segmenter"),
-        (("train", "poet", "t.csv", "--out", "o"), "'poet' is no kind of model"),
+        (("train", "poet", "t.csv", "--out", "o"), "'poet' is not a kind of model"),
         (("train", "--out", "o", "detector", "nowhere.csv", "--from-scratch"), "nowhere.csv"),
         (("train", "--out", "detector", "detector", "nowhere.csv", "--from-scratch"), "nowhere.csv"),
     ],

@@ -197,7 +197,7 @@ def test_what_is_odd_about_a_file_is_in_its_record(small_slide: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     warnings = json.loads((tmp_path / "out" / "odd" / "run.json").read_text())["warnings"]
     assert any("300 x 200 px" in warning and "is not used" in warning for warning in warnings)
-    assert any("dark where it is empty" in warning for warning in warnings)
+    assert any("background of the slide is dark" in warning for warning in warnings)
     assert all(warning in done.stderr for warning in warnings)
 
 

@@ -65,7 +65,7 @@ def test_what_a_run_found_stands_but_its_own_boxes_and_lacking_scores_teach_noth
     found = meant()
     assert places(found) == UNCHANGED
     assert len(found.boxes0) == 0
-    assert found.notes == ("boxes that glomspike drew itself, not taken as certain: 4",)
+    assert found.notes == ("boxes drawn by glomspike, not treated as certain: 4",)
 
 
 def test_a_deleted_ellipse_is_a_deleted_glomerulus_though_its_outline_was_forgotten(run, meant):
@@ -73,7 +73,7 @@ def test_a_deleted_ellipse_is_a_deleted_glomerulus_though_its_outline_was_forgot
     found = meant()
     assert places(found) == UNCHANGED[:2] + UNCHANGED[3:]
     assert [round(x) for x, _, _ in found.deleted0] == [10_000]
-    assert "outlines whose ellipse was deleted, moved or drawn anew, left out: 3" in found.notes
+    assert "outlines whose ellipse was deleted, moved or redrawn, omitted: 3" in found.notes
 
 
 def test_a_deleted_outline_leaves_the_glomerulus(run, meant):
@@ -148,7 +148,7 @@ def test_one_ellipse_in_both_layers_is_undetermined(run, meant):
     found = meant()
     assert (2_000, "undetermined", True) in places(found)
     assert len(found.glomeruli) == 4
-    assert any("stands in two layers" in note for note in found.notes)
+    assert any("is in two layers" in note for note in found.notes)
 
 
 def test_boxes_drawn_on_spikes_are_certain_and_say_that_the_glomerulus_is_spiked(run, meant):
@@ -159,8 +159,8 @@ def test_boxes_drawn_on_spikes_are_certain_and_say_that_the_glomerulus_is_spiked
     found = meant()
     assert sorted(found.boxes0[:, 2]) == [50, 50, 50, 120]
     assert places(found)[2] == (10_000, "spiked", True)
-    assert any("has boxes on spikes: taken as spiked" in note for note in found.notes)
-    assert "boxes that lie in no glomerulus, of no use: 1" in found.notes
+    assert any("has boxes on spikes: treated as spiked" in note for note in found.notes)
+    assert "boxes outside every glomerulus, ignored: 1" in found.notes
 
 
 def test_a_box_of_a_run_counts_once_its_text_is_the_users(run, meant):
@@ -175,7 +175,7 @@ def test_a_large_rectangle_is_a_glomerulus_among_glomeruli_and_no_box_among_boxe
     found = meant()
     assert any(one.circle0 == pytest.approx((2_400, 8_400, 400)) for one in found.glomeruli)
     assert len(found.boxes0) == 0
-    assert any("wider than 60 µm and no box on spikes" in note for note in found.notes)
+    assert any("wider than 60 µm and not a box on spikes" in note for note in found.notes)
 
 
 def test_a_slip_of_the_pen_is_no_glomerulus(run, meant):
@@ -237,7 +237,7 @@ def test_rules_of_size_hold_in_other_programs_layers_too(viewer):
     found = foreign(viewer, ROI=[middle], Glom=[pen(10_000, 9_000, 360), around, pen(20_000, 9_000, 1_200)])
     assert places(found) == [(10_000, None, True), (12_000, None, False)]
     assert len(found.boxes0) == 0
-    left_out = [note for note in found.notes if "more than any glomerulus: left out" in note]
+    left_out = [note for note in found.notes if "larger than any glomerulus: omitted" in note]
     assert sorted(note.split(" µm")[0] for note in left_out) == [
         "shape at 10000, 9000 is 700", "shape at 20000, 9000 is 600",
     ]  # fmt: skip
@@ -247,7 +247,7 @@ def test_rules_of_size_hold_in_other_programs_layers_too(viewer):
 
 def test_other_programs_layers_are_named_with_what_they_are_taken_for(viewer):
     (note,) = foreign(viewer, Glom=[pen(20_000, 9_000, 300)], my_ROIs=[pen(24_000, 9_000, 300)]).notes
-    assert note.startswith("none of glomspike's layers is in the file; of 'Glom', 'my ROIs' larger shapes")
+    assert note.startswith("the file has none of glomspike's layers; in 'Glom', 'my ROIs', larger shapes")
 
 
 def test_a_class_derived_from_one_of_ours_is_taken_for_it_and_named(run, meant):
@@ -257,26 +257,26 @@ def test_a_class_derived_from_one_of_ours_is_taken_for_it_and_named(run, meant):
     assert [(one.label, one.lesion) for one in found.glomeruli if one.circle0[1] > 5_000] == [
         ("spiked", "crescent")
     ]
-    assert "layer 'spiked glomeruli: sure' is taken as 'spiked glomeruli'" in found.notes
+    assert "layer 'spiked glomeruli: sure' is read as 'spiked glomeruli'" in found.notes
 
 
 def test_a_lesion_drawn_where_no_glomerulus_is_is_named(run, meant):
     run.add("lesion: Crescent", pen(20_000, 9_000, 300))
-    assert "lesions drawn where no glomerulus is, of no use: 1 (Crescent)" in meant().notes
+    assert "lesions drawn outside every glomerulus, ignored: 1 (Crescent)" in meant().notes
 
 
 def test_a_glomerulus_in_a_shape_of_another_layer_is_left_out_with_it(run, meant):
     run.add("Ask Ada", pen(10_000, 3_000, 500))
     found = meant()
     assert places(found) == UNCHANGED[:2] + UNCHANGED[3:]
-    assert any("glomerulus 3 at 10000, 3000 lies in a shape that is left out" in n for n in found.notes)
+    assert any("glomerulus 3 at 10000, 3000 lies in a shape that is omitted" in n for n in found.notes)
 
 
 def test_the_edge_of_the_tissue_in_another_layer_blanks_nothing_that_is_marked(run, meant):
     run.add("Tissue", pen(8_000, 3_000, 7_000))
     found = meant()
     assert (places(found), found.unclear0) == (UNCHANGED, ())
-    assert any("surrounds glomeruli: not blanked after all" in note for note in found.notes)
+    assert any("surrounds glomeruli: not blanked" in note for note in found.notes)
 
 
 def test_what_a_file_holds_without_being_a_shape_is_named(run, meant):
@@ -284,7 +284,7 @@ def test_what_a_file_holds_without_being_a_shape_is_named(run, meant):
     run.add(OTHER, Region(RegionType.POLYGON, np.array([[20_000.0, 9_000.0]] * 4)))
     notes = meant().notes
     assert f"layer {OTHER.name!r}: region 17 has too few vertices (1) for its type, polygon, skipped" in notes
-    assert f"shape at 20000, 9000 in layer {OTHER.name!r} has no area: left out" in notes
+    assert f"shape at 20000, 9000 in layer {OTHER.name!r} has no area: omitted" in notes
 
 
 def test_shapes_outside_the_slide_are_left_out_and_named(run, meant):
@@ -296,7 +296,7 @@ def test_shapes_outside_the_slide_are_left_out_and_named(run, meant):
     assert places(found) == [(200, "normal", False), *UNCHANGED]
     assert len(found.boxes0) == 0
     (said,) = [note for note in found.notes if "outside the slide" in note]
-    assert "shapes lie outside the slide and are left out: shape at 50000, 9000, 5, " in said
+    assert "shapes lie outside the slide and are omitted: shape at 50000, 9000, 5, " in said
 
 
 @given(

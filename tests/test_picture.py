@@ -142,7 +142,7 @@ def test_values_of_fewer_bits_than_they_have_room_for_are_scaled_by_these(tmp_pa
     values = np.rint(COLOURS / 255 * (2**bits - 1)).astype(np.uint16)
     pixels, notes = tiff_pixels(tmp_path / "a.tif", values, photometric="rgb", **layout)
     assert np.array_equal(pixels, COLOURS)
-    assert notes == (f"values of 16 bits use only {bits}, and are shown as such",)
+    assert notes == (f"16-bit values use only {bits} bits, and are shown on that scale",)
 
 
 def test_a_file_that_says_how_high_its_values_go_is_believed(tmp_path):

@@ -154,7 +154,7 @@ def test_a_network_that_is_an_encoder_or_has_fewer_stages_begins_with_it_too(enc
 
 
 def test_an_encoder_of_another_architecture_is_refused(encoder: Path) -> None:
-    with pytest.raises(WeightsError, match="of another architecture than the network to be trained"):
+    with pytest.raises(WeightsError, match="another architecture than the network to train"):
         begin_with(LesionNetwork("resnet50", 2), load_encoder(encoder))
 
 

@@ -73,7 +73,7 @@ def test_tiles_calibrated_for_themselves_are_said_to_be(written):
     own = {"method": "platt", "scale": 1, "offset": 0.5, "data": "7 tiles"}
     whole = {"method": "platt", "scale": 1.2, "offset": -0.1, "data": "20 other phantoms"}
     with_tiles = written(glomerulus(1, 0.9), classifier=card(calibration=whole, tile_calibration=own))
-    said = "the probability that this tile shows spikes, calibrated for itself on 7 tiles"
+    said = "the probability that this tile shows spikes, calibrated separately on 7 tiles"
     assert said in text_of(with_tiles, ".meaning")
     assert "this tile shows" not in text_of(
         written(glomerulus(1, 0.9), classifier=card(calibration=whole)), ".meaning"

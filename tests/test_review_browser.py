@@ -314,7 +314,7 @@ def test_boxes_are_drawn_and_removed_and_large_ones_refused(opened, folder):
     (box0,) = boxed.edit.boxes0
     assert box0[2] == pytest.approx(box0[3], rel=0.1)
     drag(page, (x - 250, y - 250), (x + 250, y + 250))
-    assert "draw it smaller" in page.locator("#hint").inner_text()
+    assert "draw one of" in page.locator("#hint").inner_text()
     page.mouse.click(x + 20, y + 20)
     until(page, "document.getElementById('counts').dataset.undo === '2'")
     assert read_changes(folder)[-1].edit.boxes0 == ()
@@ -369,13 +369,13 @@ def test_the_files_of_a_review_are_written_on_demand(opened, folder):
     page.locator("#write").click()
     until(page, "document.getElementById('notice').textContent.startsWith('Written')")
     assert (folder / "reviewed-dr-ada-weiß.xml").exists()
-    assert "Reviewed in part by Dr. Ada Weiß, 1 of 41" in (folder / "reviewed-dr-ada-weiß.html").read_text()
+    assert "Partly reviewed by Dr. Ada Weiß, 1 of 41" in (folder / "reviewed-dr-ada-weiß.html").read_text()
 
 
 def test_without_the_slide_its_glomeruli_are_shown_and_reviewed(opened, folder):
     (folder.parent.parent / "forty.svs").unlink()
     page = opened()
-    assert "not at hand" in page.locator("#notice").inner_text()
+    assert "was not found" in page.locator("#notice").inner_text()
     until(
         page, "performance.getEntriesByType('resource').some(one => /pictures.images.[0-9]+$/.test(one.name))"
     )
@@ -443,7 +443,7 @@ def test_everything_has_a_name_for_screen_readers(opened):
     assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
     page.keyboard.press("1")
     saved(page)
-    until(page, "document.getElementById('spoken').textContent.endsWith('spiked, looked at, saved')")
+    until(page, "document.getElementById('spoken').textContent.endsWith('spiked, reviewed, saved')")
     page.keyboard.press("?")
     assert page.locator("#help").is_visible()
     page.keyboard.press("Escape")

@@ -228,7 +228,7 @@ def test_a_damaged_journal_is_named_with_its_line_and_not_written_to(folder):
 
 def test_a_second_server_on_the_same_results_only_reads(slide, folder):
     other = reviewed(folder)
-    assert "reviewed through another server" in str(other.read_only)
+    assert "reviewed by another server" in str(other.read_only)
     with pytest.raises(OutputError, match="another server"):
         save(other, {"kind": "undo"})
     other.close()
@@ -280,5 +280,5 @@ def test_the_queue_puts_doubts_first_and_says_which(made):
     found = read_findings(made)
     worth = [worth_of(one, found.slide, found.threshold) for one in found.findings]
     assert worth[1].reason == "call uncertain"
-    assert worth[3].reason == "taken for no glomerulus"
+    assert worth[3].reason == "classified as non-glomerular"
     assert min(worth[1].value, worth[3].value) > max(worth[0].value, worth[2].value)

@@ -122,7 +122,7 @@ def test_reviewed_results_become_samples_in_one_command(place, tmp_path):
     moved = (place / "biopsy.svs").rename(tmp_path / "biopsy.svs")
     done = samples(place / "out", "--out", tmp_path / "ours")
     assert done.returncode == 1
-    assert "its slide biopsy.svs is not at hand; give --slides" in done.stderr
+    assert "its slide biopsy.svs was not found; give --slides" in done.stderr
     done = samples(place / "out", "--out", tmp_path / "ours", "--slides", moved)
     assert done.returncode == 0, done.stderr
     assert "2 spiked, 2 normal, 1 undetermined" in done.stdout
@@ -150,4 +150,4 @@ def test_of_two_reviewers_one_must_be_chosen(place, tmp_path):
     assert "was reviewed by Ada and Ben; choose one with --reviewer" in done.stderr
     assert samples(place / "out", "--out", tmp_path / "ours", "--reviewer", "Ben").returncode == 0
     done = samples(place / "out", "--out", tmp_path / "ours", "--reviewer", "Eve")
-    assert "was not reviewed by that person, left out: biopsy" in done.stderr
+    assert "was not reviewed by that reviewer, omitted: biopsy" in done.stderr

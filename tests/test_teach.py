@@ -234,8 +234,8 @@ def test_one_slide_on_the_command_line(slide, tmp_path, capsys):
         "samples", str(slide), "--out", str(tmp_path), "--patient", "17", capsys=capsys
     )
     assert status == 0
-    assert "glomeruli: 1 spiked, 1 normal, 0 undetermined; 2 with an outline, 1 boxes on spikes" in said
-    assert "left out: 3" in notes
+    assert "glomeruli: 1 spiked, 1 normal, 0 undetermined; outlined: 2; boxes on spikes: 1" in said
+    assert "omitted: 3" in notes
     assert {sample.patient for sample in read_samples([tmp_path / "samples.csv"])} == {"17"}
 
 
@@ -253,9 +253,9 @@ def test_a_folder_on_the_command_line(slide, tmp_path, capsys):
         "samples", str(folder), "--out", str(out), "--patients", str(tmp_path / "patients.csv"), capsys=capsys
     )
     assert status == 1
-    assert "both.svs: has both.xml and both.geojson beside it; take the one away" in said
+    assert "both.svs: has both.xml and both.geojson beside it; delete the one" in said
     assert "wrong.xml: its outermost element is html" in said
-    assert "without annotations, left out: none.svs" in said
+    assert "without annotations, omitted: none.svs" in said
     assert {(s.image.parts[-3], s.patient) for s in read_samples([out / "samples.csv"])} == {
         ("a", "Ada"),
         ("b", "Ada"),
@@ -296,7 +296,7 @@ def test_names_that_differ_in_capitals_are_two_slides_where_rows_spell_them_so(t
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ("slide,patient\na,P1\nb,P1\n", "names no patient of deep/ü c.svs; correct or add the rows"),
+        ("slide,patient\na,P1\nb,P1\n", "names no patient for deep/ü c.svs; correct or add the rows"),
         ("slide,patient\naa,P1\nbb,P1\nc,P2\n", "a.svs (is it 'aa' in line 2?)"),
         (
             "slide,patient\na,P1\nb,P1\nb.svs,P2\nü c,P2\nb,P2\n",
@@ -308,7 +308,7 @@ def test_names_that_differ_in_capitals_are_two_slides_where_rows_spell_them_so(t
         ),
         ("slide,patient\na,P1\nb,p 1\nü c,P2\n", "line 3: patient 'p 1' is 'P1' in another row"),
         ("slide,case\na,P1\n", "has the columns slide, case, not slide and patient"),
-        ("", "has the columns of no name, not slide and patient"),
+        ("", "has the columns without names, not slide and patient"),
         ("slide,patient\n", "has no rows"),
         ("slide,patient\na,\n", "line 2: lacks a slide or a patient"),
         ("slide,patient\nsemi, colon,P1\n", "line 2: has 3 cells, not 2"),
@@ -363,8 +363,8 @@ def test_annotations_are_the_slides_and_not_the_overviews_beside_it(slide, tmp_p
     found = find_corrected(tmp_path, tmp_path / "out", None)
     assert [one.slide.name for one in found.corrected] == ["a.svs", "c.png"]
     assert sorted(str(failure).split("/")[-1] for failure in found.failures) == [
-        "b.xml: may be of b.svs and b.tif; give each slide a name of its own",
-        "d.xml: may be of d.jpg and d.png; give each slide a name of its own",
+        "b.xml: may belong to b.svs and b.tif; give each slide a different name",
+        "d.xml: may belong to d.jpg and d.png; give each slide a different name",
     ]
     assert found.without == ()
 
@@ -396,7 +396,7 @@ def test_copies_of_a_slide_are_one_patients_or_refused(slide, tmp_path):
     [
         (["nosuch.svs", "a.xml"], 1, "nosuch.svs"),
         (["."], 1, "holds no slide"),
-        ([".", "a.xml"], 2, "leave XML out"),
+        ([".", "a.xml"], 2, "omit XML"),
         ([".", "--patient", "p"], 2, "is for one slide"),
         (["a.svs", "--patients", "p.csv"], 2, "is for a folder"),
         (["a.svs"], 2, "has no annotations beside it"),
@@ -429,8 +429,8 @@ def test_glomeruli_marked_on_glass_or_outside_the_slide_are_left_out_and_named(h
     drawn.add(OTHER, pen(9_000, 700, 180))
     written = write_samples(corrected(half_empty, drawn), tmp_path, None)
     assert written.glomeruli == {"spiked": 1, "normal": 1, "undetermined": 0}
-    assert "glomeruli marked where the slide is empty glass, left out: 1 at 3400, 700" in written.notes
-    assert any("outside the slide and are left out: shape at 9000, 700" in note for note in written.notes)
+    assert "glomeruli marked where the slide is empty glass, omitted: 1 at 3400, 700" in written.notes
+    assert any("outside the slide and are omitted: shape at 9000, 700" in note for note in written.notes)
     bags = load_bags(read_samples([tmp_path / "samples.csv"]), MPP, Tiling())
     assert len(bags) == 2
     assert all(bag.grid.pixels[bag.grid.inside].mean() < 200 for bag in bags)

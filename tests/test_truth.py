@@ -148,7 +148,7 @@ def test_annotations_that_leave_parts_open_are_not_taken_for_the_whole_truth(fol
         AREA.name, AREA.colour, (Region(RegionType.RECTANGLE, np.array([[0, 0], [9, 0], [9, 9], [0, 9]])),)
     )
     write_layers(folder / "part.xml", [*layers(), area], Mpp(1, 1))
-    with pytest.raises(SamplesError, match="leaves open what is on some parts of the slide"):
+    with pytest.raises(SamplesError, match="does not annotate some parts of the slide"):
         load_picture(sample(folder, "a.png", xml=folder / "part.xml"))
 
 

@@ -209,9 +209,9 @@ def _unknown_codec(folder: Path, picture: RGB) -> Path:
 
 _DOTS = (25_400 / MPP, 25_400 / MPP)
 _TURNED = {"extratags": [(274, 3, 1, 6, True)]}
-_NOT_SLIDE = "the picture of"
-_BITS = "values of 16 bits use only 12"
-_TURNED_NOTE = "the file wants to be shown turned"
+_NOT_SLIDE = "an image of"
+_BITS = "16-bit values use only 12 bits"
+_TURNED_NOTE = "the file is tagged to be shown turned"
 _STACK = "is a stack of 2 focal planes"
 
 CASES = (
@@ -289,7 +289,7 @@ def tried(case: Case, picture: RGB, folder: Path) -> str:
         with open_slide(path, case.mpp) as slide:
             notes = list(slide.notes)
             if is_dark_field(slide.thumbnail(400)[0]):
-                return "read; the slide is dark where it is empty, and a warning says so"
+                return "read; the background of the slide is dark, and a warning says so"
             wrong = misread(slide, picture)
     except GlomspikeError as error:
         return f"refused: {error.cause}; {error.cure}"

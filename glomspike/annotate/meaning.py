@@ -115,7 +115,7 @@ def _unclear(shapes: Shapes, glomeruli: Sequence[Shape], slide: SlideFacts) -> t
     for polygon in shapes.unclear0:
         if widest_um(polygon, slide) > LARGEST_GLOMERULUS_UM and _held(polygon, glomeruli):
             x0, y0 = polygon.representative_point().coords[0]
-            shapes.notes.append(f"shape around {x0:.0f}, {y0:.0f} surrounds glomeruli: not blanked after all")
+            shapes.notes.append(f"shape around {x0:.0f}, {y0:.0f} surrounds glomeruli: not blanked")
         else:
             kept.append(polygon)
     return tuple(kept)
@@ -126,7 +126,9 @@ def _clear(
 ) -> tuple[Shape, ...]:
     """The glomeruli without those of which a layer that is not glomspike's makes unclear what they are."""
     doubtful = [one for polygon in unclear0 for one in _held(polygon, glomeruli)]
-    notes += [f"{_place(one)} lies in a shape that is left out and blanked: left out too" for one in doubtful]
+    notes += [
+        f"{_place(one)} lies in a shape that is omitted and blanked: omitted as well" for one in doubtful
+    ]
     return tuple(one for one in glomeruli if one not in doubtful)
 
 
@@ -139,16 +141,16 @@ def _note_left_out(
 ) -> None:
     if left_over:
         numbers = ", ".join(str(outline.number) for outline in left_over)
-        shapes.notes.append(f"outlines whose ellipse was deleted, moved or drawn anew, left out: {numbers}")
+        shapes.notes.append(f"outlines whose ellipse was deleted, moved or redrawn, omitted: {numbers}")
     loose = sum(not any(one.holds(x, y) for one in glomeruli) for x, y in middles0.tolist())
     if loose:
-        shapes.notes.append(f"boxes that lie in no glomerulus, of no use: {loose}")
+        shapes.notes.append(f"boxes outside every glomerulus, ignored: {loose}")
     lost = [one.name for one in shapes.lesions if one.by_hand and not _held(one.polygon, glomeruli)]
     if lost:
         named = ", ".join(sorted(set(lost)))
-        shapes.notes.append(f"lesions drawn where no glomerulus is, of no use: {len(lost)} ({named})")
+        shapes.notes.append(f"lesions drawn outside every glomerulus, ignored: {len(lost)} ({named})")
     if shapes.runs_boxes:
-        shapes.notes.append(f"boxes that glomspike drew itself, not taken as certain: {shapes.runs_boxes}")
+        shapes.notes.append(f"boxes drawn by glomspike, not treated as certain: {shapes.runs_boxes}")
 
 
 def _distinct(shapes: Shapes) -> list[Shape]:
@@ -160,7 +162,7 @@ def _distinct(shapes: Shapes) -> list[Shape]:
             kept.append(ellipse)
         elif twin.label != ellipse.label and (twin.number is None) == (ellipse.number is None):
             kept[kept.index(twin)] = replace(twin, label="undetermined")
-            shapes.notes.append(f"{_place(twin)} stands in two layers: taken as undetermined")
+            shapes.notes.append(f"{_place(twin)} is in two layers: treated as undetermined")
     return kept
 
 
@@ -202,7 +204,7 @@ def _with_lesion(glomerulus: Shape, shapes: Shapes) -> Shape:
     if len(names) > 1:
         lesions = " and ".join(sorted(names))
         shapes.notes.append(
-            f"{_place(glomerulus)} stands in the layers of {lesions}: its lesion is left open"
+            f"{_place(glomerulus)} is in the layers of {lesions}: its lesion is left undetermined"
         )
     return replace(glomerulus, lesion=names.pop() if len(names) == 1 else None)
 
@@ -223,7 +225,9 @@ def _labelled_by_boxes(glomerulus: Shape, middles0: Points, notes: list[str]) ->
     """The glomerulus as spiked where the middle of a box that somebody drew on spikes lies in it."""
     if glomerulus.label == "spiked" or not any(glomerulus.holds(x, y) for x, y in middles0.tolist()):
         return glomerulus
-    notes.append(f"{_place(glomerulus)} has boxes on spikes: taken as spiked, though not in {SPIKED.name!r}")
+    notes.append(
+        f"{_place(glomerulus)} has boxes on spikes: treated as spiked, although not in {SPIKED.name!r}"
+    )
     return replace(glomerulus, label="spiked")
 
 

@@ -53,11 +53,11 @@ def notes_on_names(names: Sequence[str]) -> list[str]:
     In a file without any of glomspike's layers, shapes are taken for what they look like.
     """
     derived = [name for name in names if role_of(name) and role_of(name) != "lesion" and not _is_plain(name)]
-    notes = [f"layer {name!r} is taken as {_base(name)!r}" for name in derived]
+    notes = [f"layer {name!r} is read as {_base(name)!r}" for name in derived]
     if names and not any(map(role_of, names)):
         listed = ", ".join(map(repr, names))
         taken = "larger shapes are glomeruli without a label, small rectangles are boxes on spikes"
-        notes.append(f"none of glomspike's layers is in the file; of {listed} {taken}")
+        notes.append(f"the file has none of glomspike's layers; in {listed}, {taken}")
     return notes
 
 

@@ -121,7 +121,7 @@ def _areal(layer: Layer, slide: SlideFacts, viewer: Viewer, notes: list[str]) ->
         points0 = from_viewer(points, slide, viewer)
         polygon = largest(shapely.make_valid(shapely.Polygon(points0)))
         if polygon is None:
-            notes.append(f"{_place(*points0.mean(axis=0))} in layer {layer.name!r} has no area: left out")
+            notes.append(f"{_place(*points0.mean(axis=0))} in layer {layer.name!r} has no area: omitted")
         else:
             drawn.append((region, shapely.Polygon(polygon.exterior)))
     return drawn
@@ -150,14 +150,14 @@ def _note_outside(shapes: Shapes) -> None:
     if shapes.outside:
         named = ", ".join(shapes.outside[:MOST_NAMED]) + ", ..." * (len(shapes.outside) > MOST_NAMED)
         count = f"{len(shapes.outside)} of {shapes.drawn} shapes"
-        shapes.notes.append(f"{count} lie outside the slide and are left out: {named}")
+        shapes.notes.append(f"{count} lie outside the slide and are omitted: {named}")
 
 
 def _set_aside(shapes: Shapes, layer: str, polygons: Sequence[shapely.Polygon]) -> None:
     shapes.unclear0 += polygons
     if polygons:
         count = f"{len(polygons)} shape{'s' * (len(polygons) > 1)}"
-        shapes.notes.append(f"layer {layer!r} is not one of glomspike's, {count} in it left out and blanked")
+        shapes.notes.append(f"layer {layer!r} is not one of glomspike's, {count} in it omitted and blanked")
 
 
 def _sort(
@@ -173,16 +173,16 @@ def _sort(
     elif role == "area":
         shapes.areas0.append(polygon)
     elif role == "box" and side_um > LARGEST_BOX_UM:
-        shapes.notes.append(f"{place} is wider than {LARGEST_BOX_UM:.0f} µm and no box on spikes: left out")
+        shapes.notes.append(f"{place} is wider than {LARGEST_BOX_UM:.0f} µm and not a box on spikes: omitted")
     elif role == "box" or small_rectangle:
         if _RUNS_BOX.fullmatch(region.text):
             shapes.runs_boxes += 1
         else:
             shapes.boxes0.append(box0)
     elif side_um < LEAST_GLOMERULUS_UM:
-        shapes.notes.append(f"{place} is too small for a glomerulus: left out")
+        shapes.notes.append(f"{place} is too small for a glomerulus: omitted")
     elif side_um > LARGEST_GLOMERULUS_UM:
-        shapes.notes.append(f"{place} is {side_um:.0f} µm wide, more than any glomerulus: left out")
+        shapes.notes.append(f"{place} is {side_um:.0f} µm wide, larger than any glomerulus: omitted")
     elif region.type is RegionType.POLYGON:
         shapes.outlines.append(_outline(region, polygon, role))
     else:

@@ -121,5 +121,5 @@ def _leave_interrupts_to_others() -> None:
 
 def _died(slide: FoundSlide, status: int) -> SlideError:
     how = f"by signal {-status}" if status < 0 else f"with status {status}"
-    cause = f"the process working on it ended {how}: too little memory, or damage that no library survives"
+    cause = f"the process working on it ended {how}: out of memory, or a damaged file that crashes its reader"
     return SlideError(slide.path, cause, "use fewer workers, and copy or scan the slide again")

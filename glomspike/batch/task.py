@@ -81,7 +81,7 @@ def failed_row(slide: FoundSlide, failure: Exception) -> SlideRow:
         case OSError():
             cause = f"{failure.strerror or failure}; check the disk, its permissions and the free space"
         case _:
-            cause = f"fails unexpectedly ({type(failure).__name__}: {failure}); please report this"
+            cause = f"failed unexpectedly ({type(failure).__name__}: {failure}); please report this"
     is_any_picture = slide.is_picture and isinstance(failure, NoScaleError)
     return SlideRow(slide.name, "omitted" if is_any_picture else "failed", " ".join(cause.split()))
 

@@ -195,7 +195,7 @@ def _image_record(
         marker=image.marker,
         level=image.level,
         block=image.block,
-        status="not looked at" if row is None else "failed" if folder is None else "done",
+        status="not analysed" if row is None else "failed" if folder is None else "done",
         cause="" if row is None else row.cause,
         folder=folder,
         run_sha256=digest,
@@ -217,15 +217,15 @@ def _bounds0(slide: SlideFacts) -> tuple[float, float, float, float]:
 def _unseen(
     images: Sequence[ImageRecord], slides: Sequence[_Slide], glomeruli: Sequence[CaseGlomerulus]
 ) -> Iterator[str]:
-    """What was not looked at, a sentence each."""
+    """What was not analysed, a phrase each."""
     for image in images:
         if image.status == "failed":
             yield f"{image.image}, which failed"
-    if others := [f"{one.image} ({one.modality})" for one in images if one.status == "not looked at"]:
+    if others := [f"{one.image} ({one.modality})" for one in images if one.status == "not analysed"]:
         yield f"images other than light microscopy: {', '.join(others)}"
     if stained := [slide.image for slide in slides if not slide.image.is_scored]:
         names = ", ".join(f"{image.image} ({image.marker})" for image in stained)
-        yield f"spikes in other stains than silver, which alone shows them: {names}"
+        yield f"spikes in stains other than silver, which do not show them: {names}"
     for image in images:
         if image.unreadable_windows or image.unreadable_tiles:
             windows, tiles = image.unreadable_windows or 0, image.unreadable_tiles or 0
@@ -238,13 +238,14 @@ def _unseen(
 def _warnings(
     images: Sequence[ImageRecord], apart: Sequence[Sequence[str]], slides: Sequence[_Slide]
 ) -> Iterator[str]:
+    """The warnings of a case, a sentence each."""
     for image in images:
         if image.status == "failed":
-            yield f"{image.image} failed and is missing here: {image.cause}"
+            yield f"{image.image} failed and is not part of this case: {image.cause}"
     blocks = {slide.image.image: slide.image.block for slide in slides}
     for block in dict.fromkeys(blocks.values()):
         groups = [group for group in apart if blocks[group[0]] == block]
         if len(groups) > 1:
             lists = "; ".join(", ".join(group) for group in groups)
-            twice = "are counted apart, so that a glomerulus may count twice"
-            yield f"levels that don't fit each other {twice}: {lists}"
+            twice = "are counted separately, so a glomerulus may be counted twice"
+            yield f"levels that could not be registered {twice}: {lists}"

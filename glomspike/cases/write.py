@@ -26,7 +26,7 @@ def check_place(place: Path) -> None:
     """Raises OutputError where a case's folder is taken by files that glomspike did not write."""
     if place.exists() and any(place.iterdir()) and not (place / REPORT_NAME).exists():
         raise OutputError(
-            place, "is in the way: glomspike did not write it", "move it, or choose another OUT"
+            place, "was not written by glomspike and is not replaced", "move it, or choose another OUT"
         )
 
 

@@ -81,9 +81,7 @@ def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
         labelled = [g for g in truth.glomeruli if g.label in ("spiked", "normal")]
         if labelled and max(slide.facts.mpp.x, slide.facts.mpp.y) > 2.4 * mpp:
             scale = f"{slide.facts.mpp.mean:.2f} µm/px"
-            raise SamplesError(
-                sample.image, f"{scale} is too coarse for spikes", "leave it out of this table"
-            )
+            raise SamplesError(sample.image, f"{scale} is too coarse for spikes", "remove it from this table")
         whole = _LabelledSlide(sample, slide, truth.spike_boxes_px, _Lines.beside(sample.image))
         return [_bag(whole, glomerulus, mpp, tiling) for glomerulus in labelled]
 

@@ -38,16 +38,16 @@ def _network(card: "Card") -> "nn.Module":
 
 def _check(chosen: ChosenOptions) -> None:
     if "synthetic_share" in chosen and "synthetic" not in chosen:
-        raise UsageError("--synthetic-share", "is a share of synthetic tiles", "give --synthetic, too")
+        raise UsageError("--synthetic-share", "needs synthetic tiles", "give --synthetic as well")
     if "view_px" in chosen and "synthetic" in chosen:
         cause = "needs tissue around each tile, which synthetic tiles do not have"
-        raise UsageError("--view-px", cause, "leave one out")
+        raise UsageError("--view-px", cause, "omit one of them")
     if not _is_pooled(chosen):
         return
     for name in OF_MSA_MIL:
         if name in chosen:
             cause = f"is not for {chosen['method']}, which learns from all tiles of one glomerulus at a time"
-            raise UsageError(f"--{name.replace('_', '-')}", cause, "leave it out")
+            raise UsageError(f"--{name.replace('_', '-')}", cause, "omit it")
 
 
 def _is_pooled(chosen: ChosenOptions) -> bool:

@@ -94,7 +94,7 @@ def load_synthetic(
     manifest = read_manifest(folder)
     if (manifest.tile_px, manifest.mpp) != (tiling.tile_px, mpp):
         cause = f"holds tiles of {manifest.tile_px} px at {manifest.mpp:g} µm/px"
-        raise SamplesError(folder, cause, "make some with a classifier of the tiles that are wanted")
+        raise SamplesError(folder, cause, "make some with a classifier that uses the wanted tiles")
     held_out = {sample.patient for sample in samples if sample.split != "train"}
     shared = sorted(held_out & set(manifest.patients))
     if shared:

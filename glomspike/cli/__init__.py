@@ -91,7 +91,7 @@ def _status(arguments: Sequence[str] | None) -> int:
         cause = f"{failure.filename or 'system'}: {failure.strerror or failure}"
         return _print_error(f"{cause}; check the path, its permissions and the free space", FAILED)
     except (KeyboardInterrupt, click.Abort):
-        return _print_error("interrupted; the same command starts again", INTERRUPTED)
+        return _print_error("interrupted; run the same command again", INTERRUPTED)
 
 
 def _print_error(message: str, status: int) -> int:

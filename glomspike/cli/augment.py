@@ -10,11 +10,11 @@ Examples:
   glomspike train classifier ours/samples.csv --synthetic synthetic --out better
 
 \b
-It is meant for a GPU: docs/synthetic-spikes.md tells what to expect. An
-interrupted run goes on when typed again, also for other --tiles or more --epochs."""
+This needs a GPU: docs/synthetic-spikes.md describes what to expect. To resume an
+interrupted run, give the same command again, also with other --tiles or more --epochs."""
 
 
-@click.command(name="augment", epilog=EPILOG, short_help="Synthetic tiles with spikes to train with.")
+@click.command(name="augment", epilog=EPILOG, short_help="Make synthetic tiles with spikes for training.")
 @click.argument(
     "samples", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
@@ -22,7 +22,9 @@ interrupted run goes on when typed again, also for other --tiles or more --epoch
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for tiles, figures and examples."
 )
 @click.option(
-    "--classifier", type=click.Path(path_type=Path), help="Weights that find the spikes, not those installed."
+    "--classifier",
+    type=click.Path(path_type=Path),
+    help="Classifier that finds the spikes, instead of the installed one.",
 )
 @click.option(
     "--tiles",
@@ -37,11 +39,9 @@ interrupted run goes on when typed again, also for other --tiles or more --epoch
     type=click.IntRange(1),
     default=150,
     show_default=True,
-    help="How long to learn: 128 batches each.",
+    help="How long to train, in epochs of 128 batches.",
 )
-@click.option(
-    "--batch", type=click.IntRange(2), default=32, show_default=True, help="Pictures learnt from at once."
-)
+@click.option("--batch", type=click.IntRange(2), default=32, show_default=True, help="Pictures in a batch.")
 @click.option(
     "--width",
     type=click.IntRange(4),
@@ -64,7 +64,7 @@ def command(
 ) -> None:
     """Make synthetic tiles with spikes from those found in the training patients of SAMPLES (IDA-MIL).
 
-    OUT gets the tiles, a sheet of real and synthetic ones, synthetic.json with figures of how alike they are,
+    OUT gets the tiles, a sheet of real and synthetic ones, synthetic.json with measures of their likeness,
     metrics.csv, curves.png and examples of each epoch.
     """
     from rich.console import Console

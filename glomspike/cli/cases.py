@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TAKEN = ("cases", "cases.csv", "summary.csv", "index.html")  # names in OUT that no slide's folder may have
 
 
-@click.command("cases", short_help="Whole biopsies: slides, levels and stains of each case.")
+@click.command("cases", short_help="Analyse whole cases: all levels and stains of a biopsy.")
 @click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
@@ -25,7 +25,9 @@ TAKEN = ("cases", "cases.csv", "summary.csv", "index.html")  # names in OUT that
 )  # fmt: skip
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
 @click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
-@click.option("--workers", default=1, type=click.IntRange(1), metavar="N", help="GPUs, or processes.")
+@click.option(
+    "--workers", default=1, type=click.IntRange(1), metavar="N", help="How many GPUs, or processes, to use."
+)
 @click.option("--ray", metavar="ADDRESS|local", help="Give the slides to the Ray cluster at this address.")
 @click.option(
     "--stage", type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True), metavar="FOLDER",
@@ -41,9 +43,9 @@ def command(
     ray: str | None,
     stage: Path | None,
 ) -> int:
-    """Do every slide of TABLE, then put each case together: glomeruli that several levels show count once.
+    """Analyse every slide of TABLE, then assemble the cases: a glomerulus on several levels counts once.
 
-    TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row an image.
+    TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row per image.
     Results of slides are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
     from glomspike.cases.assemble import assemble

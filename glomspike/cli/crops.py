@@ -18,10 +18,12 @@ Examples:
 
 \b
 results/glomerulus/ holds what the main job writes for a slide with this one
-glomerulus; for a folder there are summary.csv and index.html besides."""
+glomerulus; for a folder there are summary.csv and index.html as well."""
 
 
-@click.command(name="crops", epilog=EXAMPLES, short_help="Pictures of single glomeruli instead of slides.")
+@click.command(
+    name="crops", epilog=EXAMPLES, short_help="Score pictures of single glomeruli instead of slides."
+)
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
@@ -29,7 +31,7 @@ glomerulus; for a folder there are summary.csv and index.html besides."""
     "--mpp",
     type=Number(0.05, 5),
     metavar="UM",
-    help="µm per pixel of the pictures, where their resolution tag does not say it, or says it wrongly.",
+    help="µm per pixel of the pictures, where their resolution tag is missing or wrong.",
 )
 @weight_options(CROP_KINDS)
 @click.option("--threshold", type=Number(0, 1), metavar="P", help="Spike probability that counts as spiked.")

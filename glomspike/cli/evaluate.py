@@ -37,12 +37,12 @@ def _common() -> list[click.Parameter]:
             ["--json", "file"],
             required=True,
             type=click.Path(path_type=Path),
-            help="File for the numbers.",
+            help="File for the results.",
         ),
         click.Option(
             ["--worst"],
             type=click.Path(path_type=Path),
-            help="PNG for the worst cases  [default: beside the JSON]",
+            help="Picture of the worst errors  [default: beside the JSON]",
         ),
         click.Option(
             ["--weights"],
@@ -54,7 +54,7 @@ def _common() -> list[click.Parameter]:
             type=click.Choice(["test", "val", "train", "all"]),
             default="test",
             show_default=True,
-            help="Which of the samples.",
+            help="Which samples to measure on.",
         ),
         click.Option(["--device"], default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute."),
     ]
@@ -124,4 +124,4 @@ def _command(kind: ModelKind) -> click.Command:
     )
 
 
-command = KindGroup("evaluate", _command, help="How good a model is on annotated tissue.", epilog=EPILOG)
+command = KindGroup("evaluate", _command, help="Measure a model on annotated tissue.", epilog=EPILOG)

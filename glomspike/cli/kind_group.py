@@ -33,7 +33,7 @@ class KindGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in KINDS:
-            ctx.fail(f"{args[0]!r} is no kind of model; give one of {', '.join(KINDS)}")
+            ctx.fail(f"{args[0]!r} is not a kind of model; give one of {', '.join(KINDS)}")
         return super().resolve_command(ctx, args)
 
 
@@ -54,7 +54,7 @@ class KindCommand(click.Command):
                 option_names = {text for option in self._others(kind_of(name)) for text in option.opts}
                 if failure.option_name in option_names:
                     cause = f"{failure.option_name} is for the {name}, not the {self._kind.name}"
-                    raise click.UsageError(f"{cause}: leave it out", ctx) from None
+                    raise click.UsageError(f"{cause}: omit it", ctx) from None
             raise
 
 

@@ -12,9 +12,11 @@ from glomspike.errors import UsageError
 @click.option(
     "--out", "folder", type=click.Path(path_type=Path), required=True, help="Folder for the slides."
 )
-@click.option("--slides", type=click.IntRange(1, 9999), help="How many slides.  [default: 4]")
+@click.option("--slides", type=click.IntRange(1, 9999), help="How many slides to make.  [default: 4]")
 @click.option(
-    "--cases", type=click.IntRange(1, 9999), help="Whole biopsies instead of single slides: how many."
+    "--cases",
+    type=click.IntRange(1, 9999),
+    help="How many cases (whole biopsies) to make, instead of single slides.",
 )
 @click.option(
     "--levels", type=click.IntRange(1, 24), help="Sections of each case, 3 to 12 µm apart.  [default: 3]"
@@ -24,7 +26,7 @@ from glomspike.errors import UsageError
     default=6,
     show_default=True,
     type=click.IntRange(0, 400),
-    help="On each slide or in each case.",
+    help="How many glomeruli on each slide or in each case.",
 )
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Random seed.")
 @click.option(
@@ -32,7 +34,10 @@ from glomspike.errors import UsageError
     help="Share of the spiked glomeruli with boxes drawn on spikes.",
 )  # fmt: skip
 @click.option(
-    "--workers", default=os.cpu_count() or 1, type=click.IntRange(1), help="Processes  [default: one a core]"
+    "--workers",
+    default=os.cpu_count() or 1,
+    type=click.IntRange(1),
+    help="How many processes to use  [default: one per core]",
 )
 def command(
     folder: Path,
@@ -46,8 +51,8 @@ def command(
 ) -> None:
     """Make synthetic silver-stained kidney slides, or whole cases, with exact truth.
 
-    Each slide is a patient with a stain, a scanner and an anatomy of its own; about half of its glomeruli
-    carry spikes. Beside each slide lies its truth as ImageScope XML, and `samples.csv` lists them all for
+    Each slide is a different patient with a different stain, scanner and anatomy; about half of the glomeruli
+    carry spikes. Beside each slide is its truth as ImageScope XML, and `samples.csv` lists them all for
     `glomspike train` and `glomspike evaluate`.
 
     With --cases, blocks of tissue are cut into levels that lie on several slides, in silver and other stains.

@@ -11,16 +11,14 @@ Examples:
 
 \b
 A FOLDER holds pictures or slides, or a samples.csv, of which only the training
-patients are looked at. An interrupted run goes on when typed again."""
+patients are used. To resume an interrupted run, give the same command again."""
 
 # Without much of it an embedding without negatives loses dimensions (Tian et al. 2021, section 4).
 WEIGHT_DECAY = 0.05
 ENCODERS = ("resnet18", "resnet34", "resnet50")
 
 
-@click.command(
-    name="pretrain", epilog=EPILOG, short_help="An encoder that knows tissue, learnt without labels."
-)
+@click.command(name="pretrain", epilog=EPILOG, short_help="Train an encoder on tissue without labels.")
 @click.argument(
     "folders", nargs=-1, required=True, metavar="FOLDER...",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -29,27 +27,33 @@ ENCODERS = ("resnet18", "resnet34", "resnet50")
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for weights, curves and examples."
 )
 @click.option(
-    "--epochs", type=click.IntRange(1), default=100, show_default=True, help="How often to go round."
+    "--epochs",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="How often to go through the tissue.",
 )
-@click.option(
-    "--batch", type=click.IntRange(2), default=64, show_default=True, help="Tiles learnt from at once."
-)
+@click.option("--batch", type=click.IntRange(2), default=64, show_default=True, help="Tiles in a batch.")
 @click.option(
     "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=3e-4, show_default=True,
-    help="How fast to learn.",
+    help="Learning rate.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, help="Random seed.")
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
-@click.option("--gpus", type=click.IntRange(1), default=1, help="How many GPUs to learn on together.")
+@click.option("--gpus", type=click.IntRange(1), default=1, help="How many GPUs to train on together.")
 @click.option(
-    "--encoder", type=click.Choice(ENCODERS), default=ENCODERS[0], show_default=True, help="Which network."
+    "--encoder",
+    type=click.Choice(ENCODERS),
+    default=ENCODERS[0],
+    show_default=True,
+    help="Network of the encoder.",
 )
 @click.option(
     "--tile",
     type=click.IntRange(32),
     default=96,
     show_default=True,
-    help="Side of what is looked at, pixels.",
+    help="Side of the tiles, pixels.",
 )
 @click.option(
     "--tiles",

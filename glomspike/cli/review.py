@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  glomspike review results                        the slides lie beside the results
-  glomspike review results --slide /data/slides   they lie there
+  glomspike review results                        slides beside the results
+  glomspike review results --slide /data/slides   slides in another folder
   glomspike review results --port 9000 --no-browser
 
 \b
@@ -27,7 +27,7 @@ Then open the address that it prints. Ctrl-C ends it; nothing is lost.
 For research use only."""
 
 
-@click.command(name="review", epilog=EXAMPLES, short_help="Look at results in the browser, and correct them.")
+@click.command(name="review", epilog=EXAMPLES, short_help="Review results in the browser, and correct them.")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--slide",
@@ -37,11 +37,13 @@ For research use only."""
     metavar="PATH",
     help="The slide, or a folder of slides, where it does not lie beside the results. Repeat for several.",
 )
-@click.option("--port", type=click.IntRange(1, 65535), metavar="N", help="The port; the usual one is 8765.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), metavar="N", help="Port of the server; 8765 where it is free."
+)
 @click.option(
     "--host",
     metavar="ADDRESS",
-    help="Let other machines in as well: 0.0.0.0, or one of this machine's addresses.",
+    help="Let other machines connect: 0.0.0.0, or one of this machine's addresses.",
 )
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
 def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str | None, no_browser: bool) -> int:
@@ -94,7 +96,7 @@ def _remarks(found: Sequence["ReviewedSlide"], failures: Sequence[GlomspikeError
     without = [slide.found.slide.name for slide in found if slide.slide is None]
     if without:
         cure = "shown from the results' pictures; give --slide to see the whole slide"
-        yield f"not at hand: {', '.join(without)}: {cure}"
+        yield f"slide file not found: {', '.join(without)}: {cure}"
 
 
 def _usual_host() -> str:

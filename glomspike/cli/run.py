@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   glomspike biopsy.svs results                  the usual way
-  glomspike biopsy.tif results --mpp 0.25       a picture that does not know its scale
+  glomspike biopsy.tif results --mpp 0.25       a picture without a recorded scale
   glomspike biopsy.svs results --device cuda:1  on the second GPU
   glomspike biopsy.svs results --overwrite      again, replacing earlier results
   glomspike biopsies results                    all slides in a folder and below
@@ -50,7 +50,7 @@ class Number(click.FloatRange):
         return number
 
 
-@click.command(name="run", epilog=EXAMPLES, short_help="The main job; the word `run` may be left out.")
+@click.command(name="run", epilog=EXAMPLES, short_help="The main job; the word `run` may be omitted.")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
@@ -70,7 +70,7 @@ class Number(click.FloatRange):
     "--threshold",
     type=Number(0, 1),
     metavar="P",
-    help="Spike probability from which a glomerulus counts as spiked, instead of the classifier's own.",
+    help="Spike probability that counts as spiked, instead of the classifier's default.",
 )
 @click.option("--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average.")
 @size_options

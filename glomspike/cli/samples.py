@@ -21,35 +21,36 @@ Examples:
   glomspike train detector ours/samples.csv --out detector
 
 \b
-What each layer and each change of yours means is in docs/annotations.md. A
-slide of a folder is taken where biopsy.xml, biopsy.geojson or biopsy.ann.dcm
-lies beside biopsy.svs. Type the command again for a slide that you corrected
-further."""
+docs/annotations.md explains what each layer and each of your changes means. Of
+a folder, those slides are used that have biopsy.xml, biopsy.geojson or
+biopsy.ann.dcm beside biopsy.svs. Run the command again for a slide that you
+have corrected further."""
 
 
-@click.command(
-    name="samples", epilog=EPILOG, short_help="Samples to train on, from annotations you corrected."
-)
+@click.command(name="samples", epilog=EPILOG, short_help="Samples to train on, from corrected annotations.")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.argument("xml", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for samples.csv and pictures."
 )
 @click.option(
-    "--patient", metavar="NAME", help="Whose tissue SLIDE is.  [default: as in OUT already, else its name]"
+    "--patient", metavar="NAME", help="The patient of SLIDE.  [default: as in OUT already, else its name]"
 )
 @click.option(
     "--patients", type=click.Path(path_type=Path), metavar="CSV", help="Columns slide, patient; for a folder."
 )
 @click.option(
-    "--mpp", type=click.FloatRange(0.05, 5), metavar="UM", help="µm per pixel, where slides do not say it."
+    "--mpp",
+    type=click.FloatRange(0.05, 5),
+    metavar="UM",
+    help="µm per pixel, for slides that do not record it.",
 )
 @click.option(
     "--slides",
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
     metavar="PATH",
-    help="For reviewed results: a slide or a folder of slides, where they were moved since.",
+    help="For reviewed results: a slide or a folder of slides, where they have been moved since.",
 )
 @click.option("--reviewer", metavar="NAME", help="For reviewed results: whose review counts.")
 def command(
@@ -80,9 +81,9 @@ def command(
     if reviewed_results(slide):
         with TemporaryDirectory() as scratch:
             found = find_reviewed(slide, Path(scratch), patients, slides, reviewer)
-            return _all_written(found, out, patients, mpp, "was not reviewed by that person")
+            return _all_written(found, out, patients, mpp, "was not reviewed by that reviewer")
     if slides or reviewer:
-        raise UsageError(slide, "holds no reviewed results", "leave --slides and --reviewer out")
+        raise UsageError(slide, "holds no reviewed results", "omit --slides and --reviewer")
     return _folder(slide, out, patients, mpp)
 
 
@@ -91,7 +92,7 @@ def _check(slide: Path, xml: Path | None, patient: str | None, patients: Path | 
     if not slide.exists():
         raise missing_slide(slide)
     if slide.is_dir() and xml is not None:
-        raise UsageError(xml, "a folder's annotations lie beside its slides", "leave XML out")
+        raise UsageError(xml, "a folder's annotations lie beside its slides", "omit XML")
     if slide.is_dir() and patient is not None:
         raise UsageError("--patient", "is for one slide", "give --patients for a folder")
     if not slide.is_dir() and patients is not None:
@@ -131,9 +132,11 @@ def _all_written(
     for problem in problems:
         click.echo(f"glomspike: {problem}", err=True)
     if found.without:
-        click.echo(f"glomspike: {why_without}, left out: {', '.join(found.without)}", err=True)
+        click.echo(f"glomspike: {why_without}, omitted: {', '.join(found.without)}", err=True)
     if patients is None and len(found.corrected) > 1:
-        note = "each slide was taken for a patient of its own; give --patients where some are of one patient"
+        note = (
+            "each slide counts as a different patient; give --patients if several slides are of one patient"
+        )
         click.echo(f"glomspike: {note}", err=True)
     return 1 if problems else 0
 
@@ -146,7 +149,7 @@ def _written(corrected: "CorrectedSlide", out: Path, mpp: float | None) -> "Writ
 
 def _print_written(name: str, written: "WrittenSamples") -> None:
     labels = ", ".join(f"{count} {label}" for label, count in written.glomeruli.items())
-    outlines = f"{written.outlined} with an outline, {written.boxes} boxes on spikes"
+    outlines = f"outlined: {written.outlined}; boxes on spikes: {written.boxes}"
     click.echo(f"{name}: {written.fields} fields; glomeruli: {labels}; {outlines}")
     for note in written.notes:
         click.echo(f"glomspike: {name}: {note}", err=True)

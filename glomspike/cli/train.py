@@ -21,8 +21,8 @@ Examples:
   glomspike slide.svs results --detector detector
 
 \b
-SAMPLES are tables of annotated pictures (docs/training.md). An interrupted
-training goes on where it was when the same command is typed again."""
+SAMPLES are tables of annotated pictures (docs/training.md). To resume
+an interrupted training, give the same command again."""
 
 PHOTOGRAPHS = "imagenet"
 RATE_NEW, RATE_GOING_ON = 1e-3, 2e-4
@@ -48,35 +48,35 @@ def _common(kind: ModelKind) -> list[click.Parameter]:
         click.Option(
             ["--batch"],
             type=click.IntRange(2),
-            help=f"Pictures learnt from at once  [default: {training.batch}]",
+            help=f"Pictures in a batch  [default: {training.batch}]",
         ),
         click.Option(
             ["--learning-rate"],
             type=click.FloatRange(0, 1, min_open=True),
-            help=f"How fast to learn  [default: {RATE_NEW:g} for new networks, {RATE_GOING_ON:g} for others]",
+            help=f"Learning rate  [default: {RATE_NEW:g} for new networks, {RATE_GOING_ON:g} for others]",
         ),
         click.Option(
             ["--schedule"],
             type=click.Choice(["onecycle", "steps"]),
             default="onecycle",
             show_default=True,
-            help="How the rate changes: a rise and a fall, or 0.3 times every ten epochs.",
+            help="How the learning rate changes: a rise and a fall, or times 0.3 every ten epochs.",
         ),
         click.Option(["--seed"], type=click.IntRange(0), default=0, show_default=True, help="Random seed."),
         click.Option(["--device"], default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute."),
         click.Option(
-            ["--gpus"], type=click.IntRange(1), default=1, help="How many GPUs to learn on together."
+            ["--gpus"], type=click.IntRange(1), default=1, help="How many GPUs to train on together."
         ),
         click.Option(
             ["--weights"],
             type=click.Path(path_type=Path),
-            help="Weights to begin with instead of the installed ones.",
+            help="Weights to start from instead of the installed ones.",
         ),
-        click.Option(["--from-scratch"], is_flag=True, help="Begin with random weights."),
+        click.Option(["--from-scratch"], is_flag=True, help="Start from random weights."),
         click.Option(
             ["--encoder-weights"],
             metavar=f"PATH{photographs}",
-            help="Begin with the encoder of `glomspike pretrain` or of other weights"
+            help="Start from the encoder of `glomspike pretrain` or of other weights"
             + (", or one trained on photographs." if photographs else "."),
         ),
     ]
@@ -130,7 +130,7 @@ def _refuse_misplaced(kind: ModelKind, chosen: ChosenOptions, is_new: bool) -> N
         raise UsageError("--encoder-weights", cause, "make an encoder with `glomspike pretrain`")
     for name in () if is_new else kind.training.for_new_networks & chosen.keys():
         cure = "use it without --weights, and with --from-scratch or --encoder-weights"
-        cause = "is for a training that begins without other weights"
+        cause = "is only for training from scratch or from an encoder"
         raise UsageError(f"--{name.replace('_', '-')}", cause, cure)
 
 
@@ -162,7 +162,7 @@ def _command(kind: ModelKind) -> click.Command:
 command = KindGroup(
     "train",
     _command,
-    help="New weights from annotated tissue.\n\nThe installed weights go on learning from SAMPLES. Lesions "
-    "are learnt from random weights, unless --weights or --encoder-weights are given.",
+    help="Train a model on annotated tissue.\n\nTraining starts from the installed weights; for lesions "
+    "from random weights, unless --weights or --encoder-weights is given.",
     epilog=EPILOG,
 )

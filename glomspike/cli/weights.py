@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="weights")
-@click.option("--json", "as_json", is_flag=True, help="The whole cards, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the complete cards, as JSON.")
 def command(as_json: bool) -> int:
     """List the installed weights: what they were trained on, and how good they are."""
     from glomspike.networks.weights import installed, matches, weights_folder
@@ -43,7 +43,7 @@ def _described(card: "Card", intact: bool) -> str:
         [
             f"{card.kind}: {card.name} {card.version}, {state}",
             f"  {card.intended_use}; at {card.mpp:.3g} µm/px",
-            *([f"  but: {card.limits}"] if card.limits else []),
+            *([f"  limits: {card.limits}"] if card.limits else []),
             "  trained on",
             *learnt,
             "  measured on",

@@ -14,7 +14,7 @@ OPTIONS = (
     click.Option(
         ["--animal"],
         type=click.Choice(list(ANIMALS_UM)),
-        help="Whose kidney it is: the detector looks for glomeruli of that size  [default: human]",
+        help="Species of the kidney: the detector looks for glomeruli of its size  [default: human]",
     ),
     click.Option(
         ["--glomerulus-um"],
@@ -37,5 +37,5 @@ def size_options(command: F) -> F:
 def expected_um(animal: str | None, glomerulus_um: float | None) -> float | None:
     """The expected diameter; None where nothing was typed. Raises UsageError where both options were."""
     if animal is not None and glomerulus_um is not None:
-        raise UsageError("--animal and --glomerulus-um", "say the same thing twice", "give one of them")
+        raise UsageError("--animal and --glomerulus-um", "both set the size to look for", "give one of them")
     return glomerulus_um if animal is None else ANIMALS_UM[animal]

@@ -192,7 +192,7 @@ def _of_patients(stated: Iterable[tuple[_Line, _Value | None]]) -> dict[str, _Va
         patient = line.row.patient
         if value is not None and known.setdefault(patient, value) != value:
             cause = f"patient {patient} is {known[patient]} and {value}"
-            raise SamplesError(line.place, cause, "state one disease and stage of a patient")
+            raise SamplesError(line.place, cause, "give one disease and one stage for each patient")
     return known
 
 
@@ -227,7 +227,7 @@ def refuse_two_spellings(names: Iterable[tuple[str, str]], what: str = "patient"
         known = spelled.setdefault("".join(name.casefold().split()), name)
         if known != name:
             cause = f"{what} {name!r} is {known!r} in another row"
-            cure = f"spell a {what} one way, or make two differ by more than capitals and spaces"
+            cure = f"spell each {what} in one way; two must differ by more than capitals and spaces"
             raise SamplesError(place, cause, cure)
 
 

@@ -293,7 +293,7 @@ class Run:
         self.best_state = kept["best_state"]
         self.network.module.load_state_dict(kept["network"])
         self.optimizer.load_state_dict(kept["optimizer"])
-        self.console.print(f"going on after epoch {self.progress.epochs} of {self.settings.epochs}")
+        self.console.print(f"resuming after epoch {self.progress.epochs} of {self.settings.epochs}")
 
     def finish(self) -> Path:
         """Writes the best epoch's weights with their card."""

@@ -140,8 +140,10 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
     if sample.xml is not None:
         meant = read_meaning(sample.xml, slide)
         if meant.areas0 or meant.unclear0:
-            cause = "leaves open what is on some parts of the slide"
-            raise SamplesError(sample.xml, cause, "make fields of the others with `glomspike samples`")
+            cause = "does not annotate some parts of the slide"
+            raise SamplesError(
+                sample.xml, cause, "make fields of the annotated parts with `glomspike samples`"
+            )
         drawn, boxes = [_annotated(shape) for shape in meant.glomeruli], meant.boxes0
         # A glomerulus may stand in both: the mask is the finer of the two, and says nothing of spikes.
         glomeruli = [_labelled(one, drawn) for one in glomeruli] + _not_among(drawn, glomeruli)

@@ -127,6 +127,6 @@ class LesionTask:
             thresholds={},
             training_data=training_data(self.tables),
             metrics=validation_metrics(measured, len(self.validation)),
-            intended_use="research: telling lesions of whole glomeruli in kidney tissue",
+            intended_use="research: classifying whole glomeruli in kidney tissue by lesion",
             licence=LICENCE,
         )

@@ -93,7 +93,7 @@ def _rows(record: CaseRecord, out: Path) -> Iterator[RowView]:
         if one.disagreement:
             parts.append("profiles differ in sclerosis")
         if len(one.profiles) > 1:
-            parts.append(f"matches at least {100 * one.certainty:.0f} % sure")
+            parts.append(f"levels matched with at least {100 * one.certainty:.0f} % certainty")
         yield RowView(one.id, "; ".join(parts), one.call == "spiked", tuple(profiles))
 
 

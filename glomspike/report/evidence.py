@@ -9,13 +9,13 @@ from glomspike.networks.weights import Card, Metric
 
 _NAMES = {
     "precision": "precision: of those called spiked, how many are",
-    "recall": "recall: of those spiked, how many are called so",
+    "recall": "recall: of those that are spiked, how many are called spiked",
     "f1": "F1: precision and recall in one",
-    "accuracy": "accuracy: how many are called right",
-    "auc": "AUC: how well scores rank spiked above others",
-    "uncertain_share": "uncertain: how many are not called",
-    "wrong_among_called": "wrong among those called spiked or not spiked",
-    "ece": "ECE: how far probabilities are off on average",
+    "accuracy": "accuracy: how many are called correctly",
+    "auc": "AUC: how well probabilities rank spiked above other glomeruli",
+    "uncertain_share": "uncertain: how many are called neither spiked nor not spiked",
+    "wrong_among_called": "errors: of those called spiked or not spiked, how many are wrong",
+    "ece": "ECE: by how much probabilities are wrong on average",
 }
 
 
@@ -38,7 +38,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class ReliabilityPoint:
-    """Glomeruli of like probability: the mean of what was `said`, the share that was spiked, how many."""
+    """Glomeruli of like probability: the mean of what was `said`, the observed share of spiked, how many."""
 
     said: float
     true: float
@@ -78,8 +78,8 @@ def reliability(card: Card) -> Reliability:
     total = sum(point.count for point in points)
     return Reliability(
         points,
-        f"Reliability on {total} glomeruli whose truth is known. On the dashed line probabilities are what "
-        "they claim; above it they are too low, below it too high. Larger dots stand for more glomeruli.",
+        f"Reliability on {total} glomeruli whose truth is known. On the dashed line probabilities are right; "
+        "above it they are too low, below it too high. Larger dots represent more glomeruli.",
     )
 
 
@@ -100,12 +100,12 @@ def calibration_sentence(card: Card) -> str:
     if card.calibration is None:
         return (
             "The probabilities are not calibrated: of the glomeruli given 0.9, far more or fewer than nine "
-            "in ten may have spikes. Read them as an order, from least to most suspicious."
+            "in ten may have spikes. Use them only to rank glomeruli by suspicion."
         )
     return (
         f"The probabilities were calibrated on {card.calibration.data}: there, "
         "about nine in ten of the glomeruli given 0.9 had spikes. On other slides, stains and scanners this "
-        f"need not hold.{_of_tiles(card)}"
+        f"may not hold.{_of_tiles(card)}"
     )
 
 
@@ -114,26 +114,26 @@ def _of_tiles(card: Card) -> str:
     if card.tile_calibration is None:
         return ""
     return (
-        " A tile's number is the probability that this tile shows spikes, calibrated for itself on "
-        f"{card.tile_calibration.data}; it may be above that of its glomerulus."
+        " A tile's number is the probability that this tile shows spikes, calibrated separately on "
+        f"{card.tile_calibration.data}; it may be higher than that of its glomerulus."
     )
 
 
 def calls_sentence(card: Card, rule: CallRule) -> str:
     """By which cuts glomeruli were called, and what of the calls is known, in a few sentences."""
     if not rule.has_doubt:
-        return f"A glomerulus is called spiked from {rule.spiked_from:.2f}, and else not spiked."
+        return f"A glomerulus is called spiked from {rule.spiked_from:.2f}, and not spiked below."
     cuts = (
         f"A glomerulus is called spiked from {rule.spiked_from:.2f}, not spiked below "
-        f"{rule.not_spiked_below:.2f}, and uncertain between them: look at those yourself."
+        f"{rule.not_spiked_below:.2f}, and uncertain between them: judge those yourself."
     )
     calls = card.call_thresholds
     if calls is None:
         return cuts
     return (
-        f"{cuts} They are such that, on tissue like that which they come from, no more than "
-        f"{100 * calls.alpha:.0f} % of a patient's spiked glomeruli are called not spiked on average, and of "
-        f"the others spiked (conformal prediction, {calls.data})."
+        f"{cuts} On tissue like that from which these limits come, on average at most "
+        f"{100 * calls.alpha:.0f} % of a patient's spiked glomeruli are called not spiked, and at most as "
+        f"many of the others spiked (conformal prediction, {calls.data})."
     )
 
 

@@ -55,7 +55,7 @@ def check_index(out: Path) -> None:
     place = out / INDEX_NAME
     if place.exists() and GENERATOR not in place.read_bytes():
         cure = "move it, or choose another output folder"
-        raise OutputError(place, "is in the way: glomspike did not write it", cure)
+        raise OutputError(place, "was not written by glomspike and is not replaced", cure)
 
 
 def write_index(out: Path, rows: Sequence[SlideRow]) -> None:

@@ -144,7 +144,7 @@ def _facts(result: SlideResult) -> Iterator[Said]:
     slide = result.slide
     x, y = slide.mpp.x, slide.mpp.y
     if result.others:
-        yield "Set aside", f"{len(result.others)} detected, but no glomeruli (in glomeruli.csv)"
+        yield "Set aside", f"{len(result.others)} detected but non-glomerular (in glomeruli.csv)"
     yield "Scale", f"{x:.4g} µm/px" if x == y else f"{x:.4g} × {y:.4g} µm/px"
     yield "Size", f"{slide.width0:,} × {slide.height0:,} px"
     yield "Scanner", slide.vendor.title() if slide.vendor in SCANNERS else "not known"
@@ -155,9 +155,10 @@ def _meaning(result: SlideResult, criteria: Criteria) -> Iterator[Said]:
     side_um = next((g.spikes.tile_side_um for g in result.glomeruli if g.spikes is not None), None)
     tiles = "small windows (tiles)" if side_um is None else f"windows of {side_um:g} µm (tiles)"
     probability = (
-        f"Each glomerulus is looked at through overlapping {tiles}, and a network says of each tile, from 0 "
-        "to 1, how much it speaks for spikes. The spike probability of a glomerulus "
-        f"{rule_phrase(criteria.card)}. The spike fraction is the share of tiles given at least {POSITIVE:g}."
+        f"Each glomerulus is divided into overlapping {tiles}, and a network scores each tile from 0 to 1 "
+        "by how much it looks like spikes. The spike probability of a glomerulus "
+        f"{rule_phrase(criteria.card)}. The spike fraction is the share of tiles that score at least "
+        f"{POSITIVE:g}."
     )
     research = "glomspike is not a medical device and must not guide the care of a patient."
     yield "Probability.", probability
@@ -173,7 +174,7 @@ def _thresholds(criteria: Criteria) -> Iterator[tuple[str, float]]:
         yield "used by the run", rule.threshold
     for name, value in criteria.card.thresholds.items():
         if rule.has_doubt or value != rule.threshold:
-            yield ("the classifier's own" if name == "spiked" else name.replace("_", " ")), value
+            yield ("the classifier's default" if name == "spiked" else name.replace("_", " ")), value
 
 
 def _shown(counts: Counts) -> Iterator[Said]:

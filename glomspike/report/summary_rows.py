@@ -15,7 +15,7 @@ def summary_rows(summary: Summary) -> Iterator[Said]:
     if summary.sclerosed.of:
         yield "Globally sclerosed", share_words(summary.sclerosed)
     else:
-        yield "Globally sclerosed", "not looked for"
+        yield "Globally sclerosed", "not assessed"
     if summary.spiked.of:
         yield "Spiked", share_words(summary.spiked)
         yield "Not spiked", share_words(summary.not_spiked)

@@ -47,6 +47,8 @@ def adequacy_rule(typed: str) -> AdequacyRule:
     match = _TYPED.fullmatch(typed)
     if match is None or int(match[2] or match[1]) > int(match[1]):
         raise UsageError(
-            "--adequacy", f"{typed!r} is no rule", "give banff, or glomeruli wanted, such as 20 or 20/10"
+            "--adequacy",
+            f"{typed!r} is not a rule",
+            "give banff, or a number of glomeruli such as 20 or 20/10",
         )
     return AdequacyRule("as typed", int(match[1]), int(match[2] or match[1]))

@@ -44,7 +44,7 @@ class ImageRecord(_Strict):
     marker: str
     level: int
     block: str
-    status: Literal["done", "failed", "not looked at"]
+    status: Literal["done", "failed", "not analysed"]
     cause: str
     folder: str | None
     run_sha256: str | None

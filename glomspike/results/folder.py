@@ -36,7 +36,7 @@ def is_done(place: Path, settings: RunSettings) -> bool:
         )
     if missing := [name for name in record.files if not (place / name).is_file()]:
         shown = ", ".join(missing[:_SHOWN_MISSING]) + (", ..." if len(missing) > _SHOWN_MISSING else "")
-        raise OutputError(place, f"misses files of its results ({shown})", "give --overwrite")
+        raise OutputError(place, f"lacks some files of its results ({shown})", "give --overwrite")
     return True
 
 
@@ -153,7 +153,7 @@ class ResultFolder:
             raise OutputError(
                 self.place,
                 f"cannot be put in place ({error.strerror})",
-                "see that nothing else writes there, and run again",
+                "make sure that nothing else writes there, and run again",
             ) from error
 
 
@@ -182,7 +182,7 @@ def _refuse_foreign(place: Path) -> None:
     if not (place / RECORD_NAME).is_file():
         raise OutputError(
             place,
-            "is in the way: glomspike did not write it",
+            "was not written by glomspike and is not replaced",
             "move it, or choose another output folder",
         )
 

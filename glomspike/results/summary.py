@@ -21,7 +21,7 @@ def check_summary(out: Path) -> None:
     place = out / SUMMARY_NAME
     if place.exists() and not place.read_bytes().startswith(_FIRST.encode()):
         cure = "move it, or choose another output folder"
-        raise OutputError(place, "is in the way: glomspike did not write it", cure)
+        raise OutputError(place, "was not written by glomspike and is not replaced", cure)
 
 
 def write_summary(out: Path, rows: Sequence[SlideRow]) -> None:

@@ -36,7 +36,7 @@ def search_warnings(
         yield f"{unreadable_windows} detection windows could not be read in full: glomeruli may be missing"
     if is_dark:
         kinds = "as in fluorescence, dark field or inverted colours"
-        yield f"the slide is dark where it is empty, {kinds}: its results mean nothing"
+        yield f"the background of the slide is dark, {kinds}: its results are meaningless"
 
 
 def outline_warnings(detected: Sequence[Glomerulus]) -> Iterator[str]:

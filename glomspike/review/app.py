@@ -117,7 +117,7 @@ class _Review:
             new = NewChange.model_validate_json(await request.body())
         except ValidationError as error:
             problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-            return JSONResponse({"problem": f"this change makes no sense ({'; '.join(problems)})"}, 422)
+            return JSONResponse({"problem": f"this change is not valid ({'; '.join(problems)})"}, 422)
         return await to_thread.run_sync(_saved, slide, new)
 
     async def write(self, request: Request) -> Response:

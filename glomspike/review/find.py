@@ -22,7 +22,7 @@ DEEPEST = 4  # folders below a given one that slides are looked for in
 def find_results(out: Path) -> tuple[Path, ...]:
     """The folders of results at or below a folder, by name. Raises OutputError where there is none."""
     if not out.is_dir():
-        raise OutputError(out, "is no folder", "give the folder that glomspike wrote its results to")
+        raise OutputError(out, "is not a folder", "give the folder that glomspike wrote its results to")
     found = tuple(results_below(out))
     if not found:
         raise OutputError(out, "holds no results of glomspike", "run glomspike on your slides first")

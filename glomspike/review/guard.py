@@ -82,7 +82,7 @@ class Guard:
         if not self._has_token(headers):
             return _plain(403, "open the address that `glomspike review` printed")
         if scope["method"] == "POST" and not _is_own_page(headers):
-            return _plain(403, "only the page itself can change something")
+            return _plain(403, "only the review page itself can make changes")
         return None
 
     def _is_this_machine(self, host: str) -> bool:

@@ -63,13 +63,13 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._path = folder / JOURNAL_NAME
         if self._path.is_symlink():
-            raise OutputError(self._path, "is a link, which may lead anywhere", "put the file in its place")
+            raise OutputError(self._path, "is a link, which may lead anywhere", "replace it with the file")
         self._lock = FileLock(folder / _LOCK_NAME, timeout=0)
         try:
             self._lock.acquire()
         except Timeout as held:
             cure = "close that page's server first, or use its address"
-            raise OutputError(folder, "is being reviewed through another server", cure) from held
+            raise OutputError(folder, "is being reviewed by another server", cure) from held
         except OSError as error:
             raise _unwritable(folder, error) from error
         try:

@@ -35,7 +35,7 @@ def listen(host: str, port: int | None) -> socket.socket:
         return _bound(host, port)
     except OSError as error:
         cause = f"port {port} of {host} cannot be listened on ({error.strerror})"
-        raise UsageError("--port", cause, "give another --port, or leave it out") from error
+        raise UsageError("--port", cause, "give another --port, or omit it") from error
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -100,7 +100,7 @@ class ReviewedSlide:
         """Save a change; it is on the disk when this returns. Raises OutputError where it cannot be."""
         with self._lock:
             if self._journal is None:
-                raise self.read_only or OutputError(self.folder, "is not under review", "begin a review")
+                raise self.read_only or OutputError(self.folder, "is not under review", "start a review")
             if not self._journal.holds(new.id):
                 change = Change(id=new.id, reviewer=new.reviewer, edit=new.edit, time=datetime.now(UTC))
                 self._journal.add(change)

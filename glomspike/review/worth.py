@@ -73,7 +73,7 @@ def _presence_doubt(finding: Finding) -> float:
 
 def _presence_reason(finding: Finding) -> str:
     taken_for_none = finding.lesion is not None and finding.lesion.name == NON_GLOMERULAR
-    return "taken for no glomerulus" if taken_for_none else "perhaps no glomerulus"
+    return "classified as non-glomerular" if taken_for_none else "perhaps no glomerulus"
 
 
 def _sclerosis_doubt(finding: Finding) -> float:

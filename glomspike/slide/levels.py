@@ -70,8 +70,8 @@ def fit_levels(stored: Sequence[StoredLevel], read: ReadRegion) -> Pyramid:
         scale = _certain_scale(full, level) or _matching_scale(full, (level, number), finer, read)
         if scale is None:
             notes.append(
-                f"the picture of {level.width_px} x {level.height_px} px that stands for a coarser level "
-                "does not show the slide and is not used"
+                f"an image of {level.width_px} x {level.height_px} px, stored as a coarser level, does not "
+                "show the slide and is not used"
             )
             continue
         width_px = min(level.width_px, math.ceil(full.width_px / scale[0]))

@@ -16,7 +16,7 @@ BESIDE_THE_SLIDE = ("label", "macro", "overview", "thumbnail", "barcode", "navig
 # Of the largest picture's pixels. Smaller ones are its levels, the next of which has a quarter, or beside it.
 AS_LARGE = 0.3
 
-_ONE = "save the one you want as a file of its own"
+_ONE = "save the one you want as a separate file"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,9 @@ def choose_image(path: Path, images: Sequence[OmeImage]) -> int:
     ):
         if count > 1:
             cure = "save it as one RGB picture" if of == "channels" else _ONE
-            raise SlideError(path, f"is a stack of {count} {of}, and it does not say which to read", cure)
+            raise SlideError(
+                path, f"is a stack of {count} {of}, and does not record which of them to read", cure
+            )
     return largest
 
 

@@ -30,7 +30,7 @@ ORIENTATION_TAG = 274
 # None, LZW, JPEG, Deflate, PackBits and Zstandard: what OpenSlide decodes in TIFF of no vendor.
 USUAL_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 50000)
 
-_ONE = "save the one you want as a file of its own"
+_ONE = "save the one you want as a separate file"
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what matters comes as an error
 
@@ -121,7 +121,7 @@ class Tiff:
             bits = next(few for few in (8, 10, 12, 14, 16) if highest < 2**few)
         if bits == 16:
             return declared, ()
-        note = f"values of 16 bits use only {bits}, and are shown as such"
+        note = f"16-bit values use only {bits} bits, and are shown on that scale"
         return declared.with_bits(bits), (note,)
 
 
@@ -135,7 +135,7 @@ def _ome_image(path: Path, file: tifffile.TiffFile) -> tuple[int, OmeImage] | No
     except ValueError as error:
         raise SlideError(path, str(error), "save it again as one RGB picture") from error
     if len(images) != len(file.series):
-        raise SlideError(path, "does not hold the pictures that its OME-XML names", COPY_AGAIN)
+        raise SlideError(path, "lacks the images that its OME-XML names", COPY_AGAIN)
     place = choose_image(path, images)
     return place, images[place]
 
@@ -177,7 +177,7 @@ def _orientation_note(page: Any) -> tuple[str, ...]:
     if _orientation(page) in (0, UPRIGHT):
         return ()
     tag = f"TIFF orientation {_orientation(page)}"
-    return (f"the file wants to be shown turned ({tag}) and was read as stored, as most slide viewers do",)
+    return (f"the file is tagged to be shown turned ({tag}); it was read as stored, as most viewers do",)
 
 
 def _mpp(file: tifffile.TiffFile, page: Any) -> Mpp | None:

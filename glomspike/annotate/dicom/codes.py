@@ -45,7 +45,7 @@ NO_UNITS, MICROMETRE, SQUARE_MICROMETRE = (
 )
 NUMBER = _private("glomerulus", "Number of the glomerulus")
 SPIKE_PROBABILITY = _private("spike-chance", "Probability of membranous spikes")
-SPIKE_FRACTION = _private("spike-fraction", "Tiles that look like spikes over tiles")
+SPIKE_FRACTION = _private("spike-fraction", "Proportion of tiles that look like spikes")
 AREA, RADIUS = codes.SCT.Area, codes.SCT.Radius
 # The numbers that viewers show with a shape, by their names there.
 MEASURES = {
@@ -60,7 +60,7 @@ MEASURES = {
 CALL = _private("call", "Call on membranous spikes")
 SPIKED = _private("spiked", "Membranous spikes")
 NOT_SPIKED = _private("not-spiked", "No membranous spikes")
-UNCERTAIN = _private("uncertain", "Uncertain whether membranous spikes")
+UNCERTAIN = _private("uncertain", "Uncertain membranous spikes")
 NOT_SCORED = _private("not-scored", "Not scored for membranous spikes")
 CALLS: dict[Call, CodedConcept] = {"spiked": SPIKED, "not spiked": NOT_SPIKED, "uncertain": UNCERTAIN}
 LESION = _private("lesion", "Lesion of the glomerulus")
@@ -69,7 +69,7 @@ TOTALS = {
     "glomeruli": _private("glomeruli", "Number of glomeruli found"),
     "scored": _private("scored", "Number of glomeruli scored for spikes"),
     "spiked": _private("spiked-glomeruli", "Number of glomeruli with spikes"),
-    "uncertain": _private("uncertain-glomeruli", "Number of glomeruli of which it is uncertain"),
+    "uncertain": _private("uncertain-glomeruli", "Number of glomeruli with uncertain spikes"),
     "tiles": _private("tiles", "Number of tiles scored"),
     "positive_tiles": _private("positive-tiles", "Number of tiles that look like spikes"),
     "spike_fraction": SPIKE_FRACTION,

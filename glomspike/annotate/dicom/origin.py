@@ -82,11 +82,11 @@ def _of_dicom(path: Path, slide: SlideFacts) -> Origin:
     level0 = [header for header in _headers(path) if _is_level0(header, slide)]
     if not level0:
         cause = f"no file in its folder holds the {slide.width0} pixels wide level 0 of its series"
-        raise SlideError(path, cause, "see that the series is complete, or leave out --dicom")
+        raise SlideError(path, cause, "check that the series is complete, or omit --dicom")
     header = min(level0, key=lambda one: int(one.get("InConcatenationNumber") or 0))
     if missing := [name for name in _IDENTIFIERS if not header.get(name)]:
         cause = f"its DICOM header has no {', '.join(missing)}, which annotations refer to"
-        raise SlideError(path, cause, "export the slide again, or leave out --dicom")
+        raise SlideError(path, cause, "export the slide again, or omit --dicom")
     _fill(header)
     return Origin(header, frozenset(str(one.SOPInstanceUID) for one in level0))
 
@@ -101,7 +101,7 @@ def _headers(path: Path) -> Iterator[Dataset]:
 def unusable_header(path: Path, error: Exception) -> SlideError:
     """The error for a DICOM slide from whose header no objects can be made."""
     cause = f"its DICOM header cannot be used for annotations ({type(error).__name__}: {error})"
-    return SlideError(path, cause, "export the slide again, or leave out --dicom")
+    return SlideError(path, cause, "export the slide again, or omit --dicom")
 
 
 def _is_per_frame(tag: BaseTag, _vr: str | None, _length: int) -> bool:

@@ -221,7 +221,7 @@ class GanRun:
         self.progress = _Progress(**kept["progress"])
         for name, part in self._parts().items():
             part.load_state_dict(kept[name])
-        self.console.print(f"going on after epoch {self.progress.epochs} of {self.settings.epochs}")
+        self.console.print(f"resuming after epoch {self.progress.epochs} of {self.settings.epochs}")
 
 
 def gradient_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def _shared(annotated: dict[FoundSlide, Path]) -> list[SamplesError]:
             continue
         if len(slides) != 1:
             named = " and ".join(found.path.name for found in sharing)
-            failures.append(SamplesError(file, f"may be of {named}", "give each slide a name of its own"))
+            failures.append(SamplesError(file, f"may belong to {named}", "give each slide a different name"))
         for found in sharing:
             if slides != [found]:
                 del annotated[found]
@@ -97,5 +97,5 @@ def annotations_beside(slide: Path) -> Path | None:
     there = [path for path in beside if path.is_file()]
     if len(there) > 1:
         names = " and ".join(path.name for path in there)
-        raise SamplesError(slide, f"has {names} beside it", "take the one away that you did not correct")
+        raise SamplesError(slide, f"has {names} beside it", "delete the one that you did not correct")
     return there[0] if there else None

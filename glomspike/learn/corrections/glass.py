@@ -29,7 +29,7 @@ def without_glass(meant: Meaning, slide: Slide, tissue: Tissue, annotations: Pat
         cause = f"marks glomeruli only where {slide.facts.name} is empty glass"
         raise AnnotationError(annotations, cause, ANOTHER_SLIDES)
     places = "; ".join(f"{one.circle0[0]:.0f}, {one.circle0[1]:.0f}" for one in on_glass)
-    note = f"glomeruli marked where the slide is empty glass, left out: {len(on_glass)} at {places}"
+    note = f"glomeruli marked where the slide is empty glass, omitted: {len(on_glass)} at {places}"
     left = tuple(one for one in meant.glomeruli if one not in on_glass)
     return replace(meant, glomeruli=left, notes=(*meant.notes, note))
 

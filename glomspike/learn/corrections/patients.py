@@ -53,7 +53,7 @@ def _rows(table: Path, lines: Sequence[str]) -> Iterator[PatientRow]:
     reader = csv.reader(lines, delimiter=max(SEPARATORS, key=heading.count))
     columns = [cell.strip().casefold() for cell in next(reader, [])]
     if not set(COLUMNS) <= set(columns):
-        cause = f"has the columns {', '.join(columns) or 'of no name'}, not slide and patient"
+        cause = f"has the columns {', '.join(columns) or 'without names'}, not slide and patient"
         raise SamplesError(table, cause, "name them in the first row")
     for cells in reader:
         if not any(cell.strip() for cell in cells):
@@ -84,12 +84,12 @@ def patients_of(
         if len(lines) > 1:
             (first, line), (second, other), *_ = lines.items()
             cause = f"gives {slide.name} to {first} in line {line}, and to {second} in line {other}"
-            raise SamplesError(table, cause, "leave one of them, or name slides by their paths in the folder")
+            raise SamplesError(table, cause, "keep one of them, or name slides by their paths in the folder")
         patients[slide] = fitting[0].patient
     if missing := [slide for slide in slides if slide not in named]:
         shown = [f"{slide.name}{_guess(slide, unused)}" for slide in missing[:MOST_NAMED]]
         more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
-        raise SamplesError(table, f"names no patient of {', '.join(shown)}{more}", _MEND)
+        raise SamplesError(table, f"names no patient for {', '.join(shown)}{more}", _MEND)
     return patients
 
 

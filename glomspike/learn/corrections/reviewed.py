@@ -67,7 +67,7 @@ def _chosen(slide: ReviewedSlide, reviewer: str | None) -> str | None:
 def _found(slide: ReviewedSlide, inside: Path) -> FoundSlide:
     """A reviewed slide as if it lay in the folder of its results."""
     if slide.slide is None:
-        cause = f"its slide {slide.found.slide.name} is not at hand"
+        cause = f"its slide {slide.found.slide.name} was not found"
         raise SamplesError(slide.folder, cause, "give --slides and the slide, or the folder it is in")
     name = (inside.parent / slide.found.slide.name).as_posix()
     return FoundSlide(slide.slide.path, name, slide.name)

@@ -86,7 +86,7 @@ def write_samples(corrected: CorrectedSlide, out: Path, mpp: float | None) -> Wr
     _replace_rows(out, before, corrected.folder, written)
     notes = (*slide.notes, *meant.notes)
     if unreadable := len(rows) - len(written):
-        notes += (f"fields that could not be read from the slide, left out: {unreadable}",)
+        notes += (f"fields that could not be read from the slide, omitted: {unreadable}",)
     labels = [one.label or "undetermined" for one in meant.glomeruli]
     outlined = sum(one.outline0 is not None for one in meant.glomeruli)
     return WrittenSamples(

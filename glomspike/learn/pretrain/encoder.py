@@ -47,7 +47,7 @@ def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
     try:
         network.load_state_dict({**initial, **used})
     except RuntimeError as error:
-        cause = "the weights to begin with are of another architecture than the network to be trained"
+        cause = "the initial weights have another architecture than the network to train"
         raise WeightsError(
-            "--encoder-weights", cause, "pretrain with the --encoder that is wanted"
+            "--encoder-weights", cause, "run `glomspike pretrain` with that --encoder"
         ) from error

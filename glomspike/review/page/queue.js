@@ -92,7 +92,7 @@ export class Queue {
     badge.className = `call ${one.is_glomerulus ? CALL_CLASS[one.call] ?? "" : "none"}`;
     row.querySelector(".mark").textContent = one.reviewed ? "✓" : "";
     row.querySelector("button").setAttribute(
-      "aria-label", `Glomerulus ${one.label}, ${call}${one.reviewed ? ", looked at" : ""}`);
+      "aria-label", `Glomerulus ${one.label}, ${call}${one.reviewed ? ", reviewed" : ""}`);
   }
 
   newRow(one) {

@@ -53,7 +53,7 @@ async function open(which) {
   for (const one of glomeruli.values()) viewer.draw(one);
   queue.open(glomeruli, address());
   showState(slide);
-  notice(slide.read_only ? `Nothing can be saved: ${slide.read_only}` : slide.tiles ? "" : "The slide's file is not at hand: its glomeruli are shown from the results. Give it with --slide to see all of it.");
+  notice(slide.read_only ? `Nothing can be saved: ${slide.read_only}` : slide.tiles ? "" : "The slide file was not found: its glomeruli are shown from the results. Give it with --slide to see the whole slide.");
   choose(queue.keys[0] ?? null);
 }
 
@@ -148,7 +148,7 @@ function agree() {
   if (chosen === null) return;
   about("agree", {});
   const next = queue.nextUnseen(chosen);
-  if (next === null) notice("All glomeruli of this slide were looked at.");
+  if (next === null) notice("All glomeruli of this slide have been reviewed.");
   else choose(next);
 }
 
@@ -172,7 +172,7 @@ function toggleSclerosed() {
 function showState({ counts, undo, redo, agreement }) {
   byId("slides").options[number].text = slideText({ ...counts, name: slide.name });
   byId("counts").textContent = [`${counts.glomeruli} glomeruli, ${counts.sentence}`, ...agreement].join("; ");
-  byId("progress").textContent = `${counts.reviewed} of ${counts.listed} looked at`;
+  byId("progress").textContent = `${counts.reviewed} of ${counts.listed} reviewed`;
   byId("counts").dataset.undo = String(undo);
   byId("undo").disabled = !undo;
   byId("redo").disabled = !redo;

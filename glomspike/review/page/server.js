@@ -76,7 +76,7 @@ export class Changes {
         body: JSON.stringify(change),
       });
     } catch {
-      return "the server does not answer; start `glomspike review` again, and nothing is lost";
+      return "the server does not answer; start `glomspike review` again; nothing is lost";
     }
     const said = await answer.json().catch(() => ({ problem: `the server answered ${answer.status}` }));
     if (!answer.ok && answer.status !== 422) return said.problem;

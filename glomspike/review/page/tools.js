@@ -121,7 +121,7 @@ export class Tools {
       const extent = feature.getGeometry().getExtent();
       const [width_um, height_um] = [extent[2] - extent[0], extent[3] - extent[1]];
       if (Math.max(width_um, height_um) > WIDEST_BOX_UM) {
-        this.refuse(`a box of ${Math.round(Math.max(width_um, height_um))} µm does not say where in it the spikes are: draw it smaller, up to ${WIDEST_BOX_UM} µm`);
+        this.refuse(`a box of ${Math.round(Math.max(width_um, height_um))} µm is too large to show where the spikes are: draw one of ${WIDEST_BOX_UM} µm at most`);
       } else if (Math.min(width_um, height_um) > NARROWEST_BOX_UM) {
         this.setBoxes([...this.chosen().boxes0, this.viewer.frame.boxOf(extent)]);
       }
