@@ -34,6 +34,6 @@ class HighestTile(MsaMil):
     """The same judgement as MSA-MIL's, by a network that was taught to pool tiles by the highest."""
 
     def log_odds(self, grid: TileGrid) -> Scores:
-        """See `MsaMil`."""
+        """Log-odds of spikes of each tile of a grid, (n,) float64. See `MsaMil`."""
         _, odds, _ = network_output(self.network, grid, self.normalisation)
         return np.asarray(odds.double().cpu().numpy())

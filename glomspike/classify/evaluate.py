@@ -48,7 +48,7 @@ class ScoredBag:
         return f"{label} {self.verdict.probability:.2f}: {self.bag.source}"
 
     def drawn(self) -> RGB:
-        """The glomerulus with its highest tile framed."""
+        """The picture of the glomerulus, in its grid's shape, with its highest tile framed."""
         grid = self.bag.grid
         corner_px = grid.corners_px[self.verdict.tiles.argmax()]
         return lined(grid.pixels, corner_px + grid.tile_px * SQUARE, FOUND_COLOUR)

@@ -36,6 +36,7 @@ class DenseTiles(nn.Module):
         self.head = nn.Conv2d(self.FEATURES, 1, kernel_size=1)
 
     def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
         evidence = self.head(self.features(pictures)).float()
         # The mean of a linear map is the linear map of the mean: one channel is pooled instead of 128.
         shifted = boxes + boxes.new_tensor([0, *[self.OFF_PX] * 4])
@@ -74,7 +75,7 @@ class WideTiles(DenseTiles):
         self.around = nn.Sequential(_with_gaps(self.FEATURES), _with_gaps(self.FEATURES))
 
     def features(self, pictures: Tensor) -> Tensor:
-        """See `DenseTiles`."""
+        """What is seen, further around than by `DenseTiles`: (n, 128, h / 8, w / 8)."""
         features: Tensor = self.around(super().features(pictures))
         return features
 
@@ -95,6 +96,7 @@ class SingleTiles(ResNet):  # type: ignore[misc]
         super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=1)
 
     def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
         parts = [
             super(SingleTiles, self).forward(cut(pictures, part)) for part in torch.split(boxes, AT_ONCE)
         ]

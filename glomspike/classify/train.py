@@ -99,7 +99,7 @@ class BagTask(ABC):
         }
 
     def examples(self, network: nn.Module) -> RGB:
-        """Validation glomeruli with their highest tiles, their scores and labels."""
+        """A sheet of validation glomeruli with their highest tiles, their scores and labels."""
         found: list[ScoredBag] = scored(self.classifier(network), evenly(self.validation, EXAMPLES))
         return sheet([one.drawn() for one in found], [one.caption for one in found])
 

@@ -104,7 +104,7 @@ class ViewTask(MilTask):
         return {"image": view.pixels, "box": boxes, "spiked": known}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Cross-entropy of tiles, and of each view by its highest tile, as glomeruli are judged.
+        """Cross-entropy of tiles, and of each view by its highest tile, as glomeruli are judged; a scalar.
 
         Of tiles half the mean of those with spikes, and half that of the hardest without.
         """

@@ -54,14 +54,14 @@ def view_side_px(tile_px: int) -> int:
 
 
 def varied(pixels: RGB, rng: Rng) -> RGB:
-    """The same tissue stained, lit, focused and stored otherwise, as far as spikes can still be seen."""
+    """The picture, in its shape, in other stain, light, focus and compression that keep spikes visible."""
     if rng.random() < 0.4:
         pixels = restained(pixels, rng)
     return compressed(focused(lit(pixels, rng), rng), rng)
 
 
 def focused(pixels: RGB, rng: Rng) -> RGB:
-    """The picture blurred, sharpened or sampled coarsely, less than what would hide spikes."""
+    """The picture, in its shape, blurred, sharpened or sampled coarsely, so that spikes stay visible."""
     draw = rng.random()
     if draw < 0.25:
         return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.2)), dtype=np.uint8)

@@ -19,9 +19,9 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def bordered(pixels: RGB, outlines_px: Sequence[Points], rng: Rng) -> tuple[RGB, Box]:
-    """A picture that ends at a new border on one of its sides, and the box that is left of it.
+    """A picture of the same shape that ends at a new border on one of its sides, and the box that remains.
 
-    The larger part is left; beyond there is mostly white, as the detector sees it beyond a picture.
+    The larger part remains; beyond it there is mostly white, as the detector sees it beyond a picture.
     """
     side_px, axis = pixels.shape[0], int(rng.integers(2))
     place = rng.uniform(0.1, 0.9) * side_px
@@ -39,7 +39,7 @@ def bordered(pixels: RGB, outlines_px: Sequence[Points], rng: Rng) -> tuple[RGB,
 
 
 def left_of(outline_px: Points, box: Box) -> Points | None:
-    """The largest piece of an outline that lies in a box, None where there is none."""
+    """The largest piece (m, 2) of an outline (n, 2) that lies in a box, None where there is none."""
     piece = largest(shapely.clip_by_rect(shapely.Polygon(outline_px), *box))
     return None if piece is None else vertices(piece)
 

@@ -39,7 +39,7 @@ def composed(
     mpp: float,
     rng: Rng,
 ) -> tuple[RGB, list[KnownGlomerulus]]:
-    """The tissue with up to three of the crops' glomeruli set into it, and all glomeruli now in it.
+    """The tissue, in its shape, with up to three of the crops' glomeruli set into it, and all its glomeruli.
 
     Each table's crops come as often as any other's. They keep clear of each other and of the `glomeruli` that
     were there. Some of what is set in is tissue of `other`, a picture without glomeruli of at least the

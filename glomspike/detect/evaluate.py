@@ -39,7 +39,7 @@ class ScannedPicture:
 
     @property
     def shown_px(self) -> NDArray[np.float64]:
-        """The circles that reach the threshold."""
+        """The circles (n, columns of `decode`) that reach the threshold, in the picture's pixels."""
         return self.found_px[self.found_px[:, 3] >= self.threshold]
 
     @property
@@ -65,6 +65,7 @@ class ScannedPicture:
         return f"{self.missed} missed, {self.false} false: {self.picture.sample.image.name}"
 
     def drawn(self) -> RGB:
+        """The picture with its true circles and those that are shown."""
         true = circled(self.picture.pixels, self.picture.circles_px, TRUTH_COLOUR)
         return circled(true, self.shown_px, FOUND_COLOUR)
 

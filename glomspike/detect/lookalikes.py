@@ -24,7 +24,7 @@ DARK, MIDDLE, LIGHT = 0.03, 0.5, 0.97
 
 
 def with_lookalikes(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: Rng) -> RGB:
-    """The tissue with one to three things on it that might be taken for one, behind its glomeruli."""
+    """The tissue, in its shape, with one to three look-alikes drawn behind its glomeruli."""
     pixels = tissue.copy()
     for _ in range(rng.integers(1, MOST_DRAWN + 1)):
         draw = _KINDS[int(rng.integers(len(_KINDS)))]

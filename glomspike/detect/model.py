@@ -68,7 +68,7 @@ class _Sum(nn.Module):
 
 
 def for_classes(state: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:
-    """The weights of a detector of one class as those of one of several, which all begin as that one was."""
+    """The tensors by name of a detector of `classes` classes, each of which starts as the single one was."""
     last = {name: tensor for name, tensor in state.items() if name.startswith(LAST_OF_CENTRE)}
     alike = {name: tensor.repeat(classes, *[1] * (tensor.ndim - 1)) for name, tensor in last.items()}
     return {**state, **{name: alike[name] for name in alike if len(last[name]) == 1}}

@@ -19,10 +19,10 @@ LEAST_SCORE = 0.02
 def scan_picture(
     network: nn.Module, pixels: RGB, seen_mpp: float, side_px: int, normalisation: Normalisation
 ) -> NDArray[np.float64]:
-    """Scored circles of a picture at the detector's µm/px, in its pixels, best first; columns as of `decode`.
+    """Scored circles (n, columns of `decode`) of a picture at the detector's µm/px, in its pixels.
 
-    `seen_mpp` is the µm/px that the picture has in the detector's eyes: that of its card, even where it looks
-    finer because glomeruli are smaller.
+    The best come first. `seen_mpp` is the µm/px on the detector's card, even where it looks finer because
+    glomeruli are smaller.
 
     Windows have the side of the crops that the detector learnt from: its decoder normalises over the whole
     window (GroupNorm), so that radii come out too large in windows that are mostly something else.
@@ -44,7 +44,7 @@ def scan_picture(
 def scan_windows(
     network: nn.Module, windows: list[RGB], normalisation: Normalisation
 ) -> list[NDArray[np.float64]]:
-    """Scored circles of each of some windows of one size, in the window's pixels; columns as of `decode`.
+    """Scored circles (n, columns of `decode`) of each of some windows of one size, in the window's pixels.
 
     Computed where the network is. Only those of some likelihood: the rest are the centre map's noise.
     """

@@ -231,6 +231,7 @@ class DetectorTask:
         return Cut(pixels, glomeruli)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """CircleNet's loss of a batch, a scalar."""
         return circle_loss(network(NORMALISATION.apply(batch["image"])), batch)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -255,6 +256,7 @@ class DetectorTask:
         return [scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD) for picture in pictures]
 
     def examples(self, network: nn.Module) -> RGB:
+        """A sheet of validation pictures with their true and found circles."""
         scanned = self._scanned(network, evenly(self.validation, EXAMPLES))
         return sheet([one.drawn() for one in scanned], [one.caption for one in scanned])
 

@@ -38,7 +38,7 @@ def circle_iou(first: Circles, second: Circles) -> Overlaps:
 
 
 def suppress(circles: Circles, scores: NDArray[np.float64], overlap: float) -> NDArray[np.intp]:
-    """Indices of the circles that remain, best first: one is dropped where a better one overlaps it more."""
+    """Indices (m,) of the circles (n, 3) that a better one does not overlap more than that, best first."""
     order = np.lexsort((circles[:, 0], circles[:, 1], -scores))
     overlapping = circle_iou(circles, circles) > overlap
     left = np.ones(len(circles), dtype=bool)

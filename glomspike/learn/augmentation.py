@@ -63,7 +63,7 @@ _DENSITY = -np.log(np.maximum(np.arange(256, dtype=np.float32) / 255, _LEAST_LIG
 
 
 def appearance(pixels: RGB, rng: Rng) -> RGB:
-    """The picture as another laboratory might have made it: stain, light, focus, noise and compression."""
+    """The picture, in its shape, as of another laboratory: stain, light, focus, noise and compression."""
     draw = rng.random()
     if draw >= AS_IT_IS:
         pixels = stained_anew(pixels, rng) if draw < AS_IT_IS + IN_USE else restained(pixels, rng)
@@ -71,7 +71,7 @@ def appearance(pixels: RGB, rng: Rng) -> RGB:
 
 
 def stained_anew(pixels: RGB, rng: Rng) -> RGB:
-    """The tissue in one of the stains that kidneys are looked at in, as far as unmixing goes."""
+    """The tissue, in the picture's shape, in one of the stains used for kidneys, as far as unmixing goes."""
     return stained_as(pixels, _STAINS[rng.integers(len(_STAINS))], rng)
 
 
@@ -80,7 +80,7 @@ def stained_as(
 ) -> RGB:
     """The tissue in dyes of these names: where haematoxylin was, where the other stain was, and elsewhere.
 
-    `dyes` are the two that it was stained with, where that is known.
+    The picture keeps its shape.     `dyes` are the two that it was stained with, where that is known.
     """
     amounts = _amounts(pixels, rng, dyes)
     strength = np.exp(rng.normal(0, 0.3, (3, 1))).astype(np.float32)
@@ -94,7 +94,7 @@ def stained_as(
 
 
 def restained(pixels: RGB, rng: Rng) -> RGB:
-    """The tissue in any other dyes: optical densities are unmixed, and colours and strengths change."""
+    """The picture, in its shape, in other dyes: densities are unmixed, colours and strengths change."""
     density = _density(pixels)
     amounts = _amounts(pixels, rng)
     strength = np.exp(rng.normal(0, 0.35, (3, 1))).astype(np.float32)
@@ -139,7 +139,7 @@ def _varied(dyes: Float, rng: Rng) -> Float:
 
 
 def dirtied(pixels: RGB, rng: Rng) -> RGB:
-    """At times the picture with a fold, a smear of ink or precipitate, or an air bubble on it."""
+    """The picture, in its shape, at times with a fold, a smear of ink or precipitate, or an air bubble."""
     draw, (height_px, width_px) = rng.random(), pixels.shape[:2]
     if draw > 0.12:
         return pixels
@@ -158,7 +158,7 @@ def dirtied(pixels: RGB, rng: Rng) -> RGB:
 
 
 def lit(pixels: RGB, rng: Rng) -> RGB:
-    """The picture under another lamp: brightness, contrast, grey or yellowish glass, dark corners."""
+    """The picture, in its shape, in other light: brightness, contrast, tint of the glass, dark corners."""
     light = np.ones(3, dtype=np.float32)
     if rng.random() < 0.6:
         yellow = rng.uniform(0, 0.25)
@@ -176,7 +176,7 @@ def lit(pixels: RGB, rng: Rng) -> RGB:
 
 
 def hard_to_see(pixels: RGB, rng: Rng) -> RGB:
-    """At times the picture as nobody would want it: hardly stained, dark, or out of focus."""
+    """The picture, in its shape, at times of poor quality: hardly stained, dark, or out of focus."""
     draw = rng.random()
     if draw < 0.09:
         pale = 255 * np.exp(-_DENSITY * np.float32(np.exp(rng.uniform(np.log(0.08), np.log(0.6)))))
@@ -196,7 +196,7 @@ def _vignette(height_px: int, width_px: int, rng: Rng) -> Float:
 
 
 def focused(pixels: RGB, rng: Rng) -> RGB:
-    """The picture through another objective: blurred, sharpened or of coarser sampling."""
+    """The picture, in its shape, through another objective: blurred, sharpened or of coarser sampling."""
     draw = rng.random()
     if draw < 0.25:
         return np.asarray(cv2.GaussianBlur(pixels, (0, 0), rng.uniform(0.4, 1.8)), dtype=np.uint8)
@@ -215,7 +215,7 @@ def focused(pixels: RGB, rng: Rng) -> RGB:
 
 
 def compressed(pixels: RGB, rng: Rng) -> RGB:
-    """The picture from another camera and file: sensor noise, JPEG."""
+    """The picture, in its shape, from another camera and file: sensor noise, JPEG."""
     if rng.random() < 0.25:
         noise = rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(rng.uniform(1, 9))
         pixels = np.asarray(np.clip(pixels + noise, 0, 255), dtype=np.uint8)
@@ -239,7 +239,7 @@ def turned(rng: Rng, side_px: float, centre_px: tuple[float, float], scale: floa
 
 
 def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, float, float] | None) -> RGB:
-    """The square of `side_px` that `turned`'s matrix cuts out.
+    """The square (side_px, side_px, 3) that an affine matrix (2, 3), as from `turned`, cuts out.
 
     Where the picture ends there is background, or its mirror image where that is None.
     """

@@ -38,7 +38,7 @@ class Case(Protocol):
         ...
 
     def drawn(self) -> RGB:
-        """The case with what the model said and what is true."""
+        """The case with what the model said and what is true, as a picture of any size."""
         ...
 
 
@@ -51,6 +51,6 @@ def interval_numbers(names: Sequence[str], found: Sequence[Interval | None]) -> 
 
 
 def worst_sheet(cases: Sequence[Case]) -> RGB:
-    """The ten worst of at least one case."""
+    """The ten worst of at least one case, as rows of pictures with captions: see `sheet`."""
     worst = sorted(cases, key=lambda case: -case.badness)[:WORST]
     return sheet([case.drawn() for case in worst], [case.caption for case in worst])

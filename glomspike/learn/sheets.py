@@ -17,7 +17,7 @@ FOUND_COLOUR = (220, 0, 0)
 
 
 def sheet(pictures: Sequence[RGB], captions: Sequence[str]) -> RGB:
-    """The pictures in rows of four cells, each fitted into its cell, with a caption below."""
+    """The pictures, of any sizes, in rows of four cells of one size, each with its caption below."""
     cells = [_cell(picture, caption) for picture, caption in zip(pictures, captions, strict=True)]
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % COLUMNS)
     rows = [np.hstack(cells[start : start + COLUMNS]) for start in range(0, len(cells), COLUMNS)]

@@ -95,7 +95,7 @@ class Task(Protocol):
         ...
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        """The mean loss of a batch."""
+        """The mean loss of a batch, a scalar."""
         ...
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -103,7 +103,7 @@ class Task(Protocol):
         ...
 
     def examples(self, network: nn.Module) -> RGB:
-        """A picture of predictions beside the truth."""
+        """A picture, of any size, of predictions beside the truth."""
         ...
 
     def card(self, measured: dict[str, float]) -> CardDraft:

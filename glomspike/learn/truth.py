@@ -155,7 +155,7 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
 
 
 def resized(pixels: RGB, factor: float) -> RGB:
-    """A picture `factor` times as large, antialiased where it shrinks."""
+    """The picture `factor` times as high and wide, rounded, antialiased where it shrinks."""
     if factor == 1:
         return pixels
     size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))

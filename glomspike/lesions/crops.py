@@ -49,5 +49,5 @@ def _whole(sample: Sample, input_px: int) -> Patch:
 
 
 def network_crop(patch: LesionPatch, side_px: int) -> RGB:
-    """The crop that the network sees of a glomerulus in an evaluation."""
+    """The crop (side_px, side_px, 3) that the network is given of a glomerulus in an evaluation."""
     return exact_crop(patch.patch, side_px).pixels

@@ -43,6 +43,7 @@ class Prediction:
         return f"{self.patch.lesion}, {predicted}: {self.patch.patch.sample.image.name}"
 
     def drawn(self) -> RGB:
+        """The crop that the network was given."""
         return self.pixels
 
 

@@ -46,6 +46,7 @@ class LesionNetwork(nn.Module):
         return self
 
     def forward(self, crops: Tensor) -> Tensor:
+        """Scores (n, classes), before softmax, of normalised crops (n, 3, h, h)."""
         scores: Tensor = self.head(self.encoder(crops).mean(dim=(2, 3)))
         return scores
 

@@ -98,6 +98,7 @@ class LesionTask:
         return {"image": pixels, "truth": np.array(self.classes.index(one.lesion))}
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """The focal loss of a batch, a scalar."""
         return focal_loss(network(NORMALISATION.apply(batch["image"])), batch["truth"])
 
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -107,7 +108,7 @@ class LesionTask:
         return predict(network, self.validation, self.classes, self.options.input_px, NORMALISATION)
 
     def examples(self, network: nn.Module) -> RGB:
-        """Validation glomeruli with what was told of them and what is true."""
+        """A sheet of validation glomeruli with their true and predicted lesions."""
         examples = evenly(self._predictions(network), EXAMPLES)
         return sheet([one.drawn() for one in examples], [one.caption for one in examples])
 

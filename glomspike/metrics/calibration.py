@@ -42,7 +42,7 @@ def platt(log_odds: Scores, positive: Labels) -> tuple[float, float]:
 
 
 def log_odds(probabilities: Scores) -> Scores:
-    """The log-odds of probabilities, held within ±30 where rounding has made them 0 or 1."""
+    """The log-odds of probabilities, in the same shape, held within ±30 where rounding made them 0 or 1."""
     return np.asarray(np.clip(logit(probabilities), -MOST_LOG_ODDS, MOST_LOG_ODDS))
 
 

@@ -199,7 +199,7 @@ def read_card(card_path: Path) -> Card:
 
 
 def load_state(card: Card, path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a `.safetensors` file by name, floating-point ones as float32.
+    """The tensors of a `.safetensors` file by name, in the shapes of the card's network, floats as float32.
 
     Raises WeightsError where the file cannot be read or is not the one that the card was written for.
     """

@@ -18,7 +18,7 @@ def blob(rng: np.random.Generator, radius_um: float, wobble: float, points: int 
 
 
 def resample(curve_um: Points, step_um: float) -> Points:
-    """The same closed curve with points `step_um` apart, counter-clockwise in a frame whose y points down."""
+    """The closed curve (m, 2), points `step_um` apart, counter-clockwise in a frame whose y points down."""
     closed = np.vstack([curve_um, curve_um[:1]])
     lengths = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
     count = max(8, round(lengths[-1] / step_um))
@@ -34,7 +34,7 @@ def signed_area(curve_um: Points) -> float:
 
 
 def smooth(curve_um: Points, sigma_um: float, step_um: float) -> Points:
-    """The closed curve, evenly sampled, with corners rounded at a scale of `sigma_um`."""
+    """The closed, evenly sampled curve (n, 2) with its corners rounded at a scale of `sigma_um`."""
     return gaussian_filter1d(curve_um, sigma_um / step_um, axis=0, mode="wrap")
 
 

@@ -30,11 +30,11 @@ class Dyes:
         return cls(blank[0], blank[1], blank[2], x_px, y_px, mpp)
 
     def local(self, points_um: Points) -> Points:
-        """Points in pixels of this raster; pixel 0 spans 0 to 1."""
+        """Points (n, 2) in pixels of this raster; pixel 0 spans 0 to 1."""
         return np.asarray(points_um / self.mpp - np.array([self.x_px, self.y_px]), dtype=np.float64)
 
     def pixels(self, points_um: Points) -> NDArray[np.int32]:
-        """Points for cv2's drawing, with `SHIFT` fractional bits; its pixel centres are whole numbers."""
+        """Points (n, 2) for cv2's drawing, with `SHIFT` fractional bits; pixel centres are whole numbers."""
         return np.asarray(np.round((self.local(points_um) - 0.5) * (1 << SHIFT)), dtype=np.int32)
 
     def clear(self, share: Dye) -> None:

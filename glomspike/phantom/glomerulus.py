@@ -122,7 +122,7 @@ def with_spikes(rng: np.random.Generator, plan: GlomerulusPlan, lesion: Lesion) 
 
 
 def tuft_outline(rng: np.random.Generator, capsule_um: Points, centre_um: Points, radius_um: float) -> Points:
-    """The tuft fills half to almost all of the capsule, lobed, held at the hilum on one side."""
+    """The outline (n, 2) of a tuft, in µm: lobed, half to almost all of the capsule, held at the hilum."""
     hilum = rng.uniform(0, 2 * np.pi)
     fill = rng.uniform(0.76, 0.97)
     around = capsule_um - centre_um

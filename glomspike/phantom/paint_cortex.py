@@ -138,7 +138,7 @@ class CortexPainter:
 def signed_distance(
     polygons_um: list[Points], x0: int, y0: int, columns: int, rows: int
 ) -> NDArray[np.float32]:
-    """µm into the polygons (negative outside), on the coarse grid, cut off at `REACH_UM`."""
+    """µm into the polygons (negative outside), on the coarse grid (rows, columns), cut off at `REACH_UM`."""
     pad = round(REACH_UM / COARSE_UM)
     mask = np.zeros((rows + 2 * pad, columns + 2 * pad), dtype=np.uint8)
     corner = np.array([x0 - pad, y0 - pad])

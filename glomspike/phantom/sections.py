@@ -29,7 +29,7 @@ class PlacedSection:
 
 
 def box_um(placement: Placement, tissue_um: Points) -> tuple[Points, Points]:
-    """Upper left and lower right corner of a section on its slide."""
+    """Upper left and lower right corner, (2,) each, of a section on its slide, in the slide's µm."""
     edge = placement.to_slide(tissue_um)
     return edge.min(axis=0) - EDGE_UM, edge.max(axis=0) + EDGE_UM
 

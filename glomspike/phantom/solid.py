@@ -124,11 +124,11 @@ class Block:
         return tuple(n for n, one in enumerate(self.glomeruli, start=1) if one.is_shown(depth_um))
 
     def capsules_at(self, depth_um: float) -> list[Points]:
-        """The outer edges of their profiles, in the same order."""
+        """The outer edges (n, 2) of their profiles in the block's µm, in the same order."""
         return [self.glomeruli[n - 1].surface.outline_at(depth_um) for n in self.shown_at(depth_um)]
 
     def tissue_at(self, depth_um: float) -> Points:
-        """The edge of the tissue of the section at a depth."""
+        """The edge (n, 2) of the tissue of the section at a depth, in the block's µm."""
         held = [shapely.Polygon(edge).buffer(8.0) for edge in self.capsules_at(depth_um)]
         return largest_ring(shapely.union_all([shapely.Polygon(self._edge(depth_um)).buffer(0), *held]))
 

@@ -31,7 +31,7 @@ class Surface:
         return len(self.line_um) * STEP_UM
 
     def stretch(self, start: int, length_um: float) -> NDArray[np.intp]:
-        """Indices of the points from `start` on, as far as the length goes, around the end if need be."""
+        """Indices (n,) of the points from `start` on, as far as the length goes, around the end if needed."""
         count = min(len(self.line_um), round(length_um / STEP_UM))
         return (start + np.arange(count)) % len(self.line_um)
 

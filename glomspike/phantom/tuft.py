@@ -91,11 +91,11 @@ class Section:
         return height, width
 
     def pixels(self, points_um: Points) -> Points:
-        """Points as pixel indices with fractions: a pixel's centre is a whole number."""
+        """Points (n, 2) as pixel indices with fractions: a pixel's centre is a whole number."""
         return np.asarray((points_um - self.corner_um) / GRID_UM - 0.5, dtype=np.float64)
 
     def points_um(self, pixels: Points) -> Points:
-        """The opposite of `pixels`."""
+        """Points (n, 2) in µm, the opposite of `pixels`."""
         return np.asarray((pixels + 0.5) * GRID_UM + self.corner_um, dtype=np.float64)
 
     def at(self, raster: Texture, points_um: Points) -> NDArray[np.float64]:

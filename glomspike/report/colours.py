@@ -38,7 +38,7 @@ def label_font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def colour_bar(height_px: int, font_px: int, title: str) -> RGB:
-    """A white strip with the colours from 0 (bottom) to 1 (top), ticks, and a title along it."""
+    """A white strip (height_px, width, 3) with colours from 0 (bottom) to 1 (top), ticks, and a title."""
     font = label_font(font_px)
     bar_px, margin_px = font_px, 2 * font_px
     strip = Image.new("RGB", (round(bar_px * 5.5), height_px), "white")

@@ -19,7 +19,7 @@ def write_overview(path: Path, thumbnail: RGB, frame: FieldFrame, result: SlideR
 
 
 def draw_overview(thumbnail: RGB, frame: FieldFrame, result: SlideResult) -> RGB:
-    """The thumbnail with each glomerulus circled and numbered, and a colour bar to the right.
+    """The thumbnail with each glomerulus circled and numbered; wider by a colour bar to the right.
 
     `frame` is where the thumbnail lies on the slide. Glomeruli without a score are grey, the numbers of
     uncertain ones amber with a question mark.

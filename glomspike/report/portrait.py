@@ -71,7 +71,7 @@ def portray(glomerulus: Glomerulus, field: Field, heat: Heat | None) -> Portrait
 
 
 def shrunk(picture: RGB, side_px: int) -> RGB:
-    """A picture whose longer side is at most `side_px`."""
+    """The picture in its proportions, its longer side at most `side_px`."""
     size_px = _fitting(picture.shape[1], picture.shape[0], side_px)
     return np.asarray(cv2.resize(picture, size_px, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 

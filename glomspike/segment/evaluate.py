@@ -43,6 +43,7 @@ class Comparison:
         return f"Dice {self.overlap.dice:.3f}: {self.sample.image.name}"
 
     def drawn(self) -> RGB:
+        """The crop with its true and its found outline."""
         contours, _ = cv2.findContours(self.truth.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         pixels = self.pixels
         for contour in contours:

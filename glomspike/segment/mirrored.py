@@ -18,6 +18,7 @@ class MirroredNetwork(nn.Module):
         self.network = network
 
     def forward(self, images: Tensor) -> Tensor:
+        """Log-odds (n, 1, h, w) of normalised crops (n, 3, h, w)."""
         return torch.stack([self.network(images.flip(axes)).flip(axes) for axes in AXES]).mean(dim=0)
 
 

@@ -40,7 +40,7 @@ def glomerulus_polygon(probability: Probability, centre_px: tuple[float, float])
 
 
 def central_region(mask: Mask, centre_px: tuple[float, float]) -> Mask | None:
-    """The connected region that holds the centre, else the largest, with its holes filled."""
+    """The connected region, in the mask's shape, that holds the centre, else the largest; holes filled."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count == 1:
         return None

@@ -44,7 +44,7 @@ class Patch:
     is_crop: bool
 
     def truth(self, matrix: Affine, side_px: int) -> Mask:
-        """The mask of the glomerulus after an affine matrix, in a square of `side_px`."""
+        """The mask (side_px, side_px) of the glomerulus after an affine matrix."""
         return filled(mapped(self.outline_px, matrix), side_px)
 
 
@@ -130,7 +130,7 @@ def _as_it_is(patch: Patch, side_px: int, rng: Rng) -> Crop:
 
 
 def ended(pixels: RGB, truth: Mask, rng: Rng) -> tuple[RGB, Mask]:
-    """A crop whose picture ends within it, on any of its sides: white and no glomerulus from there on."""
+    """A crop and its mask, in their shapes, that end at one of the sides: white and no glomerulus beyond."""
     turns, kept_px = int(rng.integers(4)), round(rng.uniform(0.4, 0.9) * len(truth))
     pixels, truth = pixels.copy(), truth.copy()
     np.rot90(pixels, turns)[kept_px:] = 255

@@ -126,6 +126,7 @@ class SegmenterTask:
         return np.asarray(crop.pixels * opacity + around * (1 - opacity), dtype=np.uint8)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Cross-entropy and Dice loss of a batch, a scalar."""
         logits = network(NORMALISATION.apply(batch["image"]))[:, 0].float()
         entropy = functional.binary_cross_entropy_with_logits(logits, batch["truth"])
         return entropy + dice_loss(logits.sigmoid(), batch["truth"])
@@ -144,6 +145,7 @@ class SegmenterTask:
         return [compare(network, patch, self.options.input_px, NORMALISATION) for patch in patches]
 
     def examples(self, network: nn.Module) -> RGB:
+        """A sheet of validation glomeruli with their true and found outlines."""
         compared = self._compared(network, evenly(self.validation, EXAMPLES))
         return sheet([one.drawn() for one in compared], [one.caption for one in compared])
 

@@ -38,7 +38,7 @@ class Colours:
         return replace(self, bits=bits)
 
     def rgb(self, samples: _Samples) -> RGB:
-        """A tile's samples as RGB on white."""
+        """A tile's samples (height, width, samples per pixel) as RGB on white."""
         if self.palette is not None:
             return np.asarray(
                 self.palette[np.minimum(samples[..., 0], len(self.palette) - 1)], dtype=np.uint8

@@ -18,7 +18,9 @@ class RegionReader(Protocol):
     @property
     def facts(self) -> SlideFacts: ...
 
-    def read(self, x0: float, y0: float, width0: float, height0: float, mpp: float) -> RGB: ...
+    def read(self, x0: float, y0: float, width0: float, height0: float, mpp: float) -> RGB:
+        """A region in level-0 pixels as square pixels of `mpp` µm: see `Slide.read`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,7 +149,7 @@ class Slide:
         return pixels
 
     def thumbnail(self, longest_px: int) -> tuple[RGB, FieldFrame]:
-        """The slide's bounds as a picture whose longer side is `longest_px`, and its frame; never enlarged.
+        """The slide's bounds as a picture with a longer side of `longest_px`, and its frame; never enlarged.
 
         Parts that cannot be decoded are white.
         """

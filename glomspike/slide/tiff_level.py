@@ -56,7 +56,10 @@ class TiffLevel:
         return StoredLevel(self._width_px, self._height_px, *tile_px, step0=1.0)
 
     def read(self, left: int, top: int, width_px: int, height_px: int) -> RGB:
-        """A region in this level's pixels, white outside. Raises UnreadableRegion."""
+        """A region (height_px, width_px, 3) in this level's pixels, white outside.
+
+        Raises UnreadableRegion.
+        """
         pixels = np.full((height_px, width_px, 3), 255, np.uint8)
         right, lower = min(left + width_px, self._width_px), min(top + height_px, self._height_px)
         columns = _tiles(left, right, self._tile_width_px)

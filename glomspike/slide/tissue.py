@@ -93,7 +93,7 @@ def find_tissue(slide: Slide) -> Tissue:
 
 
 def tissue_mask(pixels: RGB, mpp: float) -> Mask:
-    """True on tissue in a picture of about 8 to 16 µm/px.
+    """True on tissue in a picture of about 8 to 16 µm/px, in its height and width.
 
     Tissue is rough at this scale and glass is smooth: what varies locally in optical density is tissue,
     and so is what is smooth but tinted or much darker than the glass. The glass is the brightest colour

@@ -27,7 +27,7 @@ def augmented(pictures: Tensor, p: float) -> Tensor:
 
 
 def moved(pictures: Tensor, p: float) -> Tensor:
-    """The pictures mirrored, turned by quarters, and shifted by whole pixels, each with probability p."""
+    """The pictures (n, 3, h, h) mirrored, turned by quarters, shifted by whole pixels, each with chance p."""
     count, side = len(pictures), pictures.shape[2]
     mirror = _drawn(count, p) * torch.randint(2, (count,))
     quarters = _drawn(count, p) * torch.randint(4, (count,))
@@ -47,7 +47,7 @@ def moved(pictures: Tensor, p: float) -> Tensor:
 
 
 def recoloured(pictures: Tensor, p: float) -> Tensor:
-    """The pictures with other brightness, contrast, hue and saturation, each with probability p."""
+    """The pictures (n, 3, h, h) in other brightness, contrast, hue and saturation, each with chance p."""
     count = len(pictures)
     brightness = _drawn(count, p) * torch.randn(count) * 0.2
     contrast = torch.exp2(_drawn(count, p) * torch.randn(count) * 0.5)

@@ -29,6 +29,7 @@ class Discriminator(nn.Module):
         self.odds = EqualLinear(last, 1)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        """Log-odds (n,) that pictures (n, 3, h, h) in [-1, 1] are real."""
         x = self.blocks(activated(self.begin(pictures)))
         x = activated(self.compared(torch.cat([x, _spread(x)], dim=1)))
         odds: Tensor = self.odds(activated(self.hidden(x.flatten(1))))

@@ -46,6 +46,7 @@ class Generator(nn.Module):
         self.width = width
 
     def forward(self, z: Tensor) -> Tensor:
+        """Pictures (n, 3, h, h), about in [-1, 1], of normally distributed codes (n, codes)."""
         style = functional.normalize(z) * z.shape[1] ** 0.5
         for layer in self.mapping:
             style = activated(layer(style))
@@ -103,6 +104,7 @@ class ModulatedConv(nn.Module):
         self.padding, self.demodulate = kernel // 2, demodulate
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """Maps (n, outputs, h, w) of maps (n, inputs, h, w) and styles (n, style)."""
         scales = self.scales(style).to(x.dtype)
         weight = self.weight * self.gain
         y = functional.conv2d(x * scales[:, :, None, None], weight, padding=self.padding)

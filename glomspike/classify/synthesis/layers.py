@@ -23,6 +23,7 @@ class EqualLinear(nn.Module):
         self.gain, self.speed = speed / inputs**0.5, speed
 
     def forward(self, x: Tensor) -> Tensor:
+        """Outputs (..., outputs) of inputs (..., inputs)."""
         return functional.linear(x, self.weight * self.gain, self.bias * self.speed)
 
 
@@ -37,6 +38,7 @@ class EqualConv(nn.Module):
         self.padding, self.halving = kernel // 2, halving
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps (n, outputs, h, w), or half as high and wide, of maps (n, inputs, h, w)."""
         weight = self.weight * self.gain
         if self.halving:
             return functional.conv2d(blurred(x, self.padding), weight, self.bias, stride=2)
@@ -44,14 +46,14 @@ class EqualConv(nn.Module):
 
 
 def activated(x: Tensor) -> Tensor:
-    """Leaky ReLU that keeps the variance of what goes in."""
+    """Leaky ReLU that keeps shape and variance of what goes in."""
     return functional.leaky_relu(x, 0.2) * SQRT2
 
 
 def blurred(x: Tensor, margin: int) -> Tensor:
     """Maps (n, c, h, w) through the binomial filter, `margin` pixels wider for the convolution that follows.
 
-    The even filter shifts by half a pixel, so that of a halved map each pixel is amid those it stands for.
+    The even filter shifts by half a pixel, so that each pixel of a halved map is amid those it was made from.
     """
     channels = x.shape[1]
     kernel = torch.outer(_BINOMIAL, _BINOMIAL).to(x.device, x.dtype).expand(channels, 1, 4, 4)
@@ -59,5 +61,5 @@ def blurred(x: Tensor, margin: int) -> Tensor:
 
 
 def doubled(x: Tensor) -> Tensor:
-    """Maps of twice the size: bilinear interpolation is the same filter, between the pixels there are."""
+    """Maps (n, c, 2 h, 2 w) of maps (n, c, h, w): bilinear interpolation is the same filter."""
     return functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -249,7 +249,7 @@ def sampled(generator: Generator, count: int, seed: int) -> NDArray[np.uint8]:
 
 
 def beside(real: NDArray[np.uint8], made: NDArray[np.uint8]) -> RGB:
-    """A sheet of real pictures, in its two columns on the left, and synthetic ones on the right."""
+    """A sheet of pictures (n, side, side, 3), real ones in its two left columns, synthetic ones right."""
     rows = [np.concatenate([real[i : i + 2], made[i : i + 2]]) for i in range(0, 2 * SHEET_ROWS, 2)]
     captions = ["real", "real", "synthetic", "synthetic"] * SHEET_ROWS
     return sheet(list(np.concatenate(rows)), captions)

@@ -12,7 +12,7 @@ STAGE = "encoder.layer"
 
 
 def load_encoder(path: Path) -> dict[str, Tensor]:
-    """The tensors of a trained encoder, named `encoder.` and as in a ResNet, BatchNorm's statistics included.
+    """The tensors of a trained encoder by name: `encoder.`, then as in a ResNet; with BatchNorm's statistics.
 
     `path` is that of an encoder, or the file of any model that has one, such as a segmenter. Raises
     WeightsError where it holds no encoder.

@@ -103,7 +103,7 @@ def _cut(picture: UnlabelledImage, count: int, side_px: int, rng: Rng) -> list[R
 
 
 def cut_all(sources: Sequence[Source], count: int, side_px: int) -> list[RGB]:
-    """Patches of all sources, about `count`, every source as much as any other; always the same ones.
+    """Patches (side_px, side_px, 3) of all sources, about `count`, as many of each; always the same ones.
 
     Equal shares keep a few real fields from drowning in many phantoms. Raises SamplesError for no tissue.
     """

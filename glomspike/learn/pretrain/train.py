@@ -77,6 +77,7 @@ class PretrainTask:
         }
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """SimSiam's loss of a batch of pairs of views, a scalar."""
         seen = [Views(*network(NORMALISATION.apply(batch[key]))) for key in ("one", "other")]
         return simsiam_loss(*seen)
 
@@ -97,7 +98,7 @@ class PretrainTask:
         return torch.cat([network(NORMALISATION.apply(part))[0].float() for part in parts])
 
     def examples(self, network: nn.Module) -> RGB:
-        """Held-out patches, each beside the three others that the encoder finds most alike."""
+        """A sheet of held-out patches, each beside the three others that the encoder finds most alike."""
         views = [self._view(place, 0) for place in self._places]
         unit = functional.normalize(self._embedded(network, views))
         nearest = (unit @ unit.T).topk(COLUMNS).indices[:QUERIES].cpu().numpy()
@@ -127,7 +128,7 @@ class PretrainTask:
 
 
 def view(patch: RGB, side_px: int, rng: Rng) -> RGB:
-    """A square of a patch, turned, moved, scaled by 0.7 to 1.4 and as another laboratory might have it."""
+    """A square (side_px, side_px, 3) of a patch: turned, moved, scaled by 0.7 to 1.4, restained."""
     scale = float(np.exp(rng.uniform(np.log(0.7), np.log(1.4))))
     x, y = np.array(patch.shape[1::-1]) / 2 + rng.uniform(-0.2, 0.2, 2) * side_px
     matrix = turned(rng, side_px, (float(x), float(y)), scale)
