@@ -49,7 +49,7 @@ def test_whoever_has_only_the_pdf_knows_what_was_counted_how_surely_and_what_was
     assert "Case k" in said
     assert "6 found: 6 whole" in said
     assert "1 of 6: 17 % (95 % interval 3 to 56)" in said
-    assert "11 profiles are taken for 6 glomeruli: 5 were found on two sections or more" in said
+    assert "11 profiles of 6 glomeruli: 5 were found on two sections or more" in said
     assert "c.svs failed and is not part of this case: is empty; copy it again" in said
     assert "images other than light microscopy: igg.tif (if)" in said
     assert "tubules, interstitium, vessels" in said

@@ -82,7 +82,7 @@ def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(
 def test_another_stain_than_silver_has_no_say_in_spikes(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
     assert (record.summary.spiked.n, record.summary.spiked.of) == (0, 6)
-    assert record.unseen == ("spikes in other stains than silver, which alone shows them: b.svs (pas)",)
+    assert record.unseen == ("spikes in stains other than silver, which do not show them: b.svs (pas)",)
 
 
 def test_blocks_are_not_matched_with_each_other(tmp_path: Path) -> None:

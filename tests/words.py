@@ -28,6 +28,8 @@ def collected() -> list[str]:
         lines |= _of_module(ast.parse(path.read_bytes()))
     for path in package.rglob("*.j2"):
         lines |= {f"page: {text}" for text in _page(path.read_text("utf-8"))}
+    for path in package.rglob("*.typ"):
+        lines |= {f"page: {text}" for text in _typst(path.read_text("utf-8"))}
     for path in package.rglob("*.js"):
         lines |= {f"page: {text}" for text in _script(path.read_text("utf-8"))}
     for path in (ROOT / "weights").glob("*.json"):
@@ -115,6 +117,12 @@ def _script(source: str) -> Iterator[str]:
         text = re.sub(r"\$\{[^}]*\}", "{}", "".join(quotes))
         if TWO_WORDS.search(text):
             yield text
+
+
+def _typst(source: str) -> Iterator[str]:
+    """The headings and strings of a document of Typst's."""
+    yield from re.findall(r"^ *=+ (.*)$", source, re.MULTILINE)
+    yield from filter(TWO_WORDS.search, re.findall(r'"([^"\n]*)"', source))
 
 
 def _card(value: object, key: str = "") -> Iterator[str]:

@@ -8,7 +8,7 @@ from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecor
 
 SURE = 0.95  # of a match; less is said to be unsure
 RESEARCH = "For research use only: not a medical device, not for diagnosis."
-# What no model looks at, whatever the slides.
+# What no model analyses, whatever the slides.
 NEVER = "tubules, interstitium, vessels; of glomeruli all but membranous spikes and global sclerosis"
 
 
@@ -26,7 +26,7 @@ def case_summary(record: CaseRecord) -> Iterator[Said]:
 def _levels(record: CaseRecord) -> str:
     several = [one for one in record.glomeruli if len(one.profiles) > 1]
     profiles = sum(len(one.profiles) for one in record.glomeruli)
-    said = f"{profiles} profiles are taken for {len(record.glomeruli)} glomeruli"
+    said = f"{profiles} profiles of {len(record.glomeruli)} glomeruli"
     if not several:
         return f"{said}; no two profiles were matched"
     unsure = sum(one.certainty < SURE for one in several)
@@ -67,8 +67,8 @@ def slide_numbers(record: CaseRecord) -> dict[str, int]:
 
 
 def unseen_words(record: CaseRecord) -> list[str]:
-    """What was not looked at: in this case, and ever."""
-    sclerosis = [] if record.summary.sclerosed.of else ["global sclerosis, which no weights name here"]
+    """What was not analysed: in this case, and in any."""
+    sclerosis = [] if record.summary.sclerosed.of else ["global sclerosis, for which there are no weights"]
     return [*record.unseen, *sclerosis, NEVER]
 
 
@@ -100,8 +100,8 @@ def scale_words(image: ImageRecord) -> str:
 def meaning_words(record: CaseRecord) -> Iterator[str]:
     """How the numbers are meant, and how far they can be trusted."""
     yield (
-        "Intervals (95 %, Wilson) say how far chance reaches with so few glomeruli. Glomeruli that were "
-        "missed, or taken for what they are not, are no part of them."
+        "Intervals (95 %, Wilson) show the uncertainty that comes from few glomeruli. They do not include "
+        "the errors of glomeruli that were missed or misclassified."
     )
     yield (
         "A glomerulus that several levels show counts once. It is spiked if one of its profiles in silver "
@@ -120,7 +120,7 @@ def _probability(record: CaseRecord) -> str:
         )
     classifier = record.weights.get("classifier")
     if classifier is None or classifier.calibrated_on is None:
-        return f"{called} Probabilities are not calibrated: read them as an order."
+        return f"{called} Probabilities are not calibrated: use them only to rank glomeruli."
     data = classifier.calibrated_on
     return f"{called} Probabilities were calibrated on {data}; on other slides they may be off."
 

@@ -1,4 +1,4 @@
-"""`case.json`: the distinct glomeruli of a biopsy, what they rest on, what was not looked at."""
+"""`case.json`: the distinct glomeruli of a biopsy, what they rest on, what was not analysed."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -124,7 +124,7 @@ class CaseRecord(_Strict):
 
     `fitted` are pairs of images whose sections were registered, an image with itself where it shows the same
     tissue again; `apart` are groups of images between which nothing fitted: their glomeruli are counted
-    apart. `unseen` says what was not looked at, `warnings` what a reader should know, a sentence each.
+    apart. `unseen` says what was not analysed, `warnings` what a reader should know, a sentence each.
     `files` maps each other file to its SHA-256.
     """
 

@@ -1,7 +1,7 @@
 """A reviewer's state of a slide as annotations: what `glomspike samples` reads as it reads ImageScope's.
 
 The rules are those of `docs/annotations.md`: an ellipse says that there is a glomerulus, what a person drew
-has no number, an outline without its ellipse is a glomerulus that was removed. What was not looked at is
+has no number, an outline without its ellipse is a glomerulus that was removed. What was not reviewed is
 nobody's opinion but the run's, and nothing shall be learnt from it: it stands in a layer of its own, and the
 corrected area is then only what surrounds the glomeruli that were looked at.
 """
