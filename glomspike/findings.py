@@ -51,7 +51,7 @@ class Outline:
     """The outer edge of a glomerulus: a simple closed polygon, first vertex not repeated.
 
     `polygon0` is (n, 2) in level-0 pixels; `touches_edge` is true where the slide ends inside the
-    glomerulus, `is_circle` where the segmenter found nothing and the detection circle is used instead.
+    glomerulus, `is_circle` where there is none to be seen and the detection circle is used instead.
     """
 
     polygon0: Points

@@ -18,7 +18,7 @@ from glomspike.classify.kind import call_rule
 from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
 from glomspike.detect.sizes import magnification, size_warnings
-from glomspike.findings import RGB, Classification, Glomerulus, SlideResult, TileScores
+from glomspike.findings import RGB, Classification, Glomerulus, Outline, SlideResult, TileScores
 from glomspike.geometry.frames import FieldFrame
 from glomspike.names import as_text
 from glomspike.networks.kinds import kind_of
@@ -37,10 +37,12 @@ from glomspike.results.resume import is_finished, run_settings
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.results.table import write_table
 from glomspike.results.tiles import write_tiles
-from glomspike.results.warnings import slide_warnings
+from glomspike.results.warnings import dropped_warnings, slide_warnings
 from glomspike.segment.ahead import Group, ReadAhead
 from glomspike.segment.infer import search_crop
 from glomspike.segment.mirrored import mirrored
+from glomspike.segment.outline import outline_of_circle
+from glomspike.segment.settle import Settled, Settlement, reported_circle, settle
 from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.light import is_dark_field
 from glomspike.slide.reader import Slide, open_slide
@@ -159,23 +161,26 @@ def _analysis(
             found = search(slide, models["detector"], progress, watch, magnification(options.glomerulus_um))
         mpp = field_mpp(slide.facts.mpp, models["classifier"].card.mpp)
         ahead = ReadAhead(slide, segmenter, mpp, [stage.region for stage in stages], readers, watch)
+        settlement = _settled(slide, found, ahead, options, progress)
+        glomeruli = settlement.glomeruli
         detected: list[Glomerulus] = []
         watching: list[Future[None]] = []
-        for group in ahead.groups(found.circles):
-            progress("outline and score", len(detected), len(found.circles))
+        for group in ahead.groups(glomeruli):
+            progress("score", len(detected), len(glomeruli))
             inspected = _inspected(group, stages, watch)
             detected += [glomerulus for glomerulus, _, _ in inspected]
             if watcher is not None:
                 with watch("pictures"):
                     _wait(watching)  # for the group before, so that no more are held
                     watching = [writers.submit(watcher, *one) for one in inspected if one[0].is_glomerulus]
-        progress("outline and score", len(found.circles), len(found.circles))
+        progress("score", len(glomeruli), len(glomeruli))
         with watch("pictures"):
             _wait(watching)
         with watch("read"):
             small = thumbnail.result()
     is_dark = not options.crops and is_dark_field(small[0])
     warnings = slide_warnings(slide.notes, found.any_tissue, found.unreadable_windows, detected, is_dark)
+    warnings += dropped_warnings(settlement.dropped)
     if not options.crops:
         warnings += size_warnings([2 * g.circle.radius_um for g in detected], options.glomerulus_um)
     for stage in stages:
@@ -188,6 +193,22 @@ def _analysis(
         found.unreadable_windows,
     )
     return _Analysis(result, small, found.tissue)
+
+
+def _settled(
+    slide: Slide, found: Search, ahead: ReadAhead, options: Options, progress: Progress
+) -> Settlement:
+    """The glomeruli of a search, outlined; of a crop always one, if need be without an outline."""
+    outlines: list[Outline | None] = []
+    for outline in ahead.outlines(found.circles):
+        progress("outline", len(outlines), len(found.circles))
+        outlines.append(outline)
+    progress("outline", len(outlines), len(found.circles))
+    if not options.crops:
+        return settle(found.circles, outlines, slide.facts)
+    (circle,), (outline,) = found.circles, outlines
+    drawn = outline or outline_of_circle(circle, slide.facts)
+    return Settlement((Settled(reported_circle(circle, drawn, slide.facts), drawn),))
 
 
 def _stages(slide: Slide, models: Models, options: Options) -> list[Stage]:

@@ -16,6 +16,11 @@ def circle_polygon(x: float, y: float, radius: float, vertices: int = 96) -> Poi
     return np.array([x, y]) + radius * np.stack([np.cos(turn), np.sin(turn)], axis=1)
 
 
+def circle_area(radius: float) -> float:
+    """The area of a circle, in the square of its radius's unit."""
+    return float(np.pi * radius**2)
+
+
 def circle_iou(first: Circles, second: Circles) -> Overlaps:
     """Intersection over union (n, m) of every circle of `first` with every one of `second`.
 

@@ -39,6 +39,13 @@ def search_warnings(
         yield f"the background of the slide is dark, {kinds}: its results are meaningless"
 
 
+def dropped_warnings(dropped: int) -> Iterator[str]:
+    """Detections that were none after all."""
+    if dropped:
+        them = "1 detection was" if dropped == 1 else f"{dropped} detections were"
+        yield f"{them} dropped: the outline does not fit a glomerulus, or there is none"
+
+
 def outline_warnings(detected: Sequence[Glomerulus]) -> Iterator[str]:
     """Glomeruli that have no outline."""
     for glomerulus in detected:

@@ -50,7 +50,7 @@ def _call_doubt(finding: Finding, threshold: float) -> float:
 
 
 def _shape_doubt(finding: Finding, slide: SlideFacts) -> float:
-    """How far the outline is from filling the circle that was detected."""
+    """How far the outline is from filling its circle."""
     if finding.outline0 is None:
         return 0.0
     scale = np.array([slide.mpp.x, slide.mpp.y])

@@ -1,4 +1,4 @@
-"""Glomeruli outlined some at a time, while what is looked at next is being read from the slide."""
+"""What the slide shows of its glomeruli, read some at a time, ahead of whoever works on them."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +15,7 @@ from glomspike.results.stopwatch import Stopwatch
 from glomspike.segment.crop import crop_of
 from glomspike.segment.infer import outline_glomeruli
 from glomspike.segment.outline import outline_of_circle
+from glomspike.segment.settle import Settled
 from glomspike.slide.field import Field, RegionReader, read_field
 
 BATCH = 8  # glomeruli worked on at once
@@ -29,16 +30,15 @@ class Group:
     """Glomeruli that are worked on together, and what is being read of them: fields, and regions by stage."""
 
     first_id: int
-    circles: Sequence[Circle]
-    outlines: Sequence[Outline]
+    glomeruli: Sequence[Settled]
     fields: Sequence[Future[Field]]
     regions: Sequence[Sequence[Future[Field | None]]]
 
     def candidates(self) -> list[Candidate]:
         """The glomeruli with their fields, once these are read."""
         fields = [future.result() for future in self.fields]
-        parts = zip(self.circles, self.outlines, fields, strict=True)
-        return [Candidate(self.first_id + index, *part) for index, part in enumerate(parts)]
+        parts = enumerate(zip(self.glomeruli, fields, strict=True))
+        return [Candidate(self.first_id + i, one.circle, one.outline, field) for i, (one, field) in parts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,32 +56,36 @@ class ReadAhead:
     readers: ThreadPoolExecutor
     watch: Stopwatch
 
-    def groups(self, circles: Sequence[Circle]) -> Iterator[Group]:
-        """The glomeruli in their order, numbered from 1; a group is begun before the last is worked on."""
-        return _one_ahead(self._groups(circles))
+    def outlines(self, circles: Sequence[Circle]) -> Iterator[Outline | None]:
+        """The outline of the glomerulus in each circle, in their order; None where none is there.
 
-    def _groups(self, circles: Sequence[Circle]) -> Iterator[Group]:
-        parts = [circles[first : first + BATCH] for first in range(0, len(circles), BATCH)]
+        Where none is found and part of the crop cannot be read, the circle stands for it.
+        """
+        parts = parted(circles)
         crops = _one_ahead([self._submit(self._crop, circle) for circle in part] for part in parts)
-        for number, (part, reading) in enumerate(zip(parts, crops, strict=True)):
+        for part, reading in zip(parts, crops, strict=True):
             with self.watch("read"):
                 cropped = [future.result() for future in reading]
             with self.watch("segment"):
                 found = outline_glomeruli(self.slide.facts, cropped, self.segmenter)
-            outlines = [
-                outline or outline_of_circle(circle, self.slide.facts)
-                for circle, outline in zip(part, found, strict=True)
-            ]
-            yield Group(
+            for circle, crop, outline in zip(part, cropped, found, strict=True):
+                is_damaged = outline is None and not crop.readable.all()
+                yield outline_of_circle(circle, self.slide.facts) if is_damaged else outline
+
+    def groups(self, glomeruli: Sequence[Settled]) -> Iterator[Group]:
+        """The glomeruli in their order, numbered from 1; a group is begun before the last is worked on."""
+        return _one_ahead(
+            Group(
                 first_id=number * BATCH + 1,
-                circles=part,
-                outlines=outlines,
-                fields=[self._submit(self._field, outline) for outline in outlines],
+                glomeruli=part,
+                fields=[self._submit(self._field, one.outline) for one in part],
                 regions=[
-                    [self.readers.submit(region, self.slide, circle) for circle in part]
+                    [self.readers.submit(region, self.slide, one.circle) for one in part]
                     for region in self.regions
                 ],
             )
+            for number, part in enumerate(parted(glomeruli))
+        )
 
     def _submit(self, read: Callable[[_Item], Field], item: _Item) -> Future[Field]:
         return self.readers.submit(read, item)
@@ -98,6 +102,11 @@ class ReadAhead:
         corner_x0, corner_y0 = np.floor((low_um - MARGIN_UM) / scale)
         width_px, height_px = np.ceil((high_um - low_um + 2 * MARGIN_UM) / self.mpp).astype(int).tolist()
         return read_field(self.slide, corner_x0, corner_y0, width_px, height_px, self.mpp)
+
+
+def parted(items: Sequence[_Item]) -> list[Sequence[_Item]]:
+    """The items some at a time, in their order."""
+    return [items[first : first + BATCH] for first in range(0, len(items), BATCH)]
 
 
 def _one_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
