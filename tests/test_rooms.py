@@ -18,6 +18,7 @@ ORDER = (
         "segment",
         "classify",
         "lesions",
+        "disease",
         "report",
         "pipeline",
         "api",

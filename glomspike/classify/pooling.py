@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, get_args
 from torch import Tensor, nn
 
 from glomspike.classify.model import DenseTiles, feature_map
+from glomspike.networks.attention import Attention
 from glomspike.networks.libraries import roi_align
 
 Pooling = Literal["attention", "gated-attention", "max", "single"]
@@ -30,9 +31,8 @@ class Evidence(NamedTuple):
 class PooledTiles(nn.Module):
     """A picture (1, 3, h, w), normalised, and its tiles (m, 5) as tile networks take them, to `Evidence`.
 
-    "attention" is the weighted mean of features of Ilse et al., "Attention-based deep multiple instance
-    learning" (2018), equations 7 and 8, "gated-attention" that of equation 9. "max" and "single" go by the
-    highest tile; in "single" tiles learn alone (see `train_attention`).
+    "attention" and "gated-attention" are weighted means of features, the weights those of `Attention`. "max"
+    and "single" go by the highest tile; in "single" tiles learn alone (see `train_attention`).
     """
 
     def __init__(self, pooling: Pooling) -> None:
@@ -41,11 +41,9 @@ class PooledTiles(nn.Module):
         self.encoder = DenseTiles().encoder
         self.tile = nn.Linear(DenseTiles.FEATURES, 1)
         if pooling in {"attention", "gated-attention"}:
-            self.seen = nn.Sequential(nn.Linear(DenseTiles.FEATURES, HIDDEN), nn.Tanh())
-            self.weight = nn.Linear(HIDDEN, 1, bias=False)
+            gated = pooling == "gated-attention"
+            self.attention = Attention(DenseTiles.FEATURES, HIDDEN, gated=gated)
             self.bag = nn.Linear(DenseTiles.FEATURES, 1)
-        if pooling == "gated-attention":
-            self.gate = nn.Sequential(nn.Linear(DenseTiles.FEATURES, HIDDEN), nn.Sigmoid())
 
     def forward(self, picture: Tensor, boxes: Tensor) -> Evidence:
         shifted = boxes + boxes.new_tensor([0, *[DenseTiles.OFF_PX] * 4])
@@ -55,12 +53,9 @@ class PooledTiles(nn.Module):
         if self.pooling in BY_HIGHEST:
             highest = tiles.argmax(dim=0, keepdim=True)
             return Evidence(tiles[highest], tiles, tiles.new_zeros(len(tiles)).index_fill(0, highest, 1))
-        hidden = self.seen(features)
-        if self.pooling == "gated-attention":
-            hidden = hidden * self.gate(features)
-        attention = self.weight(hidden).float().softmax(dim=0)
-        pooled = (attention * features).sum(dim=0, keepdim=True)
-        return Evidence(self.bag(pooled).float()[:, 0], tiles, attention[:, 0])
+        attention = self.attention(features).softmax(dim=0)
+        pooled = (attention[:, None] * features).sum(dim=0, keepdim=True)
+        return Evidence(self.bag(pooled).float()[:, 0], tiles, attention)
 
 
 POOLED: dict[str, Callable[[], nn.Module]] = {pooling: partial(PooledTiles, pooling) for pooling in POOLINGS}

@@ -7,9 +7,9 @@ import click
 from glomspike.cli.run import Number, run_folder, run_slide
 from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import missing_slide
-from glomspike.networks.kinds import KINDS
+from glomspike.networks.kinds import kinds_of
 
-CROP_KINDS = [kind for kind in KINDS if kind != "detector"]  # nothing is searched for
+CROP_KINDS = [kind for kind in kinds_of("slides") if kind != "detector"]  # nothing is searched for
 
 EXAMPLES = """\b
 Examples:

@@ -86,7 +86,7 @@ def _evaluate(
         if note:
             click.echo(f"glomspike: {note}", err=True)
     model = load_model(kind.name, weights, where.device)
-    chosen = {name: value for name, value in typed.items() if value not in (None, False)}
+    chosen = {name: value for name, value in typed.items() if value is not None and value is not False}
     with shown_progress(kind.name) as progress:
         found = kind.measuring.evaluate(chosen_samples, model, partial(progress, "measuring"), chosen)
     write_rgb(picture, found.worst)

@@ -12,7 +12,7 @@ from glomspike.cli.progress import one_line, shown_batch, shown_progress
 from glomspike.cli.weight_options import given, weight_options
 from glomspike.detect.size_options import expected_um, size_options
 from glomspike.errors import UsageError, missing_slide
-from glomspike.networks.kinds import KINDS
+from glomspike.networks.kinds import kinds_of
 
 if TYPE_CHECKING:
     from glomspike.batch.cluster import ClusterWorkers
@@ -65,7 +65,7 @@ class Number(click.FloatRange):
     metavar="UM",
     help="µm per pixel, for a slide that does not record it, or records it wrongly.",
 )
-@weight_options(list(KINDS))
+@weight_options(kinds_of("slides"))
 @click.option(
     "--threshold",
     type=Number(0, 1),

@@ -85,7 +85,7 @@ def _common(kind: ModelKind) -> list[click.Parameter]:
 def _train(kind: ModelKind, typed: dict[str, Any]) -> None:
     """Trains a model as typed; what excludes each other is refused before anything heavy is loaded."""
     training = kind.training
-    chosen = {name: value for name, value in typed.items() if value not in (None, False)}
+    chosen = {name: value for name, value in typed.items() if value is not None and value is not False}
     training.check(chosen)
     is_new = (
         "from_scratch" in chosen

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import log_expit, logit
+from numpy.typing import NDArray
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_expit, log_softmax, logit
 
 from glomspike.findings import Scores
 from glomspike.metrics.roc import Labels
@@ -12,6 +13,7 @@ from glomspike.metrics.roc import Labels
 BINS = 10
 LEAST_SCALE, MOST_SCALE = 0.05, 20.0
 MOST_LOG_ODDS = 30.0
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.1, 20.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,25 @@ def platt(log_odds: Scores, positive: Labels) -> tuple[float, float]:
     bounds = [(LEAST_SCALE, MOST_SCALE), (None, None)]
     scale, offset = minimize(loss, np.array([1.0, 0.0]), bounds=bounds).x.tolist()
     return scale, offset
+
+
+def temperature(logits: Scores, truth: NDArray[np.intp]) -> float:
+    """The number that logits (n, classes) are divided by to make their softmax the likeliest probabilities.
+
+    Guo et al. (2017, section 4.2). Targets stay clear of 0 and 1 as Platt's do, so that there is a fit where
+    scores tell the classes apart without a mistake.
+    """
+    n, classes = logits.shape
+    alike = np.bincount(truth, minlength=classes)[truth]
+    sure = (alike + 1) / (alike + 2)
+    target = np.repeat(((1 - sure) / (classes - 1))[:, None], classes, axis=1)
+    target[np.arange(n), truth] = sure
+
+    def loss(log_of_it: float) -> float:
+        return float(-(target * log_softmax(logits / np.exp(log_of_it), axis=1)).sum(axis=1).mean())
+
+    bounds = (np.log(LEAST_TEMPERATURE), np.log(MOST_TEMPERATURE))
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
 def log_odds(probabilities: Scores) -> Scores:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "segmenter": "glomspike.segment.kind",
     "classifier": "glomspike.classify.kind",
     "lesions": "glomspike.lesions.kind",
+    "disease": "glomspike.disease.kind",
 }
 ENCODER = "encoder"  # the kind of weights that `pretrain` writes: the beginning of a model, not one itself
 
@@ -93,7 +94,8 @@ class ModelKind:
     `required` models must be there for the main job to run. `stage` makes what a model does with each
     glomerulus, None for those that the pipeline calls itself (detector and segmenter). `is_of_use` says
     whether an installed optional model is used beside models of these cards. Rows of other modalities than
-    `modalities` are skipped in training and measuring.
+    `modalities` are skipped in training and measuring. A model `of` cases has no part in the main job: it is
+    used by `glomspike cases` where its weights are given.
     """
 
     name: str
@@ -105,6 +107,7 @@ class ModelKind:
     stage: Callable[["Model", "SlideFacts", "Options"], "Stage"] | None = None
     is_of_use: Callable[[Mapping[str, "Card"]], bool] = field(default=lambda _cards: True)
     modalities: tuple[Modality, ...] = ("om",)
+    of: Literal["slides", "cases"] = "slides"
 
 
 def kind_of(name: str) -> ModelKind:
@@ -116,3 +119,8 @@ def kind_of(name: str) -> ModelKind:
 def all_kinds() -> tuple[ModelKind, ...]:
     """Every kind, in the order in which the main job uses them."""
     return tuple(kind_of(name) for name in KINDS)
+
+
+def kinds_of(what: Literal["slides", "cases"]) -> list[str]:
+    """The names of the kinds that look at slides, or at cases."""
+    return [name for name in KINDS if kind_of(name).of == what]

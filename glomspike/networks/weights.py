@@ -24,7 +24,7 @@ from pydantic import (
 )
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from glomspike.errors import WeightsError, not_there
 from glomspike.networks.kinds import ENCODER, KINDS
@@ -59,6 +59,21 @@ class Calibration(_Strict):
     def probability(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated probabilities of a network's log-odds, of any shape."""
         return np.asarray(expit(self.scale * log_odds + self.offset), dtype=np.float64)
+
+
+class ClassCalibration(_Strict):
+    """How logits of several classes become probabilities: their softmax at a temperature (Guo et al. 2017).
+
+    `temperatures` are by the name of what the logits rest on; `data` says what they were fitted on.
+    """
+
+    method: Literal["temperature"]
+    temperatures: dict[str, float]
+    data: str
+
+    def probabilities(self, logits: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+        """Calibrated probabilities (..., classes) of logits that rest on what is named so."""
+        return np.asarray(softmax(logits / self.temperatures[name], axis=-1), dtype=np.float64)
 
 
 class ReliabilityBin(_Strict):
@@ -130,6 +145,9 @@ class CardDraft(_Strict):
     )
     call_thresholds: CallThresholds | None = Field(
         default=None, description="of three calls; None: two, by the threshold `spiked`"
+    )
+    class_calibration: ClassCalibration | None = Field(
+        default=None, description="of models of more than two classes"
     )
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...]

@@ -94,14 +94,18 @@ class ReadAhead:
         return crop_of(self.slide, circle, self.segmenter.card.input_px)
 
     def _field(self, outline: Outline) -> Field:
-        """A glomerulus with a margin."""
-        mpp = self.slide.facts.mpp
-        scale = np.array([mpp.x, mpp.y])
-        low_um, high_um = outline.polygon0.min(axis=0) * scale, outline.polygon0.max(axis=0) * scale
-        # At a whole pixel, so that a picture at the slide's scale is a copy of it.
-        corner_x0, corner_y0 = np.floor((low_um - MARGIN_UM) / scale)
-        width_px, height_px = np.ceil((high_um - low_um + 2 * MARGIN_UM) / self.mpp).astype(int).tolist()
-        return read_field(self.slide, corner_x0, corner_y0, width_px, height_px, self.mpp)
+        return field_around(self.slide, outline, self.mpp)
+
+
+def field_around(slide: RegionReader, outline: Outline, mpp: float) -> Field:
+    """A glomerulus with a margin, at so many µm/px."""
+    slide_mpp = slide.facts.mpp
+    scale = np.array([slide_mpp.x, slide_mpp.y])
+    low_um, high_um = outline.polygon0.min(axis=0) * scale, outline.polygon0.max(axis=0) * scale
+    # At a whole pixel, so that a picture at the slide's scale is a copy of it.
+    corner_x0, corner_y0 = np.floor((low_um - MARGIN_UM) / scale)
+    width_px, height_px = np.ceil((high_um - low_um + 2 * MARGIN_UM) / mpp).astype(int).tolist()
+    return read_field(slide, corner_x0, corner_y0, width_px, height_px, mpp)
 
 
 def parted(items: Sequence[_Item]) -> list[Sequence[_Item]]:

@@ -1,0 +1,81 @@
+"""Cross-modal scale attention (Long et al. 2025): electron micrographs ask the other modalities."""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+CrossModal = Literal["repaired", "public", "off"]
+CROSS_MODAL: tuple[CrossModal, ...] = get_args(CrossModal)
+HEADS = 4
+
+
+class CrossModalAttention(nn.Module):
+    """Maps of one modality (b, c, h, w), asked by those of another, to maps of the same shape.
+
+    Tokens of `asking` are queries, those of `asked` keys and values, both normalised; true heads, their
+    output projected once. What the queries found is added, as the mean over queries, to every place of the
+    map: a place of one modality is no place of the other. Also given is the attention (b, queries, keys), the
+    mean of the heads.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.of_queries, self.of_keys = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.attention = nn.MultiheadAttention(channels, HEADS, bias=False, batch_first=True)
+
+    def forward(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
+        found, attention = self.found(_tokens(asked), _tokens(asking))
+        return asked + found.mean(dim=1)[:, :, None, None], attention
+
+    def found(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
+        """What each query token (b, q, c) finds (b, q, c) among tokens (b, k, c), and where it looked."""
+        keys = self.of_keys(asked)
+        found, attention = self.attention(self.of_queries(asking), keys, asked, need_weights=True)
+        return found, attention
+
+
+class PublicCrossModalAttention(nn.Module):
+    """The same as in the public code, for comparison: one head, a scrambled output, no norm.
+
+    Its output is transposed and reshaped as if it had heads, which mixes places and channels; queries are
+    added to the map place by place.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(channels, channels, bias=False) for _ in range(3))
+        self.output = nn.Linear(channels, channels)
+        self.root = (channels // HEADS) ** 0.5
+
+    def forward(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
+        tokens, queries = _tokens(asked), _tokens(asking)
+        scores = self.query(queries) @ self.key(tokens).transpose(1, 2) / self.root
+        attention = scores.softmax(dim=2)
+        found = attention @ self.value(tokens)
+        scrambled = self.output(found.transpose(1, 2).reshape(found.shape))
+        side = (asked.shape[2], asked.shape[3])
+        if scrambled.shape[1] != tokens.shape[1]:  # there are more places in a micrograph's map
+            square = scrambled.transpose(1, 2).unflatten(2, asking.shape[2:])
+            scrambled = _tokens(nn.functional.adaptive_avg_pool2d(square, side))
+        return asked + scrambled.transpose(1, 2).unflatten(2, side), attention
+
+
+class NoAttention(nn.Module):
+    """In the place of either: the map as it is, and no attention."""
+
+    def forward(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
+        places = asked.shape[2] * asked.shape[3]
+        return asked, asked.new_full((len(asked), 1, places), 1 / places)
+
+
+def cross_modal(form: CrossModal, channels: int) -> nn.Module:
+    """The attention of a form."""
+    if form == "off":
+        return NoAttention()
+    return CrossModalAttention(channels) if form == "repaired" else PublicCrossModalAttention(channels)
+
+
+def _tokens(maps: Tensor) -> Tensor:
+    """The places (b, h w, c) of maps (b, c, h, w)."""
+    return torch.flatten(maps, 2).transpose(1, 2)

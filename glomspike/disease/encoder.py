@@ -1,0 +1,124 @@
+"""Encoders of images: the same convolutions for all modalities, with normalisation layers of each one's.
+
+Light, fluorescence and electron micrographs differ in their statistics as no two stains do: batch
+normalisation over a mixture of them would be that of none.
+"""
+
+from collections import OrderedDict
+from copy import deepcopy
+from itertools import islice
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glomspike.errors import WeightsError
+from glomspike.learn.pretrain.encoder import PREFIX
+from glomspike.modalities import MODALITIES, Modality
+from glomspike.networks.libraries import get_model, smp
+
+STRIDE_PX = 32  # of an image, for which one place of a map stands
+STEM = 4  # modules of a ResNet before its stages
+RESNETS = {"resnet18-short": ("resnet18", 3), "resnet18": ("resnet18", 4), "resnet50": ("resnet50", 4)}
+LITE = {"efficientnet-lite0": "tu-tf_efficientnet_lite0"}
+SWINS = ("swin_t", "swin_b")
+ENCODERS = (*RESNETS, *LITE, *SWINS)
+# The name on an encoder's card to ours; "short" leaves out the last stage, which has most of the weights.
+BY_CARD = {
+    "resnet18": "resnet18-short",
+    "resnet50": "resnet50",
+    LITE["efficientnet-lite0"]: "efficientnet-lite0",
+}
+_OWN = "norms."
+
+
+class ModalityNorm(nn.Module):
+    """A normalisation layer for each modality; `SharedEncoder` says which is in use."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        super().__init__()
+        self.norms = nn.ModuleDict({modality: deepcopy(norm) for modality in MODALITIES})
+        self.modality: Modality = "om"
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normed: Tensor = self.norms[self.modality](maps)
+        return normed
+
+
+class SharedEncoder(nn.Module):
+    """Normalised images (n, 3, h, w) of one modality to maps (n, channels, h / 32, w / 32).
+
+    `name` is one of ENCODERS: ResNets (He et al. 2016), EfficientNet-Lite (Tan and Le 2019) or Swin
+    Transformers (Liu et al. 2021), which have no batch normalisation. `photographs` begins with weights
+    learnt from ImageNet, which are downloaded.
+    """
+
+    def __init__(self, name: str, *, photographs: bool = False) -> None:
+        super().__init__()
+        self.name = name
+        self.body, self.channels = _body(name, photographs)
+        self._norms = _with_norms(self.body)
+
+    def forward(self, images: Tensor, modality: Modality) -> Tensor:
+        for norm in self._norms:
+            norm.modality = modality
+        if self.name in LITE:
+            maps: Tensor = self.body(images)[-1]
+        else:
+            maps = self.body(images)
+        if self.name in SWINS:
+            maps = maps.permute(0, 3, 1, 2)
+        # A short ResNet ends at half that stride.
+        height_px, width_px = images.shape[2:]
+        sides = -(-height_px // STRIDE_PX), -(-width_px // STRIDE_PX)
+        return functional.adaptive_avg_pool2d(maps, sides) if tuple(maps.shape[2:]) != sides else maps
+
+    def begin_with(self, state: dict[str, Tensor]) -> None:
+        """Takes the tensors of an encoder, named `encoder.` and as in a network without modalities.
+
+        Raises WeightsError where they are those of another architecture.
+        """
+        own = self.body.state_dict()
+        given = {name: state.get(PREFIX + _plain_name(name)) for name in own}
+        lacking = [
+            name for name, tensor in given.items() if tensor is None or tensor.shape != own[name].shape
+        ]
+        if lacking:
+            cause = f"the weights to begin with are not those of the encoder {self.name}"
+            raise WeightsError("--encoder-weights", cause, "give the --encoder that they are of")
+        self.body.load_state_dict({name: tensor for name, tensor in given.items() if tensor is not None})
+
+
+def _plain_name(name: str) -> str:
+    """`layer1.0.bn1.weight` of `layer1.0.bn1.norms.tem.weight`."""
+    head, own, tail = name.partition(_OWN)
+    return head + tail.partition(".")[2] if own else name
+
+
+def _body(name: str, photographs: bool) -> tuple[nn.Module, int]:
+    """The layers of an encoder, and the channels of its maps."""
+    if name in LITE:
+        body = smp.encoders.get_encoder(LITE[name], weights="imagenet" if photographs else None)
+        return body, int(body.out_channels[-1])
+    weights = "DEFAULT" if photographs else None
+    if name in SWINS:
+        whole = get_model(name, weights=weights)
+        return nn.Sequential(OrderedDict(features=whole.features, norm=whole.norm)), int(
+            whole.head.in_features
+        )
+    network, stages = RESNETS[name]
+    whole = get_model(network, weights=weights)
+    layers = islice(whole.named_children(), STEM + stages)
+    return nn.Sequential(OrderedDict(layers)), int(whole.fc.in_features) // 2 ** (4 - stages)
+
+
+def _with_norms(module: nn.Module) -> list[ModalityNorm]:
+    """Puts a `ModalityNorm` in the place of each batch normalisation; gives them."""
+    made = []
+    for name, part in list(module.named_children()):
+        if isinstance(part, nn.BatchNorm2d):
+            norm = ModalityNorm(part)
+            setattr(module, name, norm)
+            made.append(norm)
+        else:
+            made += _with_norms(part)
+    return made

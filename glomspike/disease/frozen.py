@@ -1,0 +1,76 @@
+"""What an encoder that does not learn sees, computed once: trainings then cost a hundredth of the time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glomspike.disease.augment import varied
+from glomspike.disease.bags import Patient
+from glomspike.disease.batch import stacked
+from glomspike.disease.model import DiseaseNetwork
+from glomspike.findings import RGB
+from glomspike.modalities import MODALITIES, Modality
+
+AT_ONCE = 8
+Maps = Mapping[Modality, NDArray[np.float16]]  # of a patient's images (views, n, channels, h, w)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenMaps:
+    """The maps of patients by name: `plain` of images as they are, `varied` of several views in training.
+
+    `shapes` are those of one map of each modality (channels, h, w).
+    """
+
+    plain: Mapping[str, Maps]
+    varied: Mapping[str, Maps]
+    shapes: Mapping[Modality, tuple[int, ...]]
+
+
+def frozen_maps(
+    network: DiseaseNetwork, training: Sequence[Patient], validation: Sequence[Patient], views: int, seed: int
+) -> FrozenMaps:
+    """What the encoder sees of validation patients, and of `views` variations of training patients."""
+    network.eval()
+    shown = {
+        patient.name: _of_patient(network, patient, views, np.random.default_rng([seed, number]))
+        for number, patient in enumerate(training)
+    }
+    shapes = {m: network.map_shape(m) for m in MODALITIES}
+    return FrozenMaps({patient.name: plain_maps(network, patient) for patient in validation}, shown, shapes)
+
+
+def plain_maps(network: DiseaseNetwork, patient: Patient) -> Maps:
+    """The maps of a patient's images as they are, as one view."""
+    return {
+        m: _encoded(network, [one.rgb for one in images], m)[None]
+        for m, images in patient.images.items()
+        if images
+    }
+
+
+def _of_patient(network: DiseaseNetwork, patient: Patient, views: int, rng: np.random.Generator) -> Maps:
+    return {
+        m: np.stack([_encoded(network, [varied(one, rng) for one in images], m) for _ in range(views)])
+        for m, images in patient.images.items()
+        if images
+    }
+
+
+def _encoded(network: DiseaseNetwork, pictures: Sequence[RGB], modality: Modality) -> NDArray[np.float16]:
+    device = next(network.parameters()).device
+    side_px = network.form.sides_px[modality]
+    parts = []
+    with torch.inference_mode():
+        for few in _groups(pictures):
+            images = torch.from_numpy(stacked(few, side_px, len(few))).to(device)
+            parts.append(network.encode(images, modality).half().cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _groups(pictures: Sequence[RGB]) -> Iterator[Sequence[RGB]]:
+    for first in range(0, len(pictures), AT_ONCE):
+        yield pictures[first : first + AT_ONCE]

@@ -1,0 +1,202 @@
+"""The disease network as a kind of model: of cases, not of slides, from three modalities."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from glomspike.errors import UsageError
+from glomspike.modalities import MODALITIES
+from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from glomspike.disease.form import Branches
+    from glomspike.disease.train import DiseaseOptions
+    from glomspike.learn.evaluation import Evaluation, Progress
+    from glomspike.learn.samples import Sample
+    from glomspike.learn.training import Settings, Task
+    from glomspike.networks.models import Model
+    from glomspike.networks.weights import Card
+
+# As in `encoder.py`, `smil.py` and `cmsa.py`, which are not imported for `--help`.
+ENCODERS = ("resnet18-short", "resnet18", "resnet50", "efficientnet-lite0", "swin_t", "swin_b")
+AGGREGATES = ("gated-attention", "mean", "medoid", "sum", "public")
+CROSS_MODAL = ("repaired", "public", "off")
+BRANCHES = "0.3,0.5,0.2"
+RATE_TRAINED, RATE_FROZEN = 3e-4, 1e-3
+OF_FORM = ("encoder", "aggregate", "cmsa", "keep", "branch_relu")
+
+
+def _network(card: "Card") -> "nn.Module":
+    from glomspike.disease.form import Form
+    from glomspike.disease.model import DiseaseNetwork
+
+    return DiseaseNetwork(Form.of(card.arguments), len(card.classes))
+
+
+def _branches(_context: click.Context, _option: click.Parameter, typed: str | None) -> "Branches | None":
+    """The three numbers of `--branches`."""
+    if typed is None:
+        return None
+    try:
+        light, fluorescence, electron = (float(part) for part in typed.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{typed!r} is not three numbers, such as {BRANCHES}") from None
+    if min(light, fluorescence, electron) < 0:
+        raise click.BadParameter("a loss cannot count less than 0")
+    return light, fluorescence, electron
+
+
+def _options(beginning: Beginning, chosen: ChosenOptions) -> "DiseaseOptions":
+    from glomspike.disease.encoder import BY_CARD
+    from glomspike.disease.form import Form
+    from glomspike.disease.train import DiseaseOptions, options_of
+
+    if beginning.model is not None:
+        options = options_of(beginning.model.card)
+    else:
+        known = {name: chosen[name] for name in OF_FORM if name in chosen}
+        if beginning.encoder is not None:
+            of_weights = BY_CARD.get(beginning.encoder)
+            if of_weights is None:
+                cause = f"are of the encoder {beginning.encoder}, which is none of these"
+                raise UsageError("--encoder-weights", cause, f"give weights of {', '.join(ENCODERS)}")
+            known.setdefault("encoder", of_weights)
+        options = DiseaseOptions(form=Form(**known), spikes="spikes" in chosen)
+    return replace(
+        options,
+        instances=chosen.get("instances", options.instances),
+        modality_dropout=chosen.get("modality_dropout", options.modality_dropout),
+        branches=chosen.get("branches", options.branches),
+        frozen="frozen_encoder" in chosen,
+    )
+
+
+def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
+    """The training of a disease network; one that goes on learning keeps its form and diseases."""
+    import torch
+
+    from glomspike.disease.spikes import spike_evidences
+    from glomspike.disease.train import DiseaseTask, Patients
+    from glomspike.learn.samples import read_samples
+
+    options = _options(beginning, chosen)
+    evidence = None
+    if options.spikes:
+        evidence = spike_evidences(read_samples(beginning.tables, MODALITIES), torch.device("cpu"))
+    patients = Patients.of(beginning.tables, options.form, evidence)
+    return DiseaseTask(
+        beginning.tables,
+        options,
+        beginning.state,
+        patients,
+        seed=beginning.seed,
+        diseases=None if beginning.model is None else beginning.model.card.classes,
+        photographs=beginning.photographs,
+    )
+
+
+def _check(chosen: ChosenOptions) -> None:
+    begins = {"weights", "encoder_weights"} & chosen.keys()
+    if "frozen_encoder" in chosen and not begins:
+        cause = "keeps an encoder that has learnt nothing"
+        raise UsageError("--frozen-encoder", cause, "give --encoder-weights, too")
+
+
+def _adjusted(settings: "Settings", chosen: ChosenOptions) -> "Settings":
+    if "learning_rate" in chosen:
+        return settings
+    return replace(settings, learning_rate=RATE_FROZEN if "frozen_encoder" in chosen else RATE_TRAINED)
+
+
+def _evaluate(
+    samples: "Sequence[Sample]", model: "Model", progress: "Progress", chosen: ChosenOptions
+) -> "Evaluation":
+    from glomspike.disease.evaluate import evaluate_disease
+
+    return evaluate_disease(samples, model, progress, chosen.get("without") or ())
+
+
+_TRAINING_OPTIONS = (
+    click.Option(
+        ["--encoder"],
+        type=click.Choice(ENCODERS),
+        help=f"What looks at each image  [default: that of --encoder-weights, else {ENCODERS[0]}]",
+    ),
+    click.Option(
+        ["--aggregate"],
+        type=click.Choice(AGGREGATES),
+        help=f"How a patient's micrographs become one  [default: {AGGREGATES[0]}]",
+    ),
+    click.Option(
+        ["--keep"],
+        type=click.FloatRange(0, min_open=True),
+        metavar="T",
+        help="medoid: drop images farther out than T times the mean distance  [default: 1.5]",
+    ),
+    click.Option(
+        ["--cmsa"],
+        type=click.Choice(CROSS_MODAL),
+        help=f"How electron micrographs query the other modalities  [default: {CROSS_MODAL[0]}]",
+    ),
+    click.Option(["--branch-relu"], is_flag=True, help="Cut the branches' outputs at 0, as the public code."),
+    click.Option(
+        ["--branches"],
+        callback=_branches,
+        metavar="OM,IF,TEM",
+        help=f"What the losses of the branches count  [default: {BRANCHES}]",
+    ),
+    click.Option(
+        ["--instances"],
+        type=click.IntRange(1),
+        help="Micrographs of a patient that are learnt from at once  [default: 10]",
+    ),
+    click.Option(
+        ["--modality-dropout"],
+        type=click.FloatRange(0, 1, max_open=True),
+        help="How often each modality is dropped in training  [default: 0.3]",
+    ),
+    click.Option(
+        ["--frozen-encoder"],
+        is_flag=True,
+        help="Keep the encoder as it is: its maps are computed once, and training takes minutes on a CPU.",
+    ),
+    click.Option(
+        ["--spikes"],
+        is_flag=True,
+        help="Let the installed spike classifier score the glomeruli in silver, and learn from that, too.",
+    ),
+)
+
+KIND = ModelKind(
+    name="disease",
+    title="disease classifier",
+    network=_network,
+    training=Training(
+        task=_task,
+        options=_TRAINING_OPTIONS,
+        for_new_networks=frozenset({*OF_FORM, "spikes"}),
+        batch=4,
+        takes_photographs=True,
+        # None is installed: what diseases there are is the table's to say.
+        starts_new=lambda _chosen: True,
+        check=_check,
+        adjusted=_adjusted,
+    ),
+    measuring=Measuring(
+        _evaluate,
+        options=(
+            click.Option(
+                ["--without"],
+                type=click.Choice(cast(Sequence[str], MODALITIES)),
+                multiple=True,
+                help="Take this modality away from every patient; may be given twice.",
+            ),
+        ),
+    ),
+    of="cases",
+    modalities=MODALITIES,
+)

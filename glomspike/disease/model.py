@@ -1,0 +1,180 @@
+"""The disease network (Long et al. 2025): bags of images of three modalities to a disease and a stage.
+
+A batch of b patients is a dictionary. For each modality m there are `m` (b, n, side, side, 3) images, uint8,
+or `m_maps` (b, n, channels, h, w) what the encoder saw in them, `m_present` (b, n), which are there,
+`m_marker` (b, n), numbers from `marker_number`, and `m_number` (b, n), what is known of an image besides
+(`prepare.py`). `evidence` (b, 6) is what the main job says of spikes (`evidence.py`), `scored` (b,) whether
+it says anything.
+"""
+
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from glomspike.disease.cmsa import cross_modal
+from glomspike.disease.encoder import STRIDE_PX, SharedEncoder
+from glomspike.disease.evidence import EVIDENCE
+from glomspike.disease.form import Form
+from glomspike.disease.smil import Aggregate, Aggregation, Weighing
+from glomspike.disease.staging import OrdinalHead
+from glomspike.learn.training import NORMALISATION, Batch
+from glomspike.modalities import MARKERS, MODALITIES, Modality
+from glomspike.networks.weights import Normalisation
+
+WIDTH = 256
+EVIDENCE_WIDTH = 32
+HIDDEN = 128
+# Fluorescence and electron micrographs come brought to one exposure (`prepare.py`).
+_GREY = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
+NORMALISATIONS: dict[Modality, Normalisation] = {"om": NORMALISATION, "if": _GREY, "tem": _GREY}
+
+
+class Answer(NamedTuple):
+    """What the network says of b patients.
+
+    `fused` (b, diseases) and `branches` (b, 3, diseases), in the order of MODALITIES, are logits; `stage` (b,
+    3) those of P(stage > k). `weighing` is that of the electron micrographs. `om_looked` and `if_looked` (b,
+    queries, places) are where electron microscopy looked on maps of the other two.
+    """
+
+    fused: Tensor
+    branches: Tensor
+    stage: Tensor
+    weighing: Weighing
+    om_looked: Tensor
+    if_looked: Tensor
+
+
+class DiseaseNetwork(nn.Module):
+    """The network of a form, for so many diseases."""
+
+    def __init__(self, form: Form, diseases: int, *, photographs: bool = False) -> None:
+        super().__init__()
+        self.form = form
+        self.encoder = SharedEncoder(form.encoder, photographs=photographs)
+        channels = self.encoder.channels
+        self.seen = nn.ModuleDict({m: Conditioned(channels, WIDTH, len(MARKERS[m])) for m in MODALITIES})
+        self.pooled = nn.ModuleDict({m: Aggregation(_pooling(m, form), WIDTH, form.keep) for m in MODALITIES})
+        self.ask = cross_modal(form.cmsa, WIDTH)
+        self.evidence = nn.Linear(len(EVIDENCE), EVIDENCE_WIDTH)
+        self.no_evidence = nn.Parameter(torch.zeros(EVIDENCE_WIDTH))
+        widths = {"om": WIDTH + EVIDENCE_WIDTH, "if": WIDTH, "tem": WIDTH}
+        self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(width)) for m, width in widths.items()})
+        self.branch = nn.ModuleDict({m: nn.Linear(width, diseases) for m, width in widths.items()})
+        together = sum(widths.values())
+        self.fusion = nn.Sequential(
+            nn.Linear(together, HIDDEN), nn.Dropout(0.5), nn.ReLU(), nn.Linear(HIDDEN, diseases)
+        )
+        self.stage = OrdinalHead(together)
+        self.frozen = False
+
+    def freeze_encoder(self) -> None:
+        """From here on the encoder stays as it is."""
+        self.encoder.requires_grad_(requires_grad=False)
+        self.frozen = True
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def forward(self, batch: Batch) -> Answer:
+        there = {m: batch[f"{m}_present"] for m in MODALITIES}
+        maps = {m: self.maps(batch, m) for m in MODALITIES}
+        pooled = {m: self.pooled[m](maps[m], there[m]) for m in MODALITIES}
+        micrographs, weighing = pooled["tem"]
+        known = {m: present.any(dim=1) for m, present in there.items()}
+        vectors, looked = {"tem": micrographs.mean(dim=(2, 3))}, {}
+        for m in ("om", "if"):
+            own = pooled[m][0]
+            asked, looked[m] = self.ask(own, micrographs)
+            # Without micrographs nothing asks.
+            vectors[m] = torch.where(known["tem"][:, None, None, None], asked, own).mean(dim=(2, 3))
+        vectors["om"] = torch.cat([vectors["om"], self._spikes(batch)], dim=1)
+        for m in MODALITIES:
+            vectors[m] = torch.where(known[m][:, None], vectors[m], self.absent[m])
+        branches = torch.stack([self.branch[m](vectors[m]).float() for m in MODALITIES], dim=1)
+        together = torch.cat([vectors[m] for m in MODALITIES], dim=1)
+        fused = self.fusion(together).float()
+        if self.training:
+            # Every parameter has a part in every step, which training on several GPUs asks for.
+            fused = fused + 0 * sum(one.sum() for one in self.parameters() if one.requires_grad)
+        return Answer(
+            fused,
+            branches.relu() if self.form.branch_relu else branches,
+            self.stage(together),
+            weighing,
+            looked["om"],
+            looked["if"],
+        )
+
+    def maps(self, batch: Batch, modality: Modality) -> Tensor:
+        """What is seen in each image of a modality (b, n, WIDTH, h, w), 0 where there is none."""
+        present = batch[f"{modality}_present"]
+        if f"{modality}_maps" in batch:
+            encoded = batch[f"{modality}_maps"][present].float()
+        else:
+            encoded = self.encode(batch[modality][present], modality)
+        marker, number = batch[f"{modality}_marker"][present], batch[f"{modality}_number"][present]
+        seen: Tensor = self.seen[modality](encoded, marker, number.float())
+        maps = seen.new_zeros(*present.shape, *seen.shape[1:])
+        maps[present] = seen
+        return maps
+
+    def encode(self, images: Tensor, modality: Modality) -> Tensor:
+        """The encoder's maps (n, channels, h, w) of images (n, side, side, 3), uint8; n may be 0."""
+        if not len(images):
+            return torch.zeros(0, *self.map_shape(modality), device=self.no_evidence.device)
+        normed = NORMALISATIONS[modality].apply(images).contiguous(memory_format=torch.channels_last)
+        encoded: Tensor = self.encoder(normed, modality).float()
+        return encoded
+
+    def map_shape(self, modality: Modality) -> tuple[int, int, int]:
+        """Channels, height and width of the encoder's map of one image."""
+        side = -(-self.form.sides_px[modality] // STRIDE_PX)
+        return self.encoder.channels, side, side
+
+    def _spikes(self, batch: Batch) -> Tensor:
+        seen = self.evidence(batch["evidence"]).relu()
+        return torch.where(batch["scored"][:, None], seen, self.no_evidence.to(seen.dtype))
+
+
+class Conditioned(nn.Module):
+    """Maps of single images (n, channels, h, w) to (n, width, h, w), seen in the light of their marker.
+
+    Each channel is stretched and shifted as marker and number ask for before it is cut at 0: an average over
+    antibodies would otherwise no longer say which of them was bright.
+    """
+
+    def __init__(self, channels: int, width: int, markers: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.project = nn.Conv2d(channels, width, kernel_size=1)
+        self.marker = nn.Embedding(markers + 1, 2 * width)
+        self.number = nn.Linear(1, 2 * width)
+        nn.init.normal_(self.marker.weight, std=0.3)
+
+    def forward(self, maps: Tensor, marker: Tensor, number: Tensor) -> Tensor:
+        normed = self.norm(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        scale, shift = (self.marker(marker) + self.number(number[:, None])).chunk(2, dim=1)
+        seen: Tensor = (self.project(normed) * (1 + scale[:, :, None, None]) + shift[:, :, None, None]).relu()
+        return seen
+
+
+def marker_number(modality: Modality, marker: str | None) -> int:
+    """The number of a stain or antibody: its place in MARKERS, from 1; 0 where it is not known."""
+    known = MARKERS[modality]
+    return 0 if marker not in known else known.index(marker) + 1
+
+
+def _pooling(modality: Modality, form: Form) -> Aggregate:
+    """How a modality's images become one.
+
+    Fluorescence of different antibodies is averaged: the one that differs from the rest is no outlier to be
+    dropped but the finding. Sums, which are there to be compared with, are for micrographs alone.
+    """
+    if modality == "if" or (modality == "om" and form.aggregate in ("sum", "public")):
+        return "mean"
+    return form.aggregate

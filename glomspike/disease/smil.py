@@ -1,0 +1,142 @@
+"""One map of a bag of images: how much each image counts (sparse multi-instance learning, Long et al. 2025).
+
+Images of a batch of bags are (b, n); `present` says which are there, since bags are filled up to one length.
+Whatever is absent weighs nothing, and what is in one bag never depends on another.
+"""
+
+from typing import Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glomspike.networks.attention import Attention
+
+Aggregate = Literal["gated-attention", "mean", "medoid", "sum", "public"]
+AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
+HIDDEN = 64
+TINY = 1e-8
+NEVER = -1e9  # a score whose softmax is 0
+
+
+class Weighing(NamedTuple):
+    """How much each image of a bag counts, all (b, n).
+
+    `weights` are 0 for what is absent or not `kept`, `distance` is that to the bag's most central image.
+    """
+
+    weights: Tensor
+    kept: Tensor
+    distance: Tensor
+
+
+class Aggregation(nn.Module):
+    """Maps (b, n, c, h, w) of bags to one map (b, c, h, w) each, with its `Weighing`.
+
+    "medoid" drops images farther from the most central one than `keep` times the mean distance, and weighs
+    the others by nearness; it is blind to labels. "mean" weighs all alike, "gated-attention" learns what
+    counts. The weights of these three sum to 1. "sum" and "public" are for comparison: the plain sum, and the
+    sum that the equations of the public code make, whose size grows with the bag.
+    """
+
+    def __init__(self, aggregate: Aggregate, channels: int, keep: float) -> None:
+        super().__init__()
+        self.aggregate, self.keep = aggregate, keep
+        self.attention = Attention(channels, HIDDEN, gated=True) if aggregate == "gated-attention" else None
+
+    def forward(self, maps: Tensor, present: Tensor) -> tuple[Tensor, Weighing]:
+        weighing = self.weigh(maps, present)
+        return torch.einsum("bn,bnchw->bchw", weighing.weights.to(maps.dtype), maps), weighing
+
+    def weigh(self, maps: Tensor, present: Tensor) -> Weighing:
+        """How much each image counts."""
+        if self.aggregate == "public":
+            return public_weighing(maps, present, self.keep)
+        pooled = maps.float().mean(dim=(3, 4))
+        if self.aggregate == "medoid":
+            return medoid_weighing(pooled, present, self.keep)
+        distance = _to_medoid(distances(pooled), present).distance
+        if self.attention is not None:
+            scores = self.attention(pooled).masked_fill(~present, NEVER)
+            weights = scores.softmax(dim=1) * present  # a bag without an image has no weights
+        else:
+            weights = present.float()
+            if self.aggregate == "mean":
+                weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
+        return Weighing(weights, present, distance)
+
+
+def distances(pooled: Tensor) -> Tensor:
+    """Between the directions of pooled features (b, n, c): (b, n, n), exactly 0 between equal images."""
+    directions = functional.normalize(pooled.detach().float(), dim=2)
+    return (directions[:, :, None] - directions[:, None]).square().sum(dim=3).sqrt()
+
+
+def medoid_weighing(pooled: Tensor, present: Tensor, keep: float) -> Weighing:
+    """The rule of nearness for pooled features (b, n, c).
+
+    S holds the medoid and what lies within `keep` times the mean distance from it; weights are the softmax
+    over S of minus the distance by its median. Bags of one or two images and bags of equal images are weighed
+    alike. Nothing here has a gradient.
+    """
+    between = distances(pooled)
+    near = _to_medoid(between, present)
+    kept = present & (near.distance <= keep * near.mean[:, None]) | near.is_medoid
+    usual = _median_above_zero(between, present)
+    scores = (-near.distance / usual[:, None]).masked_fill(~kept, NEVER)
+    by_nearness = scores.softmax(dim=1) * kept
+    alike = (present.sum(dim=1) <= 2) | (near.mean == 0)
+    kept = torch.where(alike[:, None], present, kept)
+    equal = present.float() / present.sum(dim=1, keepdim=True).clamp(min=1)
+    return Weighing(torch.where(alike[:, None], equal, by_nearness), kept, near.distance)
+
+
+def public_weighing(maps: Tensor, present: Tensor, keep: float) -> Weighing:
+    """The weights of the public code's equations: laid-flat maps, 1 / distance brought to 0 … 1.
+
+    The medoid and its nearest neighbour weigh 1, the farthest image kept 0. Its errors that stop the program
+    or take another image for the medoid are not repeated; bags of one or two images are summed.
+    """
+    flat = maps.detach().float().flatten(2)
+    between = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist")
+    near = _to_medoid(between, present)
+    kept = present & (near.distance <= keep * near.mean[:, None]) | near.is_medoid
+    others = kept & ~near.is_medoid
+    nearness = 1 / (near.distance + TINY)
+    low = nearness.masked_fill(~others, float("inf")).amin(dim=1, keepdim=True)
+    high = nearness.masked_fill(~others, 0.0).amax(dim=1, keepdim=True)
+    weights = torch.where(others, (nearness - low) / (high - low).clamp(min=TINY), near.is_medoid.float())
+    few = present.sum(dim=1, keepdim=True) <= 2
+    return Weighing(
+        torch.where(few, present.float(), weights), torch.where(few, present, kept), near.distance
+    )
+
+
+class _Nearness(NamedTuple):
+    """The distance of each image (b, n) to the medoid, which image that is (b, n), the mean of pairs (b,)."""
+
+    distance: Tensor
+    is_medoid: Tensor
+    mean: Tensor
+
+
+def _pairs(present: Tensor) -> Tensor:
+    """Which pairs (b, n, n) are of two images that are there."""
+    itself = torch.eye(present.shape[1], dtype=torch.bool, device=present.device)
+    return present[:, :, None] & present[:, None] & ~itself
+
+
+def _to_medoid(between: Tensor, present: Tensor) -> _Nearness:
+    pairs = _pairs(present)
+    total = (between * pairs).sum(dim=2).masked_fill(~present, float("inf"))
+    medoid = total.argmin(dim=1)
+    rows = torch.arange(len(between), device=between.device)
+    is_medoid = functional.one_hot(medoid, present.shape[1]).bool() & present
+    mean = (between * pairs).sum(dim=(1, 2)) / pairs.sum(dim=(1, 2)).clamp(min=1)
+    return _Nearness(between[rows, medoid] * present, is_medoid, mean)
+
+
+def _median_above_zero(between: Tensor, present: Tensor) -> Tensor:
+    """The median (b,) of the distances above 0; 1 where there is none."""
+    counted = between.masked_fill(~(_pairs(present) & (between > 0)), float("nan"))
+    return counted.flatten(1).nanmedian(dim=1).values.nan_to_num(1.0)

@@ -1,0 +1,81 @@
+"""Spike evidence of a table's patients: the installed classifier asked about the outlined glomeruli."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glomspike.classify.kind import call_rule
+from glomspike.classify.resolution import field_mpp
+from glomspike.classify.stage import SpikeStage
+from glomspike.disease.evidence import Spiked, spike_evidence
+from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Circle, Classification, Outline
+from glomspike.geometry.circles import circle_polygon
+from glomspike.learn.samples import Sample
+from glomspike.learn.truth import slide_truth
+from glomspike.lesions.stage import LesionStage
+from glomspike.modalities import SILVER
+from glomspike.networks.models import Models, load_models
+from glomspike.networks.stage import Candidate
+from glomspike.results.options import Options
+from glomspike.segment.ahead import field_around
+from glomspike.segment.crop import whole_circle
+from glomspike.slide.reader import Slide, open_slide
+
+CORNERS = 64
+
+
+def spike_evidences(samples: Sequence[Sample], device: torch.device) -> dict[str, NDArray[np.float32]]:
+    """The numbers EVIDENCE (6,) of each patient with glomeruli in silver of known scale."""
+    models = load_models(device=device)
+    scored: dict[str, list[Spiked]] = {}
+    for sample in samples:
+        if sample.modality == "om" and sample.marker in (None, SILVER) and sample.mpp is not None:
+            scored.setdefault(sample.patient, []).extend(_scored(sample, models))
+    found = {patient: spike_evidence(glomeruli) for patient, glomeruli in scored.items()}
+    return {patient: numbers for patient, numbers in found.items() if numbers is not None}
+
+
+def _scored(sample: Sample, models: Models) -> list[Spiked]:
+    classifier = models["classifier"]
+    rule = call_rule(classifier.card, Options())
+    with open_slide(sample.image, sample.mpp) as slide:
+        mpp = field_mpp(slide.facts.mpp, classifier.card.mpp)
+        outlines = _outlines(sample, slide)
+        candidates = [
+            Candidate(number, circle, outline, field_around(slide, outline, mpp))
+            for number, (circle, outline) in enumerate(outlines, start=1)
+        ]
+        scores = SpikeStage(classifier, slide.facts.mpp, rule).apply(candidates, [])
+        lesions: Sequence[Classification | None] = [None] * len(candidates)
+        if "lesions" in models and candidates:
+            stage = LesionStage(models["lesions"])
+            lesions = stage.apply(candidates, [stage.region(slide, one.circle) for one in candidates])
+    return [
+        Spiked(
+            score.score.probability,
+            score.score.call == "spiked",
+            score.score.fraction,
+            None if lesion is None else lesion.name in SCLEROSED,
+        )
+        for score, lesion in zip(scores, lesions, strict=True)
+        if score is not None and score.score.tiles and (lesion is None or lesion.name != NON_GLOMERULAR)
+    ]
+
+
+def _outlines(sample: Sample, slide: Slide) -> list[tuple[Circle, Outline]]:
+    """The glomeruli that a row outlines; all of a picture where it outlines none."""
+    mpp = slide.facts.mpp
+    found = []
+    for one in slide_truth(sample, slide.facts).glomeruli:
+        polygon0 = one.outline_px
+        if polygon0 is None:
+            polygon0 = circle_polygon(one.x_px, one.y_px, one.radius_px, CORNERS)
+        circle = Circle(one.x_px, one.y_px, one.radius_px * mpp.mean, 1.0)
+        found.append((circle, Outline(polygon0, 0.0, False)))
+    if found or sample.mask is not None or sample.xml is not None:
+        return found
+    circle = whole_circle(slide.facts)
+    polygon0 = circle_polygon(circle.x0, circle.y0, circle.radius_um / mpp.mean, CORNERS)
+    return [(circle, Outline(polygon0, 0.0, False, is_circle=True))]

@@ -1,0 +1,300 @@
+"""The disease network's training: patients of known disease, with the modalities that each of them has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glomspike.disease.augment import varied
+from glomspike.disease.bags import Patient, load_patients
+from glomspike.disease.batch import evidence_of, facts, stacked
+from glomspike.disease.examples import example_sheet
+from glomspike.disease.form import BRANCHES, Branches, Form
+from glomspike.disease.frozen import FrozenMaps, frozen_maps
+from glomspike.disease.judge import Asked, asked, asked_of_maps, logits_of, plain
+from glomspike.disease.model import Answer, DiseaseNetwork
+from glomspike.disease.numbers import having, judged, measurable_subsets, named_stage, truth_of
+from glomspike.disease.staging import stage_loss
+from glomspike.disease.subsets import subset_name
+from glomspike.errors import SamplesError
+from glomspike.findings import RGB
+from glomspike.learn.augmentation import Rng
+from glomspike.learn.samples import in_split, read_samples
+from glomspike.learn.training import (
+    LICENCE,
+    NORMALISATION,
+    Batch,
+    Example,
+    task_signature,
+    training_data,
+)
+from glomspike.metrics.calibration import temperature
+from glomspike.metrics.classes import class_statistics
+from glomspike.metrics.ordinal import ordinal_statistics
+from glomspike.modalities import MODALITIES, Modality
+from glomspike.networks.weights import Card, CardDraft, ClassCalibration, Metric
+
+LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
+VIEWS = 4  # of each image that an encoder which does not learn sees
+EVIDENCE_SHOWN = 0.5
+QUALITY = "subset_auc"
+LIMITS = (
+    "knows no other diseases than those of its training patients, and names one of them whatever it is shown"
+)
+EVIDENCES = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class DiseaseOptions:
+    """What learns, and from what.
+
+    `instances` is how many micrographs of a patient are seen at once, `modality_dropout` how often a modality
+    is left out, `branches` what the losses of the three branches count, `frozen` whether the encoder stays as
+    it begins.
+    """
+
+    form: Form = field(default_factory=Form)
+    instances: int = 10
+    modality_dropout: float = 0.3
+    branches: Branches = BRANCHES
+    frozen: bool = False
+    spikes: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Patients:
+    """The patients of a training, and of its validation."""
+
+    training: Sequence[Patient]
+    validation: Sequence[Patient]
+
+    @classmethod
+    def of(cls, tables: Sequence[Path], form: Form, evidence: EVIDENCES | None = None) -> "Patients":
+        """Those of tables. Raises SamplesError where a split has too few diseases, or one not learnt."""
+        samples = read_samples(tables, MODALITIES)
+        splits = []
+        for split in ("train", "val"):
+            patients = load_patients(in_split(samples, split), form, evidence)
+            if len({patient.disease for patient in patients}) < 2:
+                where = f"{', '.join(map(str, tables))}, split {split}"
+                cause = "has patients of fewer than two diseases"
+                raise SamplesError(where, cause, "state the diseases of more patients in the column disease")
+            splits.append(patients)
+        learnt = {patient.disease for patient in splits[0]}
+        check_diseases(splits[1], learnt, ", ".join(map(str, tables)))
+        return cls(splits[0], splits[1])
+
+
+def check_diseases(patients: Sequence[Patient], known: "set[str | None]", subject: str) -> None:
+    """Raises SamplesError for a patient whose disease is not among those known."""
+    for patient in patients:
+        if patient.disease not in known:
+            among = ", ".join(sorted(name for name in known if name))
+            cause = f"patient {patient.name} has {patient.disease}, which is not among those learnt ({among})"
+            raise SamplesError(subject, cause, "correct the column disease, or add training patients of it")
+
+
+class DiseaseTask:
+    """Brings the disease network to the training loop.
+
+    `diseases` are those of a network that goes on learning, else the training patients'. `maps` is what a
+    frozen encoder sees, where that was computed before.
+    """
+
+    quality = QUALITY
+
+    def __init__(
+        self,
+        tables: Sequence[Path],
+        options: DiseaseOptions,
+        begin: dict[str, Tensor] | None,
+        patients: Patients,
+        *,
+        seed: int = 0,
+        diseases: tuple[str, ...] | None = None,
+        photographs: bool = False,
+        maps: FrozenMaps | None = None,
+    ) -> None:
+        self.tables, self.options, self.begin = tables, options, begin
+        self.photographs, self.seed, self.maps = photographs, seed, maps
+        self.diseases = diseases or tuple(sorted({one.disease or "" for one in patients.training}))
+        check_diseases(patients.training, set(self.diseases), ", ".join(map(str, tables)))
+        self.training, self.validation = list(patients.training), list(patients.validation)
+        self.order = list(range(len(self.training)))
+
+    @property
+    def signature(self) -> str:
+        beginning = ["photographs"] if self.photographs else []
+        return task_signature(self.tables, self.options, self.begin, *beginning)
+
+    def network(self) -> nn.Module:
+        network = DiseaseNetwork(self.options.form, len(self.diseases), photographs=self.photographs)
+        if self.begin is not None:
+            if "fusion.0.weight" in self.begin:
+                network.load_state_dict(self.begin)
+            else:
+                network.encoder.begin_with(self.begin)
+        if self.options.frozen:
+            network.freeze_encoder()
+        return network
+
+    def begin_epoch(self, network: nn.Module, epoch: int) -> int:
+        """All training patients once, in an order of this epoch's."""
+        if self.options.frozen and self.maps is None:
+            self.maps = frozen_maps(plain(network), self.training, self.validation, VIEWS, self.seed)
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.training)).tolist()
+        return len(self.order)
+
+    def sample(self, index: int, rng: Rng) -> Example:
+        patient = self.training[self.order[index]]
+        shown = self._shown(patient, rng)
+        example = evidence_of(patient, shown="om" in shown and rng.random() < EVIDENCE_SHOWN)
+        for m in MODALITIES:
+            example |= self._images(patient, m, self._length(m), m in shown, rng)
+        example["disease"] = np.array(self.diseases.index(patient.disease or ""))
+        example["stage"] = np.array(patient.stage or 0)
+        return example
+
+    def _shown(self, patient: Patient, rng: Rng) -> tuple[Modality, ...]:
+        """The modalities shown of a patient: each is left out at times, but never all."""
+        there = patient.modalities
+        kept = [m for m in there if rng.random() >= self.options.modality_dropout]
+        return tuple(kept) if kept else (there[rng.integers(len(there))],)
+
+    def _length(self, modality: Modality) -> int:
+        return {"om": LIGHT, "if": FLUORESCENCE, "tem": self.options.instances}[modality]
+
+    def _images(self, patient: Patient, m: Modality, length: int, shown: bool, rng: Rng) -> Example:
+        """A random choice of a patient's images of a modality, varied."""
+        there = patient.images.get(m, ()) if shown else ()
+        chosen = rng.permutation(len(there))[:length].tolist()
+        instances = [there[n] for n in chosen]
+        example = facts(instances, m, length)
+        if self.maps is None:
+            pictures = [varied(one, rng) for one in instances]
+            example[m] = stacked(pictures, self.options.form.sides_px[m], length)
+        else:
+            example[f"{m}_maps"] = self._maps(patient, m, chosen, length, rng)
+        return example
+
+    def _maps(
+        self, patient: Patient, m: Modality, chosen: list[int], length: int, rng: Rng
+    ) -> NDArray[np.float16]:
+        assert self.maps is not None
+        maps = np.zeros((length, *self.maps.shapes[m]), np.float16)
+        for place, n in enumerate(chosen):
+            views = self.maps.varied[patient.name][m]
+            maps[place] = views[rng.integers(len(views)), n]
+        return maps
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return disease_loss(Answer(*network(batch)), batch, self.options.branches)
+
+    def _asked(self, network: DiseaseNetwork) -> list[Asked]:
+        if self.maps is not None:
+            return [asked_of_maps(network, one, self.maps.plain[one.name]) for one in self.validation]
+        return [asked(network, one) for one in self.validation]
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Numbers of all that each patient has; AUC and temperature of each subset of modalities."""
+        own = plain(network)
+        patients = self._asked(own)
+        whole = judged(own, patients, None, self.diseases, None)
+        measured = class_statistics(whole.probabilities, whole.truth)
+        aucs: list[float] = []
+        fitted: dict[str, float] = {}
+        for subset in measurable_subsets(patients):
+            those = having(patients, subset)
+            logits, truth = logits_of(own, those, subset), truth_of(those, self.diseases)
+            name = subset_name(subset)
+            aucs.append(class_statistics(logits_softmax(logits), truth)["auc"])
+            fitted |= {f"auc {name}": aucs[-1], f"temperature {name}": temperature(logits, truth)}
+        staged = [one for one in patients if one.patient.stage is not None]
+        if staged:
+            named = [named_stage(own, one, one.patient.modalities) for one in staged]
+            stages = [one.patient.stage for one in staged]
+            found = ordinal_statistics(np.array(named, np.intp), np.array(stages, np.intp))
+            measured |= {f"stage_{name}": value for name, value in found.items()}
+        return measured | {QUALITY: float(np.mean(aucs))} | fitted
+
+    def examples(self, network: nn.Module) -> RGB:
+        """Validation patients: the image that counts most, with what was predicted and what is true."""
+        own = plain(network)
+        return example_sheet(own, self._asked(own), self.diseases)
+
+    def card(self, measured: dict[str, float]) -> CardDraft:
+        options, form = self.options, self.options.form
+        temperatures = {
+            name.removeprefix("temperature "): value
+            for name, value in measured.items()
+            if name.startswith("temperature ")
+        }
+        return CardDraft(
+            kind="disease",
+            name="glomspike disease classifier",
+            version="1",
+            architecture=form.encoder,
+            arguments=form.arguments
+            | {"spikes": options.spikes, "stages": any(one.stage for one in self.training)},
+            mpp=form.mpps["om"],
+            input_px=form.sides_px["om"],
+            normalisation=NORMALISATION,
+            classes=self.diseases,
+            thresholds={},
+            class_calibration=ClassCalibration(
+                method="temperature", temperatures=temperatures, data="validation patients"
+            ),
+            training_data=training_data(self.tables),
+            metrics=tuple(self._metrics(measured)),
+            intended_use="research: which of the learnt diseases the images of a kidney biopsy are most like",
+            limits=LIMITS,
+            licence=LICENCE,
+        )
+
+    def _metrics(self, measured: Mapping[str, float]) -> list[Metric]:
+        """The best epoch's numbers, each of the patients that it was measured on."""
+        metrics = []
+        for name, value in measured.items():
+            if name.startswith("temperature ") or name == QUALITY:
+                continue
+            if name.startswith("stage_"):
+                n = sum(one.stage is not None for one in self.validation)
+            elif name.startswith("auc "):
+                subset = set(name.removeprefix("auc ").split("+"))
+                n = sum(subset <= set(one.modalities) for one in self.validation)
+            else:
+                n = len(self.validation)
+            metrics.append(Metric(name=name, value=value, data="validation patients", n=n))
+        return metrics
+
+
+def logits_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities (n, classes) of logits, uncalibrated."""
+    return np.asarray(torch.from_numpy(logits).softmax(dim=1).numpy())
+
+
+def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
+    """The mean cross-entropy of the fused answer, those of its branches, and that of the stage.
+
+    A branch without images has no loss, and the others of that patient count more, so that their weights add
+    up to the same.
+    """
+    truth = batch["disease"]
+    there = torch.stack([batch[f"{m}_present"].any(dim=1) for m in MODALITIES], dim=1)
+    weights = torch.tensor(branches, device=truth.device) * there
+    weights = weights * (sum(branches) / weights.sum(dim=1, keepdim=True).clamp(min=1e-6))
+    of_branches = torch.stack(
+        [functional.cross_entropy(answer.branches[:, n], truth, reduction="none") for n in range(3)], dim=1
+    )
+    fused = functional.cross_entropy(answer.fused, truth)
+    return fused + (weights * of_branches).sum(dim=1).mean() + stage_loss(answer.stage, batch["stage"])
+
+
+def options_of(card: Card) -> DiseaseOptions:
+    """Those of a trained network that is to go on learning."""
+    return DiseaseOptions(form=Form.of(card.arguments), spikes=bool(card.arguments["spikes"]))

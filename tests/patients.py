@@ -1,0 +1,66 @@
+"""Tables of patients with images of three modalities, whose diseases differ by simple shapes."""
+
+import csv
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from glomspike.disease.form import Form
+
+SMALL = Form(sides_px={"om": 64, "if": 64, "tem": 96}, mpps={"om": 3.0, "if": 3.0, "tem": 0.03})
+COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split")
+DISEASES = ("IgAN", "LN", "MN")
+
+
+def micrograph(disease: str, rng: np.random.Generator) -> np.ndarray:
+    """Grey grain with a bright band, a membrane, and dark blobs on one side (MN), the other (LN), or far."""
+    grey = rng.normal(150, 8, (120, 120))
+    grey[55:65] = 210
+    row = {"MN": 48, "LN": 72, "IgAN": 105}[disease]
+    for column in rng.choice(np.arange(12, 110, 14), 5, replace=False):
+        cv2.circle(grey, (int(column), row), 5, 40, -1)
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def fluorescence(bright: bool, rng: np.random.Generator) -> np.ndarray:
+    """A green disc, bright or hardly seen."""
+    picture = np.zeros((80, 80, 3), np.uint8)
+    picture[..., 1] = rng.integers(0, 12, (80, 80))
+    if bright:
+        cv2.circle(picture, (40, 40), 20, (0, int(rng.integers(120, 220)), 0), -1)
+    return picture
+
+
+def glomerulus(rng: np.random.Generator) -> np.ndarray:
+    """A dark disc on white, the same for all."""
+    picture = rng.integers(225, 250, (80, 80, 3)).astype(np.uint8)
+    cv2.circle(picture, (40, 40), 22, (150, 90, 140), -1)
+    return picture
+
+
+def write_patients(
+    folder: Path, patients: int = 12, micrographs: int = 3, diseases: tuple[str, ...] = DISEASES
+) -> Path:
+    """A table of patients, each disease in turn; the last of each is for testing, that before to validate."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, rows = np.random.default_rng(0), []
+    for number in range(patients):
+        disease = diseases[number % len(diseases)]
+        group = number // len(diseases)
+        split = ("train", "val", "test")[max(0, group - (patients // len(diseases) - 3))]
+        stage = 1 + group % 4 if disease == "MN" else ""
+        images = [("om", "silver", 2.5, glomerulus(rng))]
+        for marker, disease_of in (("IgA", "IgAN"), ("IgG", "MN")):
+            bright = disease in {disease_of, "LN"}
+            images.append(("if", marker, 2.5, fluorescence(bright, rng)))
+        images += [("tem", "", 0.02, micrograph(disease, rng)) for _ in range(micrographs)]
+        for image, (modality, marker, mpp, pixels) in enumerate(images):
+            name = f"{number:02d}-{image}-{modality}.png"
+            cv2.imwrite(str(folder / name), pixels[..., ::-1])
+            stated = (disease, stage) if image == 0 else ("", "")
+            rows.append((name, mpp, modality, marker, f"patient {number}", *stated, split))
+    table = folder / "samples.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *rows])
+    return table
