@@ -57,7 +57,7 @@ def test_whoever_has_only_the_pdf_knows_what_was_counted_how_surely_and_what_was
     assert "Weights: classifier tuft outlines 1, SHA-256 cccc" in said
     assert "calibrated on validation phantoms" in said
     assert "Glomerulus 3 spiked, probability 0.90" in said
-    assert "slide 1 no. 3; slide 3 no. 2, matched with at least" in said
+    assert "profiles (slide/number): 1/3, 3/2; matched with at least 99 % certainty" in said
     assert "inadequate (Banff" in said
     assert "0.25" in said
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import shapely
 from highdicom.ann import annread
+from jsonschema import Draft202012Validator
 from outside import outside
 from PIL import Image
 from pydicom import dcmread
@@ -21,6 +22,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.reliability.containers import new_series, shrunk, write_dicom, write_tiff
 from glomspike.annotate.dicom import codes
 from glomspike.phantom.slides import write_phantoms
+from glomspike.results.schemas import schema_path
 from glomspike.slide.reader import open_slide
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +81,7 @@ def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(e
     tables = {"phantom.xml", "phantom.geojson", "glomeruli.csv", "tiles.csv", "overview.png", "report.html"}
     assert written == pictures | tables | {"run.json"}
     record = json.loads((example / "run.json").read_text())
+    Draft202012Validator(json.loads(schema_path("run.json").read_text())).validate(record)
     hashes = {
         name: hashlib.sha256((example / name).read_bytes()).hexdigest() for name in written - {"run.json"}
     }

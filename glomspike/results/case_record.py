@@ -14,7 +14,10 @@ CASE_NAME = "case.json"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # what has a default is written all the same, and the published schema says so
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 class WeightsRecord(_Strict):

@@ -15,7 +15,10 @@ FEWEST_MEASURED = 10  # glomeruli, of which a median is reliable
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # what has a default is written all the same, and the published schema says so
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, json_schema_serialization_defaults_required=True
+    )
 
 
 @dataclass(frozen=True)
