@@ -45,7 +45,7 @@ Dyes = tuple[str, str, str]
 class Stain:
     """Where a stain's tissue comes from in each split; the dyes of crops and of whole fields, if new.
 
-    No table's name stands for phantoms. Crops come as near to the tissue's colours as `alike` says.
+    No table's name means phantoms. Crops come as near to the tissue's colours as `alike` says.
     """
 
     tissue: dict[Split, str | None]

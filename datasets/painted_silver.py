@@ -7,10 +7,10 @@ testing only. OUT gets `samples.csv` (all rows of split "test"), masks, pictures
 it as phantoms have it (`glomspike.phantom.truth.read_spikes`), and `sheets/` to look at: unpainted, thickened
 and spiked.
 
-Each glomerulus stands in the table unpainted (normal); with spikes, sparse, half and all over (spiked); and
+Each glomerulus is in the table unpainted (normal); with spikes, sparse, half and all over (spiked); and
 with as much ink spread evenly on the same stretches (normal: thickened, no spikes). Some cannot be painted
 and stand there unpainted only. The pictures' diagnoses are not known: one with true spikes may be among them,
-although none was seen when they were looked at. `measure_painted.py` measures a classifier on the table.
+although none was seen at full zoom. `measure_painted.py` measures a classifier on the table.
 """
 
 import csv
@@ -79,7 +79,7 @@ def _ellipse(x: int, y: int, half_width: int, half_height: int) -> tuple[tuple[i
     return tuple((round(px), round(py)) for px, py in points.tolist())
 
 
-# The fields were taken with one camera through two objectives; the size of nuclei tells which. That the two
+# The fields were taken with one camera through two objectives; the size of nuclei shows which. That the two
 # groups' median diameters are as 2 to 1 within a few per cent confirms it.
 SOURCES = (
     Source("silver-reference/pam-glomerulus.jpg", "pam", _ellipse(548, 385, 278, 312)),
@@ -192,7 +192,7 @@ def main(data: Path, out: Path, seed: int) -> None:
 
 
 def load(data: Path) -> Iterator[Glomerulus]:
-    """The glomeruli of all sources, cut from their pictures at the pictures' own scale."""
+    """The glomeruli of all sources, cut from their pictures at the pictures' scale."""
     outlines = {source: _outline(data, source) for source in SOURCES}
     for source, outline in outlines.items():
         alike = [_diameter(outlines[other]) for other in SOURCES if other.optics == source.optics]

@@ -37,7 +37,7 @@ HUBMAP_MPP = 8.0
 HUBMAP_SPLITS = {"2f6ecfcdf": "train", "8242609fa": "val"}
 # From the scale bar burnt in.
 VEGF_MPP = 0.67
-# Glomeruli in these fields that nobody outlined, mostly cut by the border; circled by eye.
+# Glomeruli in these fields that no one outlined, mostly cut by the border; circled by eye.
 VEGF_UNMARKED: dict[str, tuple[CirclePx, ...]] = {
     "VEGF_C1": (
         (45, 643, 52), (378, 690, 55), (58, 955, 70), (683, 1005, 36), (1125, 262, 50),
@@ -162,7 +162,7 @@ class Source:
 
 
 PAS_CROPS_LICENCE = "CC BY 4.0 (images of Bueno et al. 2020), CC BY-NC-SA 4.0 (masks)"
-# Each becomes a table; globally sclerosed glomeruli are one of their own, so that trainers see them often.
+# Each becomes a table; globally sclerosed glomeruli are a separate one, so that trainers see them often.
 SOURCES = {
     "pas-fields": Source(
         "pas-fields", pas_fields, "CC BY 4.0 (images of Bueno et al. 2020), Apache-2.0 (masks)"
@@ -181,7 +181,7 @@ def main(data: Path, out: Path) -> None:
     """Writes the samples folders of all sources that are in `data`."""
     for name, source in SOURCES.items():
         if not (data / source.folder).is_dir():
-            print(f"{name}: not there, left out")
+            print(f"{name}: not there, omitted")
             continue
         count = write_table(out / name, source, data / source.folder)
         print(f"{name}: {count} pictures")

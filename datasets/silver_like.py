@@ -4,7 +4,7 @@
 
 PUBLIC is what `public_samples.py` wrote. OUT gets three folders with a samples table each. PAS stains the
 membranes that silver stains; its dye, read from the picture, becomes silver. Each picture then passes through
-a microscope's camera or a scanner of its own: light, contrast, sampling (0.25 to 0.48 µm/px), noise and JPEG.
+the camera of a microscope or another scanner: light, contrast, sampling (0.25 to 0.48 µm/px), noise and JPEG.
 
 - `pas-as-silver`: every glomerulus twice, with spikes drawn into the silver before it is coloured (spiked),
   and as it is or with what a fur may be taken for in their place (normal), so that only spikes tell them
@@ -102,7 +102,7 @@ def _write_crops(origin: Path, folder: Path, crops: int, labels: Sequence[Label]
 
 
 def _in_silver(sample: Sample, folder: Path, labels: Sequence[Label], rng: np.random.Generator) -> list[Row]:
-    """A glomerulus without and with spikes, as far as asked for, written; its rows."""
+    """A glomerulus without and with spikes, as far as requested, written; its rows."""
     picture = load_picture(sample)
     assert sample.mask is not None
     mask = read_mask(sample.mask).astype(np.uint8) * 255

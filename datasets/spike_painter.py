@@ -21,11 +21,11 @@ Indices = NDArray[np.intp]
 GRID_UM = 0.115  # about the pixel of the grid that membranes are sought and blurred in
 SUPERSAMPLING = 2  # drawing pixels on a side of a grid pixel
 STEP_UM = 0.2  # distance of points along a membrane
-REACH_UM = 5.0  # how far outward a membrane's surroundings are looked at
+REACH_UM = 5.0  # how far outward a membrane's surroundings are examined
 LUMEN_UM2 = (10.0, 1500.0)
 CAPSULE_UM = 3.0  # what lies so near the outline is Bowman's capsule
 LINE_UM = 4.0  # a line is narrower than this
-GAP_UM = 1.0  # breaks in a wall that are mended when lumens are sought
+GAP_UM = 1.0  # breaks in a wall that are closed when lumens are sought
 CLOSING_LEVELS = (0.0, -0.25, -0.45, -0.6)  # of wallness, the strictest first
 EDGE_LEVEL = -0.3  # of wallness, where a wall ends
 LEAST_SOLIDITY = 0.78  # a lumen bulges; the spaces between loops are star-shaped
@@ -338,7 +338,7 @@ def _painted(
 ) -> RGB:
     """The picture with what `draw` puts on each stretch, as soft as the picture is there.
 
-    Ink adds up in optical density, so the picture's own noise and what lies beneath show through.
+    Ink adds up in optical density, so the picture's noise and what lies beneath show through.
     """
     scale = _grid_scale(mpp)
     height, width = pixels.shape[:2]

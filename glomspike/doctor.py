@@ -19,12 +19,12 @@ from glomspike.errors import WeightsError
 
 Verdict = Literal["works", "note", "broken"]
 ENOUGH_MEMORY_GB = 4.0
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is asked)
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (only its size is read)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at. `broken` stops the main job, a `note` does not."""
+    """One thing checked. `broken` stops the main job, a `note` does not."""
 
     subject: str
     verdict: Verdict

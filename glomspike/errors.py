@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class GlomspikeError(Exception):
-    """A failure a user can understand and mend; the command line prints it without a traceback.
+    """A failure a user can understand and fix; the command line prints it without a traceback.
 
     `subject` is the file, folder or option concerned, `cause` what is wrong with it, `cure` what to do.
     """
@@ -27,7 +27,7 @@ class SlideError(GlomspikeError):
 
 
 class NoScaleError(SlideError):
-    """A slide that does not say its µm/px, of which nobody else did."""
+    """A slide that does not record its µm/px, where none is given either."""
 
 
 def missing_slide(path: Path) -> SlideError:
@@ -64,7 +64,7 @@ class AnnotationError(GlomspikeError):
 
 
 class DeviceError(GlomspikeError):
-    """A device that was asked for and is not there."""
+    """A device that was requested and is not there."""
 
 
 class UsageError(GlomspikeError):

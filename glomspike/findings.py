@@ -1,6 +1,6 @@
 """What one stage hands to the next: plain frozen data, positions in level-0 pixels of the whole slide.
 
-Suffixes tell the frame and unit: `x0` and `polygon0` are level-0 pixels as OpenSlide counts them, `_um`
+Suffixes give the frame and unit: `x0` and `polygon0` are level-0 pixels as OpenSlide counts them, `_um`
 is micrometres, `_px` is pixels of a `Field`. A slide's two axes may have different µm/px, so sizes that
 must stay round are kept in micrometres.
 """
@@ -171,7 +171,7 @@ class Glomerulus:
     """Everything found about one glomerulus.
 
     `spikes` is None where the slide cannot be scored; `classifications` are what optional models found, each
-    of a subject of its own.
+    of a separate subject.
     """
 
     id: int

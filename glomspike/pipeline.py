@@ -61,7 +61,7 @@ Thumbnail = tuple[RGB, FieldFrame]  # a slide small, and where it lies
 
 
 def unobserved(_stage: str, _done: int, _whole: int) -> None:
-    """Progress that nobody looks at."""
+    """Progress that is not shown."""
 
 
 @dataclass(frozen=True, eq=False)

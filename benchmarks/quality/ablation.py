@@ -66,7 +66,7 @@ class Variant:
     """
 
     name: str
-    paper: tuple[float, ...]  # the AUC is told of MSA-MIL alone
+    paper: tuple[float, ...]  # the AUC is given for MSA-MIL alone
     table: str = "all"
     tile_px: int = 50
     ratio: int | None = 5

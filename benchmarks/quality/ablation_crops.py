@@ -49,7 +49,7 @@ def write_crops(phantoms: Path, folder: Path, counts: Mapping[Split, int]) -> No
 
 
 def _crops(sample: Sample, folder: Path) -> Iterator[Row]:
-    """The labelled glomeruli of a slide, each written when it is asked for."""
+    """The labelled glomeruli of a slide, each written when it is needed."""
     with open_slide(sample.image, sample.mpp) as slide:
         truth = slide_truth(sample, slide.facts)
         boxes0 = truth.spike_boxes_px[:, :2] + truth.spike_boxes_px[:, 2:] / 2

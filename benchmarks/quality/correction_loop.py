@@ -8,7 +8,7 @@ on black, a stain that no shipped model has seen. Runs the main job, corrects it
 as a pathologist would in ImageScope, or its results on the page of `glomspike review` (`--by page`), makes
 samples of them, trains all three models for a short while from the shipped weights, and runs the main job
 again on the other slides. Prints what was found, outlined and called before and after. Each step is a
-command that a user would type. WORK/phantoms is kept for the next time, all else is made anew in WORK/loop.
+command that a user would type. WORK/phantoms is kept for the next time, all else is made again in WORK/loop.
 """
 
 import csv
@@ -86,7 +86,7 @@ def main(work: Path, corrected: int, tests: int, epochs: int, seed: int, by: str
 
 
 def _type(*arguments: str | Path) -> None:
-    """Types a glomspike command, which tells how it goes on stderr."""
+    """Types a glomspike command, which shows its progress on stderr."""
     subprocess.run([sys.executable, "-m", "glomspike", *arguments], check=True, stdout=sys.stderr)
 
 
@@ -123,7 +123,7 @@ def glowing(pixels: RGB) -> RGB:
 def correct(sample: Sample, results: Path, folder: Path) -> None:
     """Puts the corrected annotations of a slide beside it.
 
-    Deletes false ellipses, moves those that lie badly, changes layers, draws outlines anew, adds what was
+    Deletes false ellipses, moves those that lie badly, changes layers, redraws outlines, adds what was
     missed with the ellipse and with the pen in turn, and boxes spikes.
     """
     drawn = {layer.name: list(layer.regions) for layer in read_imagescope(results / f"{results.name}.xml")}
@@ -178,7 +178,7 @@ def _pen(true: TrueGlomerulus) -> Region:
 
 
 def _outlines(outlines: Sequence[Region], number: str, true: TrueGlomerulus) -> list[Region]:
-    """The outlines, that of a number drawn anew where it is not good."""
+    """The outlines, that of a number redrawn where it is not good."""
     kept = [one for one in outlines if one.text != number or _dice(one.vertices_viewer, true) >= GOOD_DICE]
     return kept if len(kept) == len(outlines) else [*kept, _pen(true)]
 
@@ -194,7 +194,7 @@ def _boxes(truth: Truth) -> list[Region]:
 
 
 def measured(samples: Sequence[Sample], results: Path) -> str:
-    """How many glomeruli were found, how well they are outlined and told, in words."""
+    """How many glomeruli were found, how well they are outlined and called, in words."""
     true = false = 0
     dices: list[float] = []
     calls: list[tuple[bool, float, bool]] = []  # spiked, its probability, called spiked

@@ -1,8 +1,8 @@
-"""At which µm/px a detector finds glomeruli best, and what that costs: one detector, asked at several scales.
+"""At which µm/px a detector finds glomeruli best, and what that costs: one detector, run at several scales.
 
     python -m benchmarks.quality.detector_scales SAMPLES... [--split val] [--weights WEIGHTS]
 
-A detector that learnt from pictures enlarged 0.6 to 1.6 times sees at other scales than its own too. Each
+A detector that learnt from pictures enlarged 0.6 to 1.6 times sees at other scales too. Each
 row is circle AP on the pictures brought to so many µm/px, and the seconds that a mm² takes, reading included.
 """
 

@@ -107,7 +107,7 @@ def recoloured(sample: Sample, change: Callable[[RGB], RGB], folder: Path, quali
 @click.option("--slides", default=10, show_default=True, help="How many slides.")
 @click.option("--seed", default=950, show_default=True, help="Which.")
 def main(work: Path, slides: int, seed: int) -> None:
-    """Print what scanners' colours change, and what applying their profiles mends."""
+    """Print what scanners' colours change, and what applying their profiles corrects."""
     list(write_phantoms(work / "srgb", slides, GLOMERULI, seed, 0.0, os.cpu_count() or 1))
     samples = read_samples([work / "srgb" / "samples.csv"])
     again = [recoloured(one, lambda pixels: pixels, work / "again", QUALITY) for one in samples]

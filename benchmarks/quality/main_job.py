@@ -81,7 +81,7 @@ def phantoms(work: Path, slides: int, seed: int) -> None:
 @click.argument("work", type=click.Path(path_type=Path))
 @click.option("--split", default="test", show_default=True, help="Of the table; all for every row.")
 def fields(table: Path, work: Path, split: str) -> None:
-    """On annotated fields, each written as a pyramidal slide of its own µm/px."""
+    """On annotated fields, each written as a pyramidal slide of its µm/px."""
     (work / "slides").mkdir(parents=True, exist_ok=True)
     chosen = [s for s in read_samples([table]) if split in (s.split, "all")]
     _measure(work / "out", [(_as_slide(sample, work / "slides"), sample) for sample in chosen])

@@ -87,7 +87,7 @@ MEASUREMENTS: dict[str, tuple[Measurement, ...]] = {
         Measurement("pasm-fields (PASM, PAS, Masson)", PASM, DICE),
         Measurement("pasm-fields in PASM", PASM[:1], DICE),
     ),
-    # The last decides on the reliability that the card tells.
+    # The last decides on the reliability that the card states.
     "classifier": (
         Measurement("PAS crops stained as silver by computation", ("pas-as-silver",), CALLS),
         Measurement("phantoms", ("phantoms",), CALLS),
@@ -203,7 +203,7 @@ def _print_metric(kind: str, metric: Metric) -> None:
 
 
 def _write_card(kind: str, weights: Path | None, metrics: list[Metric], reliability: JsonValue) -> None:
-    """Writes the card anew with these numbers instead of the same of earlier measurements; others stay."""
+    """Writes the card again with these numbers instead of the same of earlier measurements; others stay."""
     old, tensors_path = load_card(kind, weights)
     measured = {metric.data for metric in metrics}
     others = [m for m in old.metrics if m.data not in measured and m.data != "validation patients"]

@@ -1,4 +1,4 @@
-"""Measured numbers in a page of the documentation: what stands between two marks is written anew."""
+"""Measured numbers in a page of the documentation: what is between two marks is written again."""
 
 from pathlib import Path
 

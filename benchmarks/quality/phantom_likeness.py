@@ -140,7 +140,7 @@ def _cut(name: str, picture: RGB, centre_px: Points, radius_px: float) -> Looks:
 
 
 def _measures(looks: Looks) -> dict[str, float]:
-    """Numbers by name; brightness is relative to the tuft's own lightest tenth."""
+    """Numbers by name; brightness is relative to the tuft's lightest tenth."""
     grey = np.asarray(cv2.cvtColor(looks.pixels, cv2.COLOR_RGB2GRAY), dtype=np.float32)
     side = grey.shape[0]
     rows, columns = np.indices(grey.shape) - side / 2

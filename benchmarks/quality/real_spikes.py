@@ -99,7 +99,7 @@ class ClassifiedPart:
 @click.option("--weights", type=click.Path(path_type=Path), help="Weights instead of the installed ones.")
 @click.option("--mpp", default=0.17, show_default=True, help="What the real picture's scale is taken to be.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="File for the results.")
-@click.option("--picture", type=click.Path(path_type=Path), help="File for the heatmap, to be looked at.")
+@click.option("--picture", type=click.Path(path_type=Path), help="File for the heatmap.")
 @click.option("--card", "to_card", is_flag=True, help="Write the numbers into the weights' card.")
 def main(
     real: Path, measuring: Path, weights: Path | None, mpp: float, file: Path | None, picture: Path | None,

@@ -29,7 +29,7 @@ from glomspike.segment.train import SegmenterOptions, SegmenterTask
 
 NETWORKS: tuple[Architecture, ...] = ("Unet", "DeepLabV3Plus")
 NAMES = {"Unet": "U-Net", "DeepLabV3Plus": "DeepLabV3+"}
-BATCH, TIMED = 8, 5  # crops looked at together, and how often; the fastest counts
+BATCH, TIMED = 8, 5  # crops segmented together, and how often; the fastest counts
 
 
 @click.command()

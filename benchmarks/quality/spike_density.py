@@ -3,7 +3,7 @@
     python -m benchmarks.quality.spike_density PHANTOMS [--weights WEIGHTS] [--page docs/classifier.md]
                                        [--picture docs/pictures/spike-density.png]
 
-PHANTOMS is a folder of `glomspike phantom`; its test patients are looked at. The truth is the number of
+PHANTOMS is a folder of `glomspike phantom`; its test patients are used. The truth is the number of
 spikes on 100 µm of bare membrane, from the JSON beside each slide. Correlations are Spearman's, with
 intervals over patients. The table is printed, and written into the page between its two marks.
 """

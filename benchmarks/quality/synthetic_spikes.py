@@ -121,7 +121,7 @@ def classifiers(work: Path) -> Iterator[str]:
 
 
 def tiles(work: Path) -> Iterator[str]:
-    """The rows of the table of likeness to real tiles, with the network that was asked, in Markdown."""
+    """The rows of the table of likeness to real tiles, with the network that was used, in Markdown."""
     manifest = read_manifest(work / "synthetic")
     yield "| real tiles against | pictures of either | FID | KID | precision | recall |"
     yield "|---|---|---|---|---|---|"

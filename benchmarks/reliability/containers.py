@@ -25,7 +25,7 @@ WSI_STORAGE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
 def shrunk(picture: RGB, factor: int, rounding: Literal["down", "up"] = "down") -> RGB:
-    """The averages of whole blocks; what is left over on the far sides is dropped, or a block of its own."""
+    """The averages of whole blocks; what is left over on the far sides is dropped, or a separate block."""
     height, width = picture.shape[:2]
     if rounding == "up":
         picture = np.pad(picture, ((0, -height % factor), (0, -width % factor), (0, 0)), mode="edge")
@@ -141,7 +141,7 @@ class Series:
 
 
 def new_series(**options: Any) -> Series:
-    """A series of its own, with the options of `Series`."""
+    """A separate series, with the options of `Series`."""
     return Series(generate_uid(), **options)
 
 

@@ -81,7 +81,7 @@ def _counts(stdout: str) -> Counter[str]:
 
 
 def _contents(out: Path) -> dict[str, str]:
-    """The hash of every file of every slide's folder, but for the times that are a run's own."""
+    """The hash of every file of every slide's folder, but for the times that differ between runs."""
     found = {}
     for record in out.rglob("run.json"):
         for path in record.parent.rglob("*"):

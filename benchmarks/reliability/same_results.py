@@ -1,8 +1,10 @@
 """Whether this checkout finds on slides what another commit found, value by value.
 
-    python -m benchmarks.reliability.same_results WORK SLIDE... [--commit 8ee573f] [--mpp UM] [--phantoms 10]
+    python -m benchmarks.reliability.same_results WORK SLIDE... [--commit 8ee573f] [--after COMMIT]
+        [--mpp UM] [--phantoms 10]
 
-Each slide, and so many phantom slides that the other commit paints, goes through the main job of both. All
+Each slide or picture, and so many phantom slides that the other commit paints, goes through the main job of
+both; `--after` takes a second commit instead of this checkout, `--mpp` is for pictures without a scale. All
 columns that both tables have, in the same order, shapes and labels of the ImageScope and GeoJSON files, the
 pixels of all pictures, and the counts, options and tiles of the record are compared. Words of warnings and of
 the report may differ, and columns may have come after the old ones. The exit status is 1 where anything else
@@ -15,6 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -80,35 +83,52 @@ def _shapes(path: Path) -> list[tuple[str, ...]]:
     ]
 
 
+@contextmanager
+def checkout_of(commit: str) -> Iterator[Path]:
+    """A temporary checkout of a commit."""
+    with TemporaryDirectory() as temporary:
+        place = Path(temporary) / "checkout"
+        tree = ["git", "-C", str(ROOT), "worktree"]
+        subprocess.run([*tree, "add", "--detach", "--quiet", str(place), commit], check=True)
+        try:
+            yield place
+        finally:
+            subprocess.run([*tree, "remove", "--force", str(place)], check=False)
+
+
+def compare(before: Path, after: Path, work: Path, slides: list[Path], mpp: float | None) -> bool:
+    """Runs both checkouts on slides and prints what differs; whether all is the same."""
+    scale = ("--mpp", mpp) if mpp else ()
+    same = True
+    for slide in slides:
+        folders = []
+        for checkout, name in ((before, "before"), (after, "after")):
+            run(checkout, slide, work / name, "--overwrite", "--device", "cpu", *scale)
+            folders.append(work / name / slide.stem)
+        found = list(differences(folders[0], folders[1], slide.stem))
+        same &= not found
+        print(f"{slide.name}: {'; '.join(found) or 'the same'}", flush=True)
+    return same
+
+
 @click.command(help=__doc__)
 @click.argument("work", type=click.Path(path_type=Path))
 @click.argument("slides", nargs=-1, type=click.Path(path_type=Path, exists=True))
 @click.option("--commit", default="8ee573f", show_default=True)
+@click.option("--after", "second")
 @click.option("--mpp", type=float)
 @click.option("--phantoms", default=10, show_default=True)
-def main(work: Path, slides: tuple[Path, ...], commit: str, mpp: float | None, phantoms: int) -> None:
+def main(
+    work: Path, slides: tuple[Path, ...], commit: str, second: str | None, mpp: float | None, phantoms: int
+) -> None:
     work.mkdir(parents=True, exist_ok=True)
-    different = False
-    with TemporaryDirectory() as temporary:
-        old = Path(temporary) / "before"
-        subprocess.run(
-            ["git", "-C", str(ROOT), "worktree", "add", "--detach", "--quiet", str(old), commit], check=True
-        )
-        try:
-            run(old, "phantom", "--out", work / "phantoms", "--slides", phantoms, "--seed", 1600)
-            painted = sorted((work / "phantoms").glob("*.svs"))
-            scale = ("--mpp", mpp) if mpp else ()
-            for slide in [*(path.resolve() for path in slides), *painted]:
-                folders = []
-                for checkout, name in ((old, "before"), (ROOT, "after")):
-                    run(checkout, slide, work / name, "--overwrite", "--device", "cpu", *scale)
-                    folders.append(work / name / slide.stem)
-                found = list(differences(folders[0], folders[1], slide.stem))
-                different |= bool(found)
-                print(f"{slide.name}: {'; '.join(found) or 'the same'}", flush=True)
-        finally:
-            subprocess.run(["git", "-C", str(ROOT), "worktree", "remove", "--force", str(old)], check=False)
-    sys.exit(int(different))
+    with checkout_of(commit) as before, checkout_of(second) if second else nullcontext(ROOT) as after:
+        chosen = [path.resolve() for path in slides]
+        if phantoms:
+            run(before, "phantom", "--out", work / "phantoms", "--slides", phantoms, "--seed", 1600)
+            chosen += sorted((work / "phantoms").glob("*.svs"))
+        same = compare(before, after, work, chosen, mpp)
+    sys.exit(0 if same else 1)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@
 
 Prints tables in Markdown. The floors are decoding alone of what the job decodes, by as many threads, and its
 networks alone on batches of the same sizes in memory. Everything is measured in rounds, one run of each after
-the other, each run a process of its own; ratios are taken within a round, and of all numbers the median is
-told, of ratios also the least and the greatest. The other ways are measured on the CPU. PYTHON is that of a
+the other, each run a separate process; ratios are taken within a round, and of all numbers the median is
+given, of ratios also the least and the greatest. The other ways are measured on the CPU. PYTHON is that of a
 virtual environment with TIAToolbox or wsinfer in it (see docs/performance.md). WORK keeps the biopsies that
 are made, and results. Needs Linux and no network.
 """
@@ -59,7 +59,7 @@ def run(*command: str | Path, python: str | Path = sys.executable) -> ProcessRun
         )
         assert process.stdout is not None
         output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)  # Popen's own waiting knows nothing of memory
+        _, status, usage = os.wait4(process.pid, 0)  # Popen's wait does not report memory
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:

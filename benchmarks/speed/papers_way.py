@@ -3,7 +3,7 @@
     python -m benchmarks.speed.papers_way PICTURES
 
 Once with the paper's ResNet-18 on 50 × 50 px (its weights are random: time does not depend on them), and once
-with glomspike's own network and weights, which sees each window in as much around it as it learnt with.
+with glomspike's network and weights, which sees each window in as much around it as it learnt with.
 """
 
 import json

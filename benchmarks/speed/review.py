@@ -63,7 +63,7 @@ class Server:
 
 @contextmanager
 def server(results: Path, slides: Path) -> Iterator[Server]:
-    """`glomspike review` in a process of its own, until the context ends."""
+    """`glomspike review` in a separate process, until the context ends."""
     command: list[str | Path]
     command = [sys.executable, "-m", "glomspike", "review", results, "--slide", slides, "--no-browser"]
     environment = os.environ | {"PYTHONUNBUFFERED": "1"}

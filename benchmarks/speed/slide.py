@@ -53,7 +53,7 @@ ON_GLASS = {f"{name}-on-glass": name for name in LAYOUTS}
 
 
 class Biopsy:
-    """Paints blocks of a slide: its cores, each a phantom of its own, and between them clean glass."""
+    """Paints blocks of a slide: its cores, each a separate phantom, and between them clean glass."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

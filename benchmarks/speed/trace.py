@@ -8,7 +8,7 @@
 `job` runs the main job and writes to TRACE every region decoded and every batch shown to a network, with
 the stage it was for, and the peak memory of each stage. `decode` decodes the same regions with as many
 threads and does nothing with them; `networks` shows the networks batches of the same sizes that are in memory
-already: both print seconds by stage as JSON. `ready` only loads the models. Each is a process of its own, so
+already: both print seconds by stage as JSON. `ready` only loads the models. Each is a separate process, so
 that none profits from another's caches.
 """
 
@@ -40,7 +40,7 @@ from glomspike.results.options import Options
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.slide.scan import TILE_CACHE_BYTES, Scan
 
-# The stage that a module reads a slide for, and that a network is asked in; all else is read in stage `read`.
+# The stage that a module reads a slide for, and that a network runs in; all else is read in stage `read`.
 READERS = {"glomspike.slide.tissue": "tissue", "glomspike.detect.infer": "detect"}
 STAGES: dict[str, str] = {
     "detector": "detect",
@@ -64,7 +64,7 @@ class RegionRead:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What a network was shown: pictures of this shape, and tiles in them where it is asked for tiles."""
+    """What a network was shown: pictures of this shape, and tiles in them where it scores tiles."""
 
     kind: str
     shape: tuple[int, ...]
@@ -112,7 +112,7 @@ class Trace:
     def _weighed(self, stage: Callable[..., Any]) -> Callable[..., Any]:
         @contextmanager
         def weighed(job: object, name: str) -> Iterator[None]:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is reset
             with stage(job, name):
                 yield
             self.peak_mb[name] = max(self.peak_mb[name], _peak_mb())

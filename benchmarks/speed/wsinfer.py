@@ -4,7 +4,7 @@
 
 PYTHON has wsinfer and what glomspike needs. wsinfer works on slides, so the glomerulus is written as one; it
 cuts what it takes for tissue, by the same stride and with as much around each tile as the network learnt
-with, and reads each tile from the file. The seconds told are for 1849 tiles.
+with, and reads each tile from the file. The seconds given are for 1849 tiles.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """What annotations mean: which glomeruli there are, with circle, outline and label, and boxes on spikes.
 
 glomspike writes an ellipse and an outline for each glomerulus, under one number; people then delete, move,
-redraw, add and change layers. Two rules tell what they meant. An ellipse says that a glomerulus is there, so
+redraw, add and change layers. Two rules show what they meant. An ellipse says that a glomerulus is there, so
 that an outline of glomspike's without its ellipse is a leftover. And a shape without a number was drawn by
 hand, which counts more than what glomspike drew at the same place. `docs/annotations.md` is the users' page.
 """
@@ -40,8 +40,8 @@ class Meaning:
     A glomerulus is a `Shape` whose circle is the ellipse drawn for it, else the least one around its outline.
     `boxes0` (m, 4) are x, y, width, height of boxes on spikes. `areas0` are the parts of the slide that were
     corrected, none if that is all of it; of what `unclear0` cover nothing is known. `deleted0` are circles
-    where glomspike had seen a glomerulus that somebody deleted, as far as an outline without its ellipse
-    tells. `notes` say what was not taken as it stands. `is_of_another_slide` where there are shapes, and all
+    where glomspike had found a glomerulus that someone deleted, as far as an outline without its ellipse
+    shows. `notes` say what was not used as drawn. `is_of_another_slide` where there are shapes, and all
     lie outside this one.
     """
 
@@ -57,7 +57,7 @@ class Meaning:
 def read_meaning(path: Path, slide: SlideFacts, image: Path | None = None) -> Meaning:
     """What an ImageScope XML file, a GeoJSON file for QuPath, packed or not, or a DICOM file says of a slide.
 
-    DICOM annotations name what they belong to, for which the slide's file `image` is looked at. Raises
+    DICOM annotations name what they belong to, for which the slide's file `image` is read. Raises
     AnnotationError, also where all its shapes lie outside the slide.
     """
     name = path.name.lower().removesuffix(PACKED_SUFFIX)
@@ -222,7 +222,7 @@ def _without_holes(glomerulus: Shape, holes0: Sequence[shapely.Polygon]) -> Shap
 
 
 def _labelled_by_boxes(glomerulus: Shape, middles0: Points, notes: list[str]) -> Shape:
-    """The glomerulus as spiked where the middle of a box that somebody drew on spikes lies in it."""
+    """The glomerulus as spiked where the middle of a box that someone drew on spikes lies in it."""
     if glomerulus.label == "spiked" or not any(glomerulus.holds(x, y) for x, y in middles0.tolist()):
         return glomerulus
     notes.append(

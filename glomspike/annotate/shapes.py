@@ -60,7 +60,7 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class DrawnLesion:
-    """A shape in a layer of a lesion; glomspike's own have a number."""
+    """A shape in a layer of a lesion; those of glomspike have a number."""
 
     name: str
     polygon: shapely.Polygon

@@ -34,7 +34,7 @@ class ClusterWorkers:
     def __init__(self, batch: Batch, address: str, device: str) -> None:
         if device.startswith("cuda:"):
             raise UsageError(f"--device {device}", "Ray chooses the GPUs", "give auto, cuda or cpu")
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no slide's run is told to anybody
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no run is reported to anyone
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as failure:

@@ -19,7 +19,7 @@ class LocalCopy(NamedTuple):
 
 @contextmanager
 def local_copy(path: Path, stage: Path | None) -> Iterator[LocalCopy]:
-    """A slide with all its files, copied to a folder of its own below `stage` that is gone afterwards.
+    """A slide with all its files, copied to a separate folder below `stage` that is gone afterwards.
 
     Without `stage` it is read where it lies. Raises OSError where it cannot be copied.
     """

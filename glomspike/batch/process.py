@@ -7,7 +7,7 @@ import os
 GARBAGE_THRESHOLD = 50_000
 
 ENVIRONMENT = {
-    # PyTorch asks the system for large arrays in large pages, where Linux has them.
+    # PyTorch gets large arrays from the system in large pages, where Linux has them.
     "THP_MEM_ALLOC_ENABLE": "1",
     # On the CPU its threads wait for one another busily: less long, so that those that read and write get on.
     "GOMP_SPINCOUNT": "20000",

@@ -21,7 +21,7 @@ class Workers(Protocol):
 def run_batch(
     slides: Sequence[FoundSlide], workers: Workers, out: Path, show: Callable[[SlideRow], None]
 ) -> list[SlideRow]:
-    """The rows of all slides in their order, each told when it is finished; writes summary and index.
+    """The rows of all slides in their order, each shown when it is finished; writes summary and index.
 
     Slides that another run is working on are left for the end, and waited for there. Raises OutputError,
     before any work, where files of these names are in OUT that glomspike did not write.

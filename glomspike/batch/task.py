@@ -1,4 +1,4 @@
-"""One slide of many: what a worker does with it, and the row that tells what became of it."""
+"""One slide of many: what a worker does with it, and the row that reports what became of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Batch:
 def do_slide(slide: FoundSlide, near: LocalCopy, batch: Batch, device: str, wait: bool) -> SlideRow | None:
     """What became of a slide; None where another run is working on it and this one does not `wait`.
 
-    Never raises: one slide's failure is told in its row, and the rest go on.
+    Never raises: one slide's failure is reported in its row, and the rest continue.
     """
     place = batch.out / slide.folder
     try:
@@ -54,7 +54,7 @@ def do_slide(slide: FoundSlide, near: LocalCopy, batch: Batch, device: str, wait
 
 
 def standing_row(slide: FoundSlide, batch: Batch) -> SlideRow | None:
-    """The row of a slide whose results stand there already, told without opening it; None where none do.
+    """The row of a slide whose results are there already, found without opening it; None where none do.
 
     Raises OutputError where results of other settings do, and may not be replaced.
     """

@@ -62,7 +62,7 @@ class Piece:
 
 
 def pieces_of(slide: int, tissue_um: Sequence[Points], profiles: Sequence[Profile]) -> tuple[Piece, ...]:
-    """The pieces of a slide, each with the profiles that lie in it; pieces without any are left out.
+    """The pieces of a slide, each with the profiles that lie in it; pieces without any are omitted.
 
     `tissue_um` are the outer edges of connected tissue. A profile that lies in none makes a piece with those
     near it.

@@ -150,7 +150,7 @@ def _complex(vectors: Points) -> NDArray[np.complex128]:
 
 
 def _turns(along: NDArray[np.complex128], across: NDArray[np.complex128], *, mirrored: bool) -> Floats:
-    """Matrices (n, 2, 2) that turn `along` to `across`, after mirroring x where asked."""
+    """Matrices (n, 2, 2) that turn `along` to `across`, after mirroring x where required."""
     source = -np.conj(along) if mirrored else along
     unit = across / source
     unit = unit / np.abs(unit)

@@ -11,7 +11,7 @@ from glomspike.findings import Scores
 
 
 class AttentionMil(TrainedMethod):
-    """A `BagClassifier` that asks a network about the glomerulus as a whole.
+    """A `BagClassifier` whose network judges the glomerulus as a whole.
 
     A tile speaks for spikes as far as the glomerulus does and as much as it counts for that: the tile that
     counts most carries the glomerulus's probability.

@@ -33,7 +33,7 @@ class Bag:
     """One labelled glomerulus: its tiles are the instances.
 
     `boxes_px` (n, 2) are the middles of the boxes drawn on its spikes, `stretches_px` the lines (k, 2) along
-    which they are known to stand visibly, `hidden_px` those where nobody could see them, in pixels of the
+    which they are known to stand visibly, `hidden_px` those where they cannot be seen, in pixels of the
     grid's field.
     """
 
@@ -47,7 +47,7 @@ class Bag:
 
     @cached_property
     def spiked_px(self) -> NDArray[np.float64]:
-        """The length of spiked stretch in each tile (n,), NaN where nobody could tell or nothing is known."""
+        """The length of spiked stretch in each tile (n,), NaN where that cannot be seen or is not known."""
         if self.spiked and not self.stretches_px:
             return np.full(len(self.grid.corners_px), np.nan)
         corners_px = self.grid.corners_px.astype(np.float64)
@@ -55,7 +55,7 @@ class Bag:
 
 
 def load_bags(samples: Sequence[Sample], mpp: float, tiling: Tiling) -> list[Bag]:
-    """The bags of all glomeruli labelled spiked or normal, at `mpp` µm/px; undetermined ones are left out.
+    """The bags of all glomeruli labelled spiked or normal, at `mpp` µm/px; undetermined ones are omitted.
 
     A glomerulus without an outline is taken to fill its circle. Raises SamplesError for a picture that
     cannot be used.
@@ -67,7 +67,7 @@ def load_bags(samples: Sequence[Sample], mpp: float, tiling: Tiling) -> list[Bag
 
 
 def count_undetermined(samples: Sequence[Sample]) -> int:
-    """How many glomeruli are marked of which nobody could say whether they have spikes."""
+    """How many glomeruli are marked of which it cannot be said whether they have spikes."""
     count = 0
     for sample in samples:
         with open_slide(sample.image, sample.mpp) as slide:
@@ -158,7 +158,7 @@ def _tile_middles(boxes0: Points, tile0: Points) -> Points:
     """The middles (n, 2) of the tiles known to show spikes: one of a box, several of one that is much larger.
 
     `boxes0` (m, 4) are x, y, width, height, and `tile0` is width and height of a tile. Tiles lie half a tile
-    apart, as nobody draws a large box so that all of it is spikes.
+    apart, as a large box is never drawn so that all of it is spikes.
     """
     middles = [np.zeros((0, 2))]
     for x0, y0, width0, height0 in boxes0.tolist():

@@ -57,10 +57,10 @@ class ScoredBag:
 def evaluate_classifier(
     samples: Sequence[Sample], classifier: Model, threshold: float | None, progress: Progress
 ) -> Evaluation:
-    """Quality over all labelled glomeruli at a threshold, None being the classifier's own, with its calls.
+    """Quality over all labelled glomeruli at a threshold, None being the classifier's, with its calls.
 
     Glomeruli without a single tile cannot be judged, undetermined ones not held against anything; they are
-    counted and left out. Raises SamplesError where not both spiked and normal ones can be.
+    counted and omitted. Raises SamplesError where not both spiked and normal ones can be.
     """
     bags = load_bags(samples, classifier.card.mpp, tiling_of(classifier))
     found: list[ScoredBag] = []
@@ -86,7 +86,7 @@ def evaluate_classifier(
 
 
 def scored(classifier: BagClassifier, bags: Sequence[Bag]) -> list[ScoredBag]:
-    """The bags with the verdicts on them; those without a tile are left out."""
+    """The bags with the verdicts on them; those without a tile are omitted."""
     judged = [bag for bag in bags if len(bag.grid.corners_px)]
     verdicts = classifier.verdicts([bag.grid for bag in judged])
     return [ScoredBag(bag, verdict) for bag, verdict in zip(judged, verdicts, strict=True)]

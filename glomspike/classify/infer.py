@@ -8,7 +8,7 @@ from glomspike.classify.pooling import BY_HIGHEST, POOLED
 from glomspike.classify.tiles import Tiling
 from glomspike.networks.models import Model
 
-# By the architecture on a card; a method's networks are its own.
+# By the architecture on a card; each method has networks of its kind.
 METHODS: dict[str, type[MsaMil | AttentionMil]] = {
     **dict.fromkeys(NETWORKS, MsaMil),
     **dict.fromkeys(POOLED, AttentionMil),

@@ -19,7 +19,7 @@ HIDDEN = 64
 class Evidence(NamedTuple):
     """What a network sees in a bag of m tiles.
 
-    `bag` (1,) are the log-odds that the glomerulus is spiked, `tiles` (m,) those of each tile on its own, and
+    `bag` (1,) are the log-odds that the glomerulus is spiked, `tiles` (m,) those of each tile alone, and
     `attention` (m,) how much each tile counts for the bag; it sums to 1.
     """
 

@@ -1,4 +1,4 @@
-"""From a verdict on tiles to what is told of a glomerulus and of a case: score, most suspicious tiles."""
+"""From a verdict on tiles to what is reported of a glomerulus and of a case: score, most suspicious tiles."""
 
 from collections.abc import Iterator
 from itertools import islice

@@ -24,7 +24,7 @@ class SpikeStage:
     name = "classify"
 
     def region(self, _slide: RegionReader, _circle: Circle) -> None:
-        """None: spikes are looked for in the candidate's field."""
+        """None: spikes are sought in the candidate's field."""
 
     def apply(
         self, candidates: Sequence[Candidate], _regions: Sequence[Field | None]

@@ -31,7 +31,7 @@ class SyntheticTile:
         """The tile in a square view, and its box in that (4,); as `view_of`, and always filled.
 
         It is not turned, since the generator has seen tissue in all directions, and corners of nothing, which
-        no other view has, would tell what is synthetic.
+        no other view has, would give away what is synthetic.
         """
         view_px, side_px = view_side_px(self.tile_px), len(self.picture)
         least = max(LEAST_SCALE, view_px / side_px)

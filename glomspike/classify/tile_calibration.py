@@ -1,7 +1,7 @@
 """The calibration of a classifier's tiles, fitted to those of which it is known whether they show spikes.
 
 A tile counts as spiked that holds 2 µm of a line along which spikes visibly stand, as clear where it holds
-none; others, and those whose spikes nobody could see, count as neither.
+none; others, and those whose spikes cannot be seen, count as neither.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,6 @@ def known_tiles(bags: Sequence[Bag]) -> tuple[NDArray[np.bool_], Labels]:
 
 
 def tile_calibration(scale: float, offset: float, tiles: float, spiked: float, whose: str) -> Calibration:
-    """A card's, of so many tiles, a share of them spiked; `whose` they are stands in its description."""
+    """A card's, of so many tiles, a share of them spiked; `whose` they are is in its description."""
     data = f"{tiles:,.0f} tiles of {whose}, {100 * spiked:.0f} % of them spiked"
     return Calibration(method="platt", scale=scale, offset=offset, data=data)

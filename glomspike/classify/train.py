@@ -32,7 +32,7 @@ from glomspike.networks.weights import Calibration, CallThresholds, CardDraft
 MPP = 0.25
 EXAMPLES = 24
 THRESHOLD = 0.5
-SENSITIVITIES = (90, 95, 99)  # per cent, of thresholds that are told beside 0.5
+SENSITIVITIES = (90, 95, 99)  # per cent, of thresholds that are given beside 0.5
 LOG_LIKELIHOOD = "log_likelihood"
 FITTED_ON = "validation patients"
 # In the numbers of a validation: what becomes no metric of the card, by name or by its beginning.

@@ -34,7 +34,7 @@ BETA = 0.5  # the SIC's share of the loss is this to the power of the epoch
 
 @dataclass(frozen=True)
 class AttentionOptions:
-    """How tiles are pooled and cut, and whether tiles learn on their own beside (`auxiliary`).
+    """How tiles are pooled and cut, and whether tiles also learn alone (`auxiliary`).
 
     With the pooling "single" that is all they do.
     """

@@ -2,7 +2,7 @@
 
 Chen et al., section 3.2. Each round scores the tiles of the bags, takes from every bag those most likely
 to show spikes (in a normal glomerulus these are the network's worst mistakes), and learns from them
-together with the tiles S that are known to show spikes, because somebody drew a box on them; or, in IDA-MIL,
+together with the tiles S that are known to show spikes, because someone drew a box on them; or, in IDA-MIL,
 because they were made to.
 """
 

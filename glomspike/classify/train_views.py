@@ -1,6 +1,6 @@
 """MSA-MIL from views: a round's tiles are shown with all tiles around them, and all are learnt from.
 
-A tile that is shown by itself costs the network four times its own pixels for one label. But most tiles
+A tile that is shown by itself costs the network four times its pixels for one label. But most tiles
 around it have certain labels too: in a normal glomerulus none shows spikes, and where it is known along which
 membranes spikes stand (as of phantoms), each tile holds some or none.
 

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how a failure is told."""
+"""The command line: which commands there are, and how a failure is reported."""
 
 import io
 import signal
@@ -39,7 +39,7 @@ def find(name: str) -> click.Command:
 
 
 class _Commands(click.Group):
-    """A group whose first word may be left out, which then is the main job's."""
+    """A group whose first word may be omitted, which then is the main job's."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

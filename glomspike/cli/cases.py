@@ -92,7 +92,7 @@ def _mpp(table: Path, cases: Sequence["Case"]) -> float | None:
 
 
 def _slides(cases: Sequence["Case"]) -> dict[str, "FoundSlide"]:
-    """The slides of all cases by their name in the table, each with a folder of its own for its results."""
+    """The slides of all cases by their name in the table, each with a separate folder for its results."""
     from glomspike.cases.table import folder_names
     from glomspike.slide.find import FoundSlide
 

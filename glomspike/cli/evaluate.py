@@ -107,7 +107,7 @@ def _in_split(
 
 
 def _print(numbers: Mapping[str, object], file: Path, picture: Path) -> None:
-    """The numbers that stand for themselves in a line, and where the rest is."""
+    """The single numbers in a line, and where the rest is."""
     shown = [f"{name} {value:.3f}" for name, value in numbers.items() if isinstance(value, float)]
     click.echo(f"{', '.join(shown)}\n{file}\n{picture}")
 

@@ -8,7 +8,7 @@ from glomspike.networks.kinds import KINDS, ModelKind, kind_of
 
 
 class KindGroup(click.Group):
-    """`glomspike NAME KIND ...`; `made` turns a kind into its subcommand, when that is asked for.
+    """`glomspike NAME KIND ...`; `made` turns a kind into its subcommand, when that is needed.
 
     Options may also be typed before the kind, as in `glomspike train --out weights detector samples.csv`.
     """

@@ -13,7 +13,7 @@ def leaving_quickly() -> Iterator[None]:
 
     Its exit status is the one it would have, and what was registered to be done at the end is done.
     """
-    status = 1  # of an exception that nobody catches
+    status = 1  # of an exception that is not caught
 
     def leave() -> None:
         try:

@@ -1,4 +1,4 @@
-"""`glomspike pretrain`: an encoder that knows tissue, from pictures nobody annotated."""
+"""`glomspike pretrain`: an encoder that knows tissue, from pictures without annotations."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shown_progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
-    """A function to tell the stage, what of it is done and how much there is; shown on stderr."""
+    """A function that shows on stderr the stage, what of it is done and how much there is."""
     if not sys.stderr.isatty():
         yield _Log(name).show
         return
@@ -52,7 +52,7 @@ class _Log:
 
 @contextmanager
 def shown_batch(slides: int) -> Iterator[Callable[["SlideRow"], None]]:
-    """A function to tell of each finished slide; shows how many are done, failed and left."""
+    """A function that shows each finished slide, and how many are done, failed and left."""
     if not sys.stderr.isatty():
         yield _BatchLog(slides).show
         return
@@ -74,7 +74,7 @@ def shown_batch(slides: int) -> Iterator[Callable[["SlideRow"], None]]:
 
 
 class _BatchLog:
-    """Tells each slide in a line of its own."""
+    """Shows each slide in a separate line."""
 
     def __init__(self, slides: int) -> None:
         self.slides = slides

@@ -1,4 +1,4 @@
-"""`glomspike review OUT`: the local page on which results are looked at and corrected."""
+"""`glomspike review OUT`: the local page on which results are reviewed and corrected."""
 
 import getpass
 import os
@@ -100,12 +100,12 @@ def _remarks(found: Sequence["ReviewedSlide"], failures: Sequence[GlomspikeError
 
 
 def _usual_host() -> str:
-    """This machine only. A container's own address is meant in one: what is published decides who gets in."""
+    """This machine only. In a container its address: the published port decides who gets in."""
     return "0.0.0.0" if "GLOMSPIKE_CONTAINER" in os.environ else "127.0.0.1"  # noqa: S104
 
 
 def _login_name() -> str:
-    """A name to propose to the reviewer; none where the login is nobody's, as in a container."""
+    """A name to propose to the reviewer; none where the login has no person, as in a container."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):

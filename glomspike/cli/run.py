@@ -145,7 +145,7 @@ def run_slide(
     from glomspike.results.folder import check_writable
     from glomspike.slide.reader import open_slide
 
-    # What is wrong with the slide or the folder is told before the networks are loaded.
+    # What is wrong with the slide or the folder is reported before the networks are loaded.
     open_slide(slide, options.mpp).close()
     check_writable(out)
     chosen = choose_device(device)

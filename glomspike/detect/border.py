@@ -10,7 +10,7 @@ from glomspike.geometry.raster import largest, vertices
 from glomspike.learn.augmentation import Rng
 from glomspike.learn.truth import outlined
 
-# A piece of a glomerulus at the border of its picture is neither asked for nor forbidden if it is smaller.
+# A piece of a glomerulus at the border of its picture is neither required nor forbidden if it is smaller.
 LEAST_PIECE_RADIUS_UM = 30.0
 # How often a border is drawn through a glomerulus rather than anywhere, and is followed by white.
 THROUGH_ONE, WHITE_BEYOND = 0.7, 0.7

@@ -153,7 +153,7 @@ def measured_by_table(scanned: Sequence[ScannedPicture]) -> dict[Path, CircleAp]
 
 
 def measured_by_class(scanned: Sequence[ScannedPicture], classes: Sequence[str]) -> dict[str, CircleAp]:
-    """Average precision of each of several classes, over the pictures that tell the class of all glomeruli.
+    """Average precision of each of several classes, over the pictures in which all glomeruli have a class.
 
     A circle counts for the class that has the largest share of it. Empty where there is one class only.
     """

@@ -64,7 +64,7 @@ def detect(
     """All glomeruli on a slide's tissue, one circle each, with scores from the detector's threshold on.
 
     Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
-    cannot be decoded is white to the detector, and the window is counted. `progress` is told how many
+    cannot be decoded is white to the detector, and the window is counted. `progress` gets how many
     windows are done, and of how many. Raises SlideError where nothing of the slide can be decoded: that it
     has no glomeruli would look like a result.
 

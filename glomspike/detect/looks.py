@@ -1,4 +1,4 @@
-"""A window looked at three times: as it is, larger, and smaller, each otherwise mirrored.
+"""A window examined three times: as it is, larger, and smaller, each otherwise mirrored.
 
 What looks like a glomerulus in one size only is rarely one.
 """
@@ -30,7 +30,7 @@ def mean_maps(network: nn.Module, windows: Tensor) -> Maps:
     """The mean of what CircleNet answers to all looks at square windows (n, 3, side, side), normalised.
 
     The maps are those of the windows as they are. Offsets come from the first look alone: where in its cell a
-    centre lies, a map with cells of another size cannot tell.
+    centre lies, a map with cells of another size cannot show.
     """
     plain: Maps = network(windows)
     answers = [_answer(network, windows, look) for look in MORE_LOOKS]

@@ -26,7 +26,7 @@ def mistakes(
 ) -> list[Mistake]:
     """False circles on pictures of known scale, on which all glomeruli are annotated.
 
-    Circles that a picture's border cuts do not count: what is there may be a glomerulus that nobody outlined.
+    Circles that a picture's border cuts do not count: what is there may be a glomerulus that no one outlined.
     """
     found: list[Mistake] = []
     for picture in pictures:

@@ -61,7 +61,7 @@ class CircleNet(nn.Module):
 
 
 class _Sum(nn.Module):
-    """The pyramid's levels added up; the decoder's own way copies them into one array first."""
+    """The pyramid's levels added up; the decoder's way copies them into one array first."""
 
     def forward(self, levels: Sequence[Tensor]) -> Tensor:
         return reduce(torch.add, levels)

@@ -39,7 +39,7 @@ class Targets:
 def targets_of(
     circles_px: Circles, kinds: NDArray[np.intp], height_px: int, width_px: int, classes: int = 1
 ) -> Targets:
-    """Targets for circles (n, 3) in input pixels, of so many classes; `kinds` (n,) are the circles' own.
+    """Targets for circles (n, 3) in input pixels, of so many classes; `kinds` (n,) are the circles' classes.
 
     Those of the class `UNCERTAIN` are neither right nor wrong.
     """

@@ -78,7 +78,7 @@ MISTAKE_SHARE, LOOKALIKE_SHARE = 0.15, 0.2
 class DetectorOptions:
     """What the detector sees in training. `composed_share` applies where there are crops without a scale.
 
-    `classes` are the lesions that it tells apart, or the one of all glomeruli; None: those of the samples.
+    `classes` are the lesions that it distinguishes, or the one of all glomeruli; None: those of the samples.
     """
 
     mpp: float = 4.0
@@ -212,7 +212,7 @@ class DetectorTask:
             margin = np.minimum(0.4 * side_px / scale, size_px / 2)
             x, y = np.clip(centre, margin, size_px - margin)
             matrix = turned(rng, side_px, (float(x), float(y)), scale)
-            # Tissue without a glomerulus may go on as its own mirror image.
+            # Tissue without a glomerulus may continue as its mirror image.
             mirrored = not len(circles) and rng.random() < MIRRORED_SHARE
             beyond = None if mirrored else glass(picture.pixels, rng)
             pixels = warped(picture.pixels, matrix, side_px, beyond)

@@ -1,7 +1,7 @@
 """Overlapping windows over a picture: all but the largest glomeruli lie whole in the one that owns them.
 
 A window owns the circles whose centres lie in its core, which ends half an overlap before its border, and
-a little beyond it: what several windows then own is merged by circle IoU.
+a little beyond it: what several windows then report is merged by circle IoU.
 """
 
 import math

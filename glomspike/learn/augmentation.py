@@ -265,7 +265,7 @@ def mapped(points_px: NDArray[np.float64], matrix: Float) -> NDArray[np.float64]
 
 
 def glass(pixels: RGB, rng: Rng) -> tuple[float, float, float]:
-    """A colour for what lies outside a picture: its own brightest, white, or its mean."""
+    """A colour for what lies outside a picture: its brightest colour, white, or its mean."""
     draw = rng.random()
     if draw < 0.5:
         level = np.percentile(pixels[::16, ::16].reshape(-1, 3), 97, axis=0)

@@ -25,7 +25,7 @@ class Evaluation:
 
 
 class Case(Protocol):
-    """One picture or glomerulus that a model was asked about."""
+    """One picture or glomerulus that a model was evaluated on."""
 
     @property
     def badness(self) -> float:

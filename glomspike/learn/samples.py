@@ -26,7 +26,7 @@ STAGED = "MN"  # the disease that has stages, membranous nephropathy
 class Sample:
     """One row of a table: where the picture and its truth are, whose tissue it is, and which split it is in.
 
-    `mpp` is None where the slide knows it or the scale is lost; `table` is the file the row stands in.
+    `mpp` is None where the slide knows it or the scale is lost; `table` is the file that the row is in.
     `marker` is the stain or antibody where it is stated. `disease` and `stage` are the patient's,
     whichever row states them.
     """
@@ -92,7 +92,7 @@ def read_samples(tables: Sequence[Path], modalities: Sequence[Modality] = ("om",
 
     Patients for whom no row states a split are given one by the order of a hash of their name, so that
     the same tables always give the same splits, whatever the modalities. Raises SamplesError for a row that
-    cannot be used, a missing file, a patient who stands in two splits or has two diseases or stages, or
+    cannot be used, a missing file, a patient who is in two splits or has two diseases or stages, or
     where there is no row of these modalities.
     """
     lines = _read_lines(tables)
@@ -133,7 +133,7 @@ def in_split(samples: Sequence[Sample], split: Split) -> list[Sample]:
 
 
 def names_of_tables(samples: Sequence[Sample]) -> str:
-    """The tables that samples stand in, for messages."""
+    """The tables that samples are in, for messages."""
     return ", ".join(sorted({str(sample.table) for sample in samples}))
 
 

@@ -104,7 +104,7 @@ def is_plain(sample: Sample) -> bool:
 def load_picture(sample: Sample, mpp: float | None = None) -> Picture:
     """A sample's picture with its truth, brought to `mpp` µm/px where its scale is known.
 
-    Without `mpp`, or where the scale is lost, the pixels are the image's own. Raises SamplesError for a
+    Without `mpp`, or where the scale is lost, the pixels are those of the image. Raises SamplesError for a
     mask of another size, SlideError for a picture, mask or slide that cannot be read.
     """
     if not is_plain(sample):
@@ -145,7 +145,7 @@ def slide_truth(sample: Sample, slide: SlideFacts) -> Truth:
                 sample.xml, cause, "make fields of the annotated parts with `glomspike samples`"
             )
         drawn, boxes = [_annotated(shape) for shape in meant.glomeruli], meant.boxes0
-        # A glomerulus may stand in both: the mask is the finer of the two, and says nothing of spikes.
+        # A glomerulus may be in both: the mask is the finer of the two, and says nothing about spikes.
         glomeruli = [_labelled(one, drawn) for one in glomeruli] + _not_among(drawn, glomeruli)
     if sample.label is not None:
         glomeruli = [replace(glomerulus, label=sample.label) for glomerulus in glomeruli]
@@ -164,7 +164,7 @@ def resized(pixels: RGB, factor: float) -> RGB:
 
 
 def _plain(width_px: int, height_px: int, mpp: float | None) -> SlideFacts:
-    """A plain picture as a slide of its own; its scale plays no part in where things are.
+    """A plain picture as a separate slide; its scale plays no part in where things are.
 
     Where that is lost, shapes are measured as at the usual 0.25 µm/px, or finer where the whole of a large
     picture could not be one glomerulus otherwise.

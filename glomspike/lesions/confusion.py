@@ -11,7 +11,7 @@ from glomspike.findings import RGB
 
 
 def confusion_picture(confusion: NDArray[np.intp], classes: tuple[str, ...]) -> RGB:
-    """Counts of true classes (rows) and told ones (columns), shaded by their share of the row."""
+    """Counts of true classes (rows) and predicted ones (columns), shaded by their share of the row."""
     figure = Figure(figsize=(2.5 + len(classes), 2 + 0.8 * len(classes)), dpi=120, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()

@@ -10,7 +10,7 @@ from glomspike.learn.truth import TrueGlomerulus, load_picture, resized
 from glomspike.segment.crop import SIDE_RADII
 from glomspike.segment.patches import Patch, exact_crop, load_patches
 
-CORNERS = 32  # of the polygon that stands for a circle
+CORNERS = 32  # of the polygon that replaces a circle
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""How good a lesion classifier is: the lesion told of each glomerulus against that of its row."""
+"""How good a lesion classifier is: the lesion predicted for each glomerulus against that of its row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ def platt(log_odds: Scores, positive: Labels) -> tuple[float, float]:
     """Scale and offset that make sigmoid(scale x + offset) of log-odds x (n,) the likeliest probabilities.
 
     Targets are those of Platt (1999, section 2.2), which stay clear of 0 and 1, so that there is a fit where
-    scores tell the classes apart without a mistake.
+    scores separate the classes without a mistake.
     """
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
     target = np.where(positive, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))

@@ -99,7 +99,7 @@ def hits(found: NDArray[np.float64], truth: Circles, threshold: float) -> NDArra
 
 
 def best_threshold(found: Sequence[NDArray[np.float64]], truth: Sequence[Circles]) -> float:
-    """The score that, asked of circles, gives the best F1 at IoU .50; 0.5 where nothing true is found."""
+    """The threshold on circles' scores that gives the best F1 at IoU .50; 0.5 where nothing true is found."""
     ranked = matched(found, truth)
     scores, met = ranked.scores, ranked.met[AT_50]
     if not met.any():

@@ -1,4 +1,4 @@
-"""How well one of several classes is told for each item, with intervals that respect whose tissue it is."""
+"""How well one of several classes is predicted for each item, with intervals over patients."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Classes = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class ClassQuality:
-    """How probabilities fare; `confusion` counts true classes in rows, told ones in columns."""
+    """How probabilities fare; `confusion` counts true classes in rows, predicted ones in columns."""
 
     values: dict[str, float]
     ci95: Sequence[Interval | None]
@@ -27,7 +27,7 @@ class ClassQuality:
 def class_quality(probabilities: Scores, truth: Classes, patients: NDArray[np.str_]) -> ClassQuality:
     """The `STATISTICS` of probabilities (n, classes), given true classes (n,) and whose each item is (n,).
 
-    The class of the highest probability is told. At least two classes must be among the true ones;
+    The class of the highest probability is predicted. At least two classes must be among the true ones;
     bootstrap draws that lack one of those are drawn again.
     """
     there = np.unique(truth)
@@ -45,7 +45,7 @@ def class_quality(probabilities: Scores, truth: Classes, patients: NDArray[np.st
 def class_statistics(probabilities: Scores, truth: Classes) -> dict[str, float]:
     """The `STATISTICS` by name, as means over the true classes, each against all others for the AUC.
 
-    Written out because a bootstrap asks for them a thousand times.
+    Written out because a bootstrap needs them a thousand times.
     """
     counts, there = confusion_of(probabilities, truth), np.unique(truth)
     hits, true, predicted = counts.diagonal(), counts.sum(axis=1), counts.sum(axis=0)
@@ -56,7 +56,7 @@ def class_statistics(probabilities: Scores, truth: Classes) -> dict[str, float]:
 
 
 def confusion_of(probabilities: Scores, truth: Classes) -> NDArray[np.intp]:
-    """How often each class is true (rows) and told (columns)."""
+    """How often each class is true (rows) and predicted (columns)."""
     classes = probabilities.shape[1]
     pairs = truth * classes + probabilities.argmax(axis=1)
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

@@ -1,4 +1,4 @@
-"""How well scores tell spiked glomeruli from others, with intervals that respect whose tissue they are."""
+"""How well scores distinguish spiked glomeruli from others, with intervals over patients."""
 
 from dataclasses import dataclass
 
@@ -77,7 +77,7 @@ def statistics(scores: Scores, spiked: Labels, threshold: float) -> dict[str, fl
 
 
 def best_threshold(scores: Scores, spiked: Labels) -> float:
-    """The score that, asked of glomeruli, gives the best F1; midway to the next lower score."""
+    """The threshold on glomeruli's scores that gives the best F1, midway to the next lower score."""
     precision, recall, thresholds = precision_recall_curve(spiked, scores)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     best = float(thresholds[f1[:-1].argmax()])
@@ -86,6 +86,6 @@ def best_threshold(scores: Scores, spiked: Labels) -> float:
 
 
 def threshold_of_sensitivity(scores: Scores, spiked: Labels, sensitivity: float) -> float:
-    """The highest score that, asked of glomeruli, still calls this share of the spiked ones so."""
+    """The highest threshold on glomeruli's scores that still calls this share of the spiked ones spiked."""
     ranked = np.sort(scores[spiked])[::-1]
     return float(ranked[int(np.ceil(sensitivity * len(ranked) - 1e-9)) - 1])

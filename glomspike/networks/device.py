@@ -1,4 +1,4 @@
-"""Where the networks run: the GPU that was asked for or found, or why there is none."""
+"""Where the networks run: the GPU that was requested or found, or why there is none."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,16 +9,16 @@ from glomspike.errors import DeviceError, UsageError
 
 
 class DeviceChoice(NamedTuple):
-    """A device to compute on. `note` says why it is the CPU where nobody asked for that, else it is empty."""
+    """A device to compute on. `note` says why it is the CPU where that was not requested, else empty."""
 
     device: torch.device
     note: str
 
 
 def choose_device(name: str) -> DeviceChoice:
-    """The device that `name` (auto, cuda, cuda:N or cpu) stands for.
+    """The device that `name` (auto, cuda, cuda:N or cpu) means.
 
-    `auto` is the first GPU where one works, else the CPU. Raises DeviceError where a GPU was asked for and
+    `auto` is the first GPU where one works, else the CPU. Raises DeviceError where a GPU was requested and
     does not work, UsageError where `name` is none of these.
     """
     if name == "cpu":
@@ -33,7 +33,7 @@ def choose_device(name: str) -> DeviceChoice:
 
 
 def choose_devices(name: str, workers: int) -> list[DeviceChoice]:
-    """The device of each worker: GPUs from the one that `name` stands for on, or the CPU for all.
+    """The device of each worker: GPUs from the one that `name` means on, or the CPU for all.
 
     Raises DeviceError where there are fewer GPUs than workers, and as `choose_device` does.
     """
@@ -66,7 +66,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether a device computes in bfloat16 faster than in float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    # A torch that cannot tell what the processor has is taken to run on one that has not.
+    # A torch that does not know what the processor has is taken to run on one without.
     capabilities: Callable[[], dict[str, bool]] = getattr(torch.cpu, "get_capabilities", dict)
     return bool(capabilities().get("avx512_bf16", False))
 

@@ -1,7 +1,7 @@
 """What networks are built of, without PyTorch's compiler: that was half of what all imports took.
 
 No network of glomspike's is compiled, but torchvision and segmentation_models_pytorch bring the compiler with
-them: the one for a question that its operators ask on a GPU under `torch.use_deterministic_algorithms`, the
+them: the one for a check that its operators make on a GPU under `torch.use_deterministic_algorithms`, the
 other, by way of timm, to mark what shall not be compiled. Whoever needs either library imports it from here.
 """
 
@@ -38,7 +38,7 @@ def _without_compiler() -> Iterator[None]:
 
 
 def _is_compile_supported(device: str) -> bool:
-    """The compiler's answer; it is imported when somebody asks."""
+    """The compiler's answer; it is imported when it is needed."""
     from torch._dynamo.utils import is_compile_supported
 
     return bool(is_compile_supported(device))

@@ -31,7 +31,7 @@ class ReducedPrecision(nn.Module):
 
 
 def quickened(network: nn.Module, device: torch.device) -> nn.Module:
-    """A trained network on its device, only to be asked; the one that was given is used up."""
+    """A trained network on its device, for inference only; the one that was given is used up."""
     folded = _fold_normalisation(network.eval()).to(memory_format=torch.channels_last).to(device)
     return ReducedPrecision(folded).eval() if has_fast_bfloat16(device) else folded
 

@@ -161,7 +161,7 @@ def _write_slide(case: PlannedCase, slide: CaseSlide, plans: list[TissuePlan], p
 
 
 def plan_case(order: CaseOrder) -> PlannedCase:
-    """What stands in the block, where it is cut, and how its sections lie on which slides."""
+    """What is in the block, where it is cut, and how its sections lie on which slides."""
     rng = np.random.default_rng([order.seed, order.number, 20])
     silver, scanner = Stain.sample(rng), Scanner.sample(rng)
     lesion = Lesion.sample(rng, scanner.blur_um)

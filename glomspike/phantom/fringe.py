@@ -105,7 +105,7 @@ def _draw_spikes(canvas: Canvas, dyes: Dyes, spikes: Spikes) -> None:
 def _draw_stroke(
     canvas: Canvas, dyes: Dyes, line_um: NDArray[np.float64], width_um: float, darkness: int
 ) -> None:
-    """A line of any width: a ribbon of quadrilaterals, for cv2's own lines have whole widths."""
+    """A line of any width: a ribbon of quadrilaterals, because cv2's lines have whole widths."""
     for start, stop in pairwise(line_um):
         along = stop - start
         side = np.array([-along[1], along[0]]) / max(float(np.hypot(*along)), 1e-9) * width_um / 2

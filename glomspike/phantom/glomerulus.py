@@ -1,6 +1,6 @@
 """The anatomy of one phantom glomerulus: capsule, tuft, nuclei, red cells, lesions; with or without spikes.
 
-All positions are micrometres in the frame of the tissue it stands in.
+All positions are micrometres in the frame of the tissue around it.
 """
 
 from dataclasses import dataclass, replace

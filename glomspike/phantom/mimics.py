@@ -1,7 +1,7 @@
 """What looks like spikes and is not: strands, warts, grains, second contours, bristles into the lumen; and
 what looks like a fur of them: veiled, blackened, thick, wrinkled and dusty walls.
 
-They stand on normal and on spiked glomeruli alike, so that none of them tells the two apart.
+They stand on normal and on spiked glomeruli alike, so that none of them separates the two.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Random texture: seamless for a slide that is painted block by block, and free for a raster of its own."""
+"""Random texture: seamless for a slide that is painted block by block, and free for a separate raster."""
 
 import cv2
 import numpy as np

@@ -1,7 +1,7 @@
 """Any block of a phantom slide, painted: cortex, glomeruli and artefacts as dyes, stained, then scanned.
 
 A block's pixels depend only on where it lies, so a slide of any size is painted block by block. A glomerulus
-is painted once, on a raster of its own, and laid into the blocks that it meets.
+is painted once, on a separate raster, and laid into the blocks that it meets.
 """
 
 from functools import lru_cache

@@ -41,7 +41,7 @@ class File:
 def write_pyramid(path: Path, block: Block, width_px: int, height_px: int, file: File) -> None:
     """Writes a slide whose pixels `block(x, y, width, height)` gives, compressed, with its levels.
 
-    Level 0 is asked for band by band, each pixel once; coarser levels are averages of it and wait on disk.
+    Level 0 is requested band by band, each pixel once; coarser levels are averages of it and wait on disk.
     """
     sizes = _level_sizes(width_px, height_px)
     description = (

@@ -1,4 +1,4 @@
-"""Folders of phantom slides: each slide a patient of its own, with its truth and a row in `samples.csv`."""
+"""Folders of phantom slides: each slide a different patient, with its truth and a row in `samples.csv`."""
 
 import csv
 import multiprocessing

@@ -111,7 +111,7 @@ class GlomerulusSolid:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A block of tissue: what stands in it, and how far tubules and vessels lean (µm per µm of depth)."""
+    """A block of tissue: what is in it, and how far tubules and vessels lean (µm per µm of depth)."""
 
     first: TissuePlan  # at depth 0, without glomeruli
     glomeruli: tuple[GlomerulusSolid, ...]

@@ -32,7 +32,7 @@ WALL = Texture(silver=1.0, cytoplasm=0.0, mottled=0.05, ragged=0.2, wave_um=2.0)
 class Lesion:
     """How a patient's spikes look, and how far they spread over a glomerulus."""
 
-    extent: float  # share of the bare membrane; 0 stands for one short stretch
+    extent: float  # share of the bare membrane; 0 means one short stretch
     length_um: float
     spacing_um: float
     width_um: float

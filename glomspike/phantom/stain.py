@@ -25,7 +25,7 @@ class Stain:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Stain":
-        """A patient's stain: one laboratory's look with some of another's in it, and its own strength."""
+        """A patient's stain: one laboratory's look with some of another's in it, and a strength."""
         look = LOOKS[rng.choice(len(LOOKS), p=LOOK_SHARES)]
         other = LOOKS[rng.integers(len(LOOKS))]
         mixed = look + rng.choice([0.0, rng.uniform(0, 0.35)]) * (other - look)

@@ -1,4 +1,4 @@
-"""What stands in a case's `report.pdf`, as the template `case.typ` fills it in."""
+"""What is in a case's `report.pdf`, as the template `case.typ` fills it in."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -185,14 +185,14 @@ def _portrait(one: CaseGlomerulus, record: CaseRecord, out: Path, pictures: _Pic
 
 
 def _sentences(said: Sequence[str], room: Room) -> list[str]:
-    """As many as there is room for, and how many are left out."""
+    """As many as there is room for, and how many are omitted."""
     shown = [one if len(one) <= LONGEST else f"{one[: LONGEST - 1]}…" for one in said[: room.sentences]]
     more = _more(len(said) - room.sentences, "sentence")
     return [*shown, more] if more else shown
 
 
 def _more(count: int, what: str, many: str = "") -> str:
-    """That so many are left out, empty where none is."""
+    """That so many are omitted, empty where none is."""
     if count <= 0:
         return ""
     return f"{count} more {what if count == 1 else many or what + 's'} in report.html."

@@ -30,7 +30,7 @@ ROOMS = (
 def write_case_pdf(path: Path, record: CaseRecord, out: Path) -> None:
     """The report to file of a case whose slides' results lie in OUT. OSError where it cannot be written.
 
-    What does not fit on three pages is left out, and the report says how much that is.
+    What does not fit on three pages is omitted, and the report says how much that is.
     """
     slides = sum(image.folder is not None for image in record.images)
     for room in ROOMS:

@@ -19,7 +19,7 @@ _JPEG_QUALITY, _TILE_JPEG_QUALITY = 80, 90
 
 @dataclass(frozen=True)
 class TileCut:
-    """A tile: its place and size as shares of the portrait's width and height, and its own picture."""
+    """A tile: its place and size as shares of the portrait's width and height, and its picture."""
 
     left: float
     top: float

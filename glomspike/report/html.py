@@ -21,7 +21,7 @@ GENERATOR = b'<meta name="generator" content="glomspike">'  # of every page, by 
 
 
 def percent(share: float) -> str:
-    """A share in per cent, with a decimal where it would else be told as none."""
+    """A share in per cent, with a decimal where it would otherwise read as none."""
     return f"{100 * share:.1f} %" if 0 < share < 0.01 else f"{100 * share:.0f} %"
 
 
@@ -31,7 +31,7 @@ _TEMPLATES.filters["percent"] = percent
 def write_page(path: Path, template: str, script: str, content: object) -> None:
     """An HTML file from a template, which finds `content`; OSError where it cannot be written.
 
-    The browser is told to run and apply nothing but the package's own script and style, by their hashes.
+    The browser may run and apply nothing but the package's script and style, by their hashes.
     """
     style_text, script_text = _source(_STYLE), _source(script)
     policy = (

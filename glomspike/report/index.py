@@ -51,7 +51,7 @@ class IndexView:
 
 
 def check_index(out: Path) -> None:
-    """Raises OutputError where an `index.html` that glomspike did not write is in the place of its own."""
+    """Raises OutputError where an `index.html` that glomspike did not write is in its place."""
     place = out / INDEX_NAME
     if place.exists() and GENERATOR not in place.read_bytes():
         cure = "move it, or choose another output folder"

@@ -1,6 +1,6 @@
 """Text that can be typeset whatever it holds: each sign of it is drawn by a font, or stands as its number.
 
-Names of cases and slides are anybody's. Signs that no font has would be boxes, and names would look alike.
+Names of cases and slides can be anything. Signs that no font has would be boxes, and names would look alike.
 """
 
 import re

@@ -41,7 +41,7 @@ def _circle(
     (x_px, y_px) = frame.from_level0(np.array([[circle.x0, circle.y0]]))[0] - 0.5
     half_px = (circle.radius_um / mpp.x / frame.scale_x0, circle.radius_um / mpp.y / frame.scale_y0)
     box = ((x_px, y_px), (2 * half_px[0], 2 * half_px[1]), 0.0)
-    # A dark rim keeps the colours apart from tissue of their own hue.
+    # A dark rim keeps the colours apart from tissue of the same hue.
     cv2.ellipse(picture, box, (0, 0, 0), line_px + 2, cv2.LINE_AA)
     cv2.ellipse(picture, box, _colour(glomerulus), line_px, cv2.LINE_AA)
 

@@ -34,7 +34,7 @@ from glomspike.results.counting import Summary
 from glomspike.results.record import Counts
 
 REPORT_NAME = "report.html"
-# Of OpenSlide's vendors those that name a maker; the others are formats of anybody.
+# Of OpenSlide's vendors those that name a maker; the others are formats of any maker.
 SCANNERS = frozenset(
     {"aperio", "hamamatsu", "leica", "mirax", "philips", "sakura", "trestle", "ventana", "zeiss"}
 )

@@ -30,7 +30,7 @@ def histogram(probabilities: Sequence[float]) -> tuple[Bar, ...]:
 
 
 def grey(probability: float) -> str:
-    """The grey that stands for a probability until the page's filter gives it a colour: black is 0."""
+    """The grey that represents a probability until the page's filter gives it a colour: black is 0."""
     step = round(probability * 255)
     return f"#{step:02x}{step:02x}{step:02x}"
 

@@ -27,7 +27,7 @@ def hidden_beside(place: Path, suffix: str) -> Path:
 def claimed(place: Path, patience_s: float) -> Iterator[None]:
     """A context in which this run alone works on `place`, whose parent must exist.
 
-    Where another run is at it, this waits for so many seconds, FOREVER if told so, and then raises BusyError.
+    Where another run is at it, this waits for so many seconds, or FOREVER, and then raises BusyError.
     The claim of a run that died ends with it.
     """
     lock = FileLock(hidden_beside(place, "lock"), timeout=patience_s)
@@ -37,7 +37,7 @@ def claimed(place: Path, patience_s: float) -> Iterator[None]:
         raise BusyError(place, "another run is working on it", "wait for that run") from held
     try:
         yield
-        # Removed while it is held: whoever waits for it sees that its name is gone, and makes it anew.
+        # Removed while it is held: whoever waits for it sees that its name is gone, and creates it again.
     finally:
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()

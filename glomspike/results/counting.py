@@ -75,7 +75,7 @@ class Summary(_Strict):
     `sclerosed` are globally sclerosed ones of those with a named lesion; `spiked`, `not_spiked` and
     `uncertain` are calls of those scored. Medians are of the `measured` glomeruli, whole and not sclerosed,
     and not reliable under 10 of them; the diameter is that of a circle of the same area. `tissue_mm2` is None
-    where tissue was not looked for.
+    where tissue was not searched for.
     """
 
     glomeruli: int

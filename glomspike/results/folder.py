@@ -77,7 +77,7 @@ class ResultFolder:
     removed, and so is what a run that died has left. The results are built beside their place, or in the
     folder `scratch` and copied there when they are complete. Entering it raises OutputError where nothing can
     be written, or where `place` holds files that glomspike did not write, and BusyError where another run is
-    working on it, unless told to `wait` for that.
+    working on it, unless it is to `wait` for that.
     """
 
     def __init__(self, place: Path, scratch: Path | None = None, wait: bool = True) -> None:

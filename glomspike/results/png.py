@@ -12,7 +12,7 @@ from glomspike.findings import RGB
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR = 0, 2  # colour types
-UP = 2  # the filter by which each row is told as its difference from the one above
+UP = 2  # the filter by which each row is stored as its difference from the one above
 LEVEL = 1
 
 

@@ -1,6 +1,6 @@
 """`run.json`: what was run on which slide with which weights, what came out, and the hash of every file.
 
-It is written last: a folder that holds one is complete. The next run reads it to tell whether there is
+It is written last: a folder that holds one is complete. The next run reads it to see whether there is
 anything left to do.
 """
 

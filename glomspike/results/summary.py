@@ -17,7 +17,7 @@ _FIRST = ",".join(_COLUMNS[:3])  # whatever columns a version has after these
 
 
 def check_summary(out: Path) -> None:
-    """Raises OutputError where a `summary.csv` that glomspike did not write is in the place of its own."""
+    """Raises OutputError where a `summary.csv` that glomspike did not write is in its place."""
     place = out / SUMMARY_NAME
     if place.exists() and not place.read_bytes().startswith(_FIRST.encode()):
         cure = "move it, or choose another output folder"

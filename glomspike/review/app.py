@@ -34,7 +34,7 @@ _PAGES = Environment(
 
 
 def make_app(slides: Sequence[ReviewedSlide], proposed_reviewer: str) -> Starlette:
-    """The application for some slides; `proposed_reviewer` stands in the field for the reviewer's name."""
+    """The application for some slides; `proposed_reviewer` is shown in the field for the reviewer's name."""
     return Starlette(routes=_Review(slides, proposed_reviewer).routes)
 
 

@@ -79,7 +79,7 @@ class CircleChange(_Strict):
 
 
 class OutlineChange(_Strict):
-    """The outline drawn anew; vertices (n, 2) in level-0 pixels, the first not repeated."""
+    """The redrawn outline; vertices (n, 2) in level-0 pixels, the first not repeated."""
 
     kind: Literal["outline"] = "outline"
     glomerulus: Key

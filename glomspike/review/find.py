@@ -1,7 +1,7 @@
 """Which results a folder holds, and where their slides are.
 
 A run's record knows its slide by name and fingerprint, not by its place: results and slides are moved, to
-other disks and into containers. A slide is looked for, and taken only if its fingerprint is the record's.
+other disks and into containers. A slide is searched for, and used only if its fingerprint is the record's.
 """
 
 import os
@@ -16,7 +16,7 @@ from glomspike.review.summary import remembered_path
 from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.reader import Slide, open_slide
 
-DEEPEST = 4  # folders below a given one that slides are looked for in
+DEEPEST = 4  # folders below a given one that are searched for slides
 
 
 def find_results(out: Path) -> tuple[Path, ...]:

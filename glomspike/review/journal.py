@@ -122,7 +122,7 @@ class Journal:
 
     def close(self) -> None:
         """Let another server have it."""
-        # Removed while it is held: whoever waits for it sees that its name is gone, and makes it anew.
+        # Removed while it is held: whoever waits for it sees that its name is gone, and creates it again.
         Path(self._lock.lock_file).unlink(missing_ok=True)
         self._lock.release()
 

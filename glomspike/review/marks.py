@@ -2,8 +2,8 @@
 
 The rules are those of `docs/annotations.md`: an ellipse says that there is a glomerulus, what a person drew
 has no number, an outline without its ellipse is a glomerulus that was removed. What was not reviewed is
-nobody's opinion but the run's, and nothing shall be learnt from it: it stands in a layer of its own, and the
-corrected area is then only what surrounds the glomeruli that were looked at.
+the run's opinion only, and nothing shall be learnt from it: it is in a separate layer, and the
+corrected area is then only what surrounds the glomeruli that were reviewed.
 """
 
 from collections.abc import Iterator, Sequence

@@ -61,7 +61,7 @@ def serve(app: ASGIApp, bound: socket.socket, anywhere: bool, announce: Callable
 
     `anywhere` lets other machines in, which call this one by an address or by its name.
     """
-    # Each picture is decoded in a thread of its own: threads within one would only wait for one another.
+    # Each picture is decoded in a separate thread: threads within one would only wait for one another.
     cv2.setNumThreads(1)
     _share_arenas()
     host, port = bound.getsockname()[:2]

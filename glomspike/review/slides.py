@@ -107,7 +107,7 @@ class ReviewedSlide:
             write_review(self.folder, self.review())
 
     def tile(self, zoom: int, column: int, row: int, cache: PictureCache) -> bytes | None:
-        """A tile as JPEG, None where there is no such tile or the slide's file is not at hand."""
+        """A tile as JPEG, None where there is no such tile or the slide's file is missing."""
         if self.slide is None or not self.pyramid.holds(zoom, column, row):
             return None
         key = (self.name, zoom, column, row)
@@ -120,7 +120,7 @@ class ReviewedSlide:
     def picture(self, kind: str, number: int, small: bool, cache: PictureCache) -> bytes | None:
         """A run's picture of a glomerulus as JPEG, None where there is none.
 
-        Of a heatmap the colour bar is left out, so that it lies on the image pixel by pixel.
+        A heatmap comes without its colour bar, so that it lies on the image pixel by pixel.
         """
         if kind not in PICTURES or number not in self._findings:
             return None

@@ -1,6 +1,6 @@
 """What a slide's glomeruli are after a reviewer's changes: the run's findings, with those changes made.
 
-Each reviewer has a state of his own, so that two can look at one slide independently. A change that was
+Each reviewer has a separate state, so that two can review one slide independently. A change that was
 undone stays in the journal and counts for nothing.
 """
 

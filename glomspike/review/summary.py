@@ -66,7 +66,7 @@ class ReviewedRow(_Strict):
 class ReviewCounts(_Strict):
     """How many glomeruli there are after review, and how they are called.
 
-    `listed` counts what was taken for none as well, and `reviewed` how many of these were looked at.
+    `listed` counts what was classified as none as well, and `reviewed` how many of these were reviewed.
     """
 
     listed: int
@@ -127,7 +127,7 @@ class AgreementOfTwo(_Strict):
 
 
 class Review(_Strict):
-    """The contents of `review.json`; `path` is where the slide's file was, None where it was not at hand."""
+    """The contents of `review.json`; `path` is where the slide's file was, None where it was not found."""
 
     slide: str
     fingerprint: str

@@ -1,7 +1,7 @@
 """A slide as a pyramid of square tiles for the browser, and its tiles as JPEG.
 
-Tiles cover the slide's bounds, in square pixels whatever the slide's own: zoom 0 shows all of it in one tile,
-and each further zoom halves the µm/px, down to that of the slide.
+Tiles cover the slide's bounds, in square pixels, whatever those of the slide: zoom 0 shows all of it in one
+tile, and each further zoom halves the µm/px, down to that of the slide.
 """
 
 import math

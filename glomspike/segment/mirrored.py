@@ -23,5 +23,5 @@ class MirroredNetwork(nn.Module):
 
 
 def mirrored(segmenter: Model) -> Model:
-    """The segmenter with its network asked four times for each crop."""
+    """The segmenter with its network run four times for each crop."""
     return replace(segmenter, network=MirroredNetwork(segmenter.network).eval())

@@ -22,7 +22,8 @@ PREAMBLE_BYTES = 128
 PIXEL_DATA = bytes.fromhex("e07f1000") + b"OB\0\0" + bytes.fromhex("ffffffff feff00e0")
 SPARSE, PLACES_TAG = b"TILED_SPARSE", bytes.fromhex("00523092")  # tiles' places are given one by one
 LONGEST_HEADER_BYTES = 2**28
-LONGEST_TABLED_BYTES = 2**32  # offsets are of four bytes; files beyond have no table, or one that starts anew
+# Offsets are of four bytes; larger files have no table, or one that starts again.
+LONGEST_TABLED_BYTES = 2**32
 
 
 class _Header(NamedTuple):

@@ -126,7 +126,7 @@ def _without_repeats(paths: Sequence[Path]) -> list[Path]:
 
 
 def _folder_names(names: Sequence[str], taken: set[str], in_the_way: Sequence[str]) -> list[str]:
-    """A folder's name for each slide of one folder: its stem where that is nobody else's name."""
+    """A folder's name for each slide of one folder: its stem where no other slide has that name."""
     stems = Counter(Path(name).stem for name in names)
     occupied = taken.union(names)
     chosen = [

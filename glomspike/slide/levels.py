@@ -59,7 +59,7 @@ _Plane = NDArray[np.float32]
 def fit_levels(stored: Sequence[StoredLevel], read: ReadRegion) -> Pyramid:
     """Lays every level on level 0, the first, by its size or, where that leaves doubt, by its pixels.
 
-    Levels that do not show the slide are left out with a note. `read` is called in doubt only; what lies
+    Levels that do not show the slide are omitted with a note. `read` is called in doubt only; what lies
     outside a level must come as white.
     """
     full = stored[0]

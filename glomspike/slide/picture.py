@@ -1,7 +1,7 @@
 """Plain pictures as slides of one level: PNG and JPEG, eight or sixteen bits, any usual colour mode.
 
-Pixels are as stored: a turn that EXIF data ask for is not made, since ImageScope and QuPath don't make it
-either, and annotations would no longer lie where they were drawn.
+Pixels are as stored: a rotation that EXIF data call for is not applied, since ImageScope and QuPath don't
+apply it either, and annotations would no longer lie where they were drawn.
 """
 
 import struct

@@ -25,7 +25,7 @@ from glomspike.slide.source import Level, PixelSource
 
 MIN_MPP = 0.05
 MAX_MPP = 5.0
-ROUNDED = 0.02  # by how much a scale that somebody types may differ from the file's and mean the same
+ROUNDED = 0.02  # by how much a typed scale may differ from the file's and mean the same
 
 # The largest side that OpenSlide reads in one piece: beyond it, corners of its pieces are cut to whole
 # level-0 pixels. It also bounds the memory of a read from a slide without lower levels.
@@ -208,7 +208,7 @@ class _Piece:
 def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> list[_Piece]:
     """Cuts one axis of a picture so that no crop is longer than BLOCK_PX.
 
-    The picture begins at level pixel `corner_px` and has `ratio` level pixels to each of its own.
+    The picture begins at level pixel `corner_px` and has `ratio` level pixels to each of its pixels.
     """
     # With a margin as wide as the filter, neighbouring pieces meet without a seam. One pixel more, because
     # a crop begins at a whole level pixel, and that at a whole level-0 pixel.
@@ -219,7 +219,7 @@ def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> lis
         place = slice(first, min(first + side, length_px))
         begin_px = corner_px + place.start * ratio
         crop_px = math.floor(begin_px - margin_px)
-        # OpenSlide rounds negative corners to whole level pixels, so it is never asked for one.
+        # OpenSlide rounds negative corners to whole level pixels, so it is never given one.
         pad_px = max(0, -crop_px)
         corner0 = math.floor(max(0, crop_px) * step0)
         start_px = begin_px - corner0 / step0 + pad_px

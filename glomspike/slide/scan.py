@@ -88,7 +88,7 @@ class Scan:
 
     def _region_afresh(self, corner0: tuple[int, int], number: int, size_px: tuple[int, int]) -> Image.Image:
         # A handle stays broken after its first error, and any thread may have broken the shared one:
-        # only a handle that nobody else has seen tells whether this region is at fault.
+        # only a fresh handle shows whether this region is at fault.
         try:
             handle = _open(self._path)
             pixels = handle.read_region(corner0, number, size_px)

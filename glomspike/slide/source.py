@@ -10,7 +10,7 @@ from glomspike.findings import Mpp
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a pyramid: its size in its own pixels, and how its pixels lie on level 0.
+    """One level of a pyramid: its size in its pixels, and how its pixels lie on level 0.
 
     `scale_x0`, `scale_y0` are level-0 pixels per level pixel. `step0` is what `PixelSource.crop` divides
     its corner by, which for odd sizes is not quite the same.

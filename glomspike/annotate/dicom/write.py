@@ -15,9 +15,9 @@ from glomspike.findings import Circle, Glomerulus, Outline, SlideFacts, SlideRes
 
 
 def checked_origin(path: Path, slide: SlideFacts, fingerprint: str) -> Origin:
-    """What the objects of a slide belong to, after a trial with a glomerulus that stands for any.
+    """What the objects of a slide belong to, after a trial with any glomerulus.
 
-    Raises SlideError where its header does not do, before anybody has waited for results.
+    Raises SlideError where its header does not do, before anyone has waited for results.
     """
     origin = origin_of(path, slide, fingerprint)
     square0 = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])

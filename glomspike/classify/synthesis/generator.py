@@ -2,7 +2,7 @@
 
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), with skip connections
 (section 4.1), and without mixed styles and path length regularisation, which the same authors leave out for
-small pictures. Written here, as ADR 19 tells.
+small pictures. Written here, for the reasons of ADR 19.
 """
 
 from itertools import pairwise

@@ -2,7 +2,7 @@
 
 A field around a glomerulus is as wide as a detector's window and shows what the segmenter sees around an
 outline, as finely as the classifier wants it, so that one picture serves all three. It is wrong to leave a
-glomerulus in it unmarked: what a field shows of others is marked too. Fields without a glomerulus tell the
+glomerulus in it unmarked: what a field shows of others is marked too. Fields without a glomerulus show the
 detector what else there is, above all where glomeruli were deleted.
 """
 
@@ -29,7 +29,7 @@ FEWEST_EMPTY = 4
 
 @dataclass(frozen=True, eq=False)
 class FieldPlan:
-    """A field to cut: its box in level-0 pixels, its µm/px, its own glomeruli, and others that reach in."""
+    """A field to cut: its box in level-0 pixels, its µm/px, the glomeruli inside and those that reach in."""
 
     box0: shapely.Polygon
     mpp: float
@@ -38,7 +38,7 @@ class FieldPlan:
 
 
 def plan_fields(slide: SlideFacts, meant: Meaning, tissue: Tissue) -> list[FieldPlan]:
-    """The fields of a slide: every glomerulus is one field's own, and those without one are spread evenly."""
+    """The fields of a slide: every glomerulus belongs to one, and those without any are spread evenly."""
     mpp = max(FINEST_MPP, min(slide.mpp.x, slide.mpp.y))
     fields: list[FieldPlan] = []
     waiting = list(meant.glomeruli)

@@ -1,4 +1,4 @@
-"""Which slides of a folder somebody corrected: those with an annotation file of the same name beside them."""
+"""Which slides of a folder were corrected: those with an annotation file of the same name beside them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ def find_corrected(folder: Path, out: Path, patients: Path | None) -> CorrectedF
 def _shared(annotated: dict[FoundSlide, Path]) -> list[SamplesError]:
     """Takes out what would share an annotation file with another slide; a failure for each such file.
 
-    Of two slides of one stem nobody knows which was drawn on; of a slide and a picture of its stem, such as
+    Of two slides of one stem it is unknown which was drawn on; of a slide and a picture of its stem, such as
     an overview, it was the slide.
     """
     failures = []

@@ -1,6 +1,6 @@
 """Whose tissue each slide of a folder is, from a table that people type.
 
-A slide that is taken for a patient of its own by mistake puts this patient on both sides of a split, and all
+A slide that is taken for a separate patient by mistake puts this patient on both sides of a split, and all
 numbers of the models are then too good. So a row counts however its slide is spelled, and a table that leaves
 anything open is refused.
 """

@@ -16,7 +16,7 @@ from glomspike.slide.find import FoundSlide
 
 
 def reviewed_results(folder: Path) -> tuple[Path, ...]:
-    """The folders of results at or below a folder that somebody reviewed."""
+    """The folders of results at or below a folder that were reviewed."""
     return tuple(place for place in results_below(folder) if (place / JOURNAL_NAME).is_file())
 
 

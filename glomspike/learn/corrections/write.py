@@ -44,7 +44,7 @@ Row = dict[str, str]
 class CorrectedSlide:
     """A slide, its corrected annotations, the folder below OUT for its samples, and whose tissue it is.
 
-    Where `patient` is None it is the patient of whom the table in OUT has it already, else one of its own,
+    Where `patient` is None it is the patient of whom the table in OUT has it already, else a new one,
     named after the folder.
     """
 
@@ -151,7 +151,7 @@ def _blanked(field: Field, meant: Meaning) -> RGB:
 
 
 def _mask(outlines0: Sequence[Points], field: Field) -> NDArray[np.uint8]:
-    """255 inside outlines; those that touch are parted by a pixel, since each is a region of its own."""
+    """255 inside outlines; those that touch are parted by a pixel, since each is a separate region."""
     mask = np.zeros(field.readable.shape, np.uint8)
     for outline0 in outlines0:
         mask[_inside(outline0, field) & (cv2.dilate(mask, np.ones((3, 3), np.uint8)) == 0)] = 255
@@ -214,7 +214,7 @@ def _read_table(table: Path) -> list[Row]:
 def _patient_before(rows: Sequence[Row], folder: str) -> str:
     """Whose tissue a slide was when its samples were last made; of a new one, a patient named as its folder.
 
-    A slide that is corrected further must not become another patient's because nobody typed whose it is.
+    A slide that is corrected further must not become another patient's because its patient was not typed.
     """
     ours = (row["patient"] for row in rows if row["image"].startswith(f"{folder}/images/"))
     return next(ours, folder)

@@ -1,1 +1,1 @@
-"""Encoders that learn what tissue looks like from pictures nobody annotated."""
+"""Encoders that learn what tissue looks like from pictures without annotations."""

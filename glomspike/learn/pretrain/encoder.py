@@ -37,7 +37,7 @@ def _kind(path: Path) -> str:
 def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
     """Puts trained weights, or only those of an encoder, into a network; what they lack stays as it is.
 
-    A network without an `encoder` of its own is taken to be one, with its head at the end; one may also have
+    A network without an `encoder` is taken to be one, with its head at the end; one may also have
     only the first stages of it. Raises WeightsError where the weights are of another architecture.
     """
     initial = network.state_dict()

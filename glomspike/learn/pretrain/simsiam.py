@@ -1,4 +1,4 @@
-"""SimSiam: an encoder learns by telling from one view of a tile what it makes of another view of it.
+"""SimSiam: an encoder learns to predict from one view of a tile what it makes of another view of it.
 
 Chen and He, "Exploring Simple Siamese Representation Learning" (CVPR 2021), algorithm 1. Written here, since
 a library for it would bring a second training framework along for these few lines.

@@ -26,7 +26,7 @@ TRIES = 6
 
 @dataclass(frozen=True)
 class UnlabelledImage:
-    """A picture or slide to look at; `mpp` is None where it knows its scale, or nobody does."""
+    """A picture or slide to look at; `mpp` is None where it records its scale, or none is known."""
 
     image: Path
     mpp: float | None

@@ -29,7 +29,7 @@ EMBEDDED_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class PretrainOptions:
-    """What is looked at: `patches` pieces of tissue, each cut once, in views of `view_px` pixels."""
+    """What is used: `patches` pieces of tissue, each cut once, in views of `view_px` pixels."""
 
     encoder: str = "resnet18"
     view_px: int = 96

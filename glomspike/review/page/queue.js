@@ -1,4 +1,4 @@
-// The list of glomeruli in the order in which they are looked at.
+// The list of glomeruli in the order in which they are reviewed.
 
 const CALL_CLASS = { spiked: "spiked", "not spiked": "not-spiked", uncertain: "uncertain" };
 
@@ -118,7 +118,7 @@ export class Queue {
     return this.keys[this.keys.indexOf(key) + step] ?? null;
   }
 
-  // The next that was not looked at, from the beginning again after the last; null where all were.
+  // The next that was not reviewed, from the beginning again after the last; null where all were.
   nextUnseen(key) {
     const from = this.keys.indexOf(key) + 1;
     const ahead = [...this.keys.slice(from), ...this.keys.slice(0, from)];

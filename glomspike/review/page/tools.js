@@ -49,7 +49,7 @@ export class Tools {
     this.shown("look", "");
   }
 
-  // What is chosen has changed, or was drawn anew: the tool goes on with it, or is put away.
+  // What is chosen has changed, or was redrawn: the tool continues with it, or is put away.
   follow(isAnother) {
     if (this.name === "circle" || this.name === "boxes") this.take(this.name);
     else if (isAnother && this.name === "outline") this.put();

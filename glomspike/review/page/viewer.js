@@ -90,7 +90,7 @@ export class Viewer {
     return new ol.geom.Circle(this.frame.fromLevel0([x0, y0]), radius_um);
   }
 
-  // Marks a glomerulus as the one that is looked at, with its boxes, its circle, its heatmap.
+  // Marks a glomerulus as the current one, with its boxes, its circle, its heatmap.
   choose(one) {
     this.key = one?.key ?? null;
     this.marks.clear();
@@ -113,7 +113,7 @@ export class Viewer {
     this.marks.addFeature(new ol.Feature({ geometry, kind, corners0 }));
   }
 
-  // The heatmap lies over the slide; where the slide is not at hand, the run's picture lies in its place.
+  // The heatmap lies over the slide; where the slide is missing, the run's picture lies in its place.
   async placePictures(one) {
     this.showHeat(false);
     if (!one.run?.pictured) return;
