@@ -4,7 +4,7 @@ import os
 import warnings
 from pathlib import Path
 
-from glomspike import pipeline
+from glomspike import analysis
 from glomspike.findings import SlideResult
 from glomspike.networks import models as networks
 from glomspike.networks.device import choose_device
@@ -24,7 +24,7 @@ def load_models(*, device: str = "auto", **weights: str | os.PathLike[str]) -> M
     there is not.
     """
     if unknown := weights.keys() - KINDS.keys():
-        raise TypeError(f"there is not a kind of model {min(unknown)!r}; {', '.join(KINDS)}")
+        raise TypeError(f"there is no kind of model {min(unknown)!r}; {', '.join(KINDS)}")
     chosen = choose_device(device)
     if chosen.note:
         warnings.warn(chosen.note, stacklevel=2)
@@ -41,4 +41,4 @@ def analyse(
     of the slide that cannot be read are named in the result's warnings. Raises SlideError where the slide
     cannot be read at all.
     """
-    return pipeline.analyse(slide, models, Options(threshold=threshold, mirrored=mirrored))
+    return analysis.analyse(slide, models, Options(threshold=threshold, mirrored=mirrored))

@@ -20,6 +20,7 @@ ORDER = (
         "lesions",
         "disease",
         "report",
+        "analysis",
         "pipeline",
         "api",
     ),

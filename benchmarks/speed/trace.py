@@ -31,11 +31,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from glomspike.analysis import THREADS
 from glomspike.cli.leaving import leaving_quickly
 from glomspike.findings import SlideResult
 from glomspike.networks.device import choose_device
 from glomspike.networks.models import Models, load_models
-from glomspike.pipeline import THREADS, run_slide
+from glomspike.pipeline import run_slide
 from glomspike.results.options import Options
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.slide.scan import TILE_CACHE_BYTES, Scan

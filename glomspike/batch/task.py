@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 
+from glomspike.analysis import unobserved
 from glomspike.batch.local_copy import LocalCopy
 from glomspike.errors import GlomspikeError, NoScaleError
 from glomspike.findings import Mpp, SlideRow
 from glomspike.networks.models import Models, load_models
 from glomspike.networks.weights import Card
-from glomspike.pipeline import fill_folder, slide_settings, unobserved
+from glomspike.pipeline import fill_folder, slide_settings
 from glomspike.results.claim import BusyError
 from glomspike.results.counting import Summary
 from glomspike.results.options import Options

@@ -15,7 +15,7 @@ from glomspike.results.stopwatch import Stopwatch
 from glomspike.segment.crop import crop_of
 from glomspike.segment.infer import outline_glomeruli
 from glomspike.segment.outline import outline_of_circle
-from glomspike.segment.settle import Settled
+from glomspike.segment.settle import SettledGlomerulus
 from glomspike.slide.field import Field, RegionReader, read_field
 
 BATCH = 8  # glomeruli worked on at once
@@ -30,7 +30,7 @@ class Group:
     """Glomeruli that are worked on together, and what is being read of them: fields, and regions by stage."""
 
     first_id: int
-    glomeruli: Sequence[Settled]
+    glomeruli: Sequence[SettledGlomerulus]
     fields: Sequence[Future[Field]]
     regions: Sequence[Sequence[Future[Field | None]]]
 
@@ -72,7 +72,7 @@ class ReadAhead:
                 is_damaged = outline is None and not crop.readable.all()
                 yield outline_of_circle(circle, self.slide.facts) if is_damaged else outline
 
-    def groups(self, glomeruli: Sequence[Settled]) -> Iterator[Group]:
+    def groups(self, glomeruli: Sequence[SettledGlomerulus]) -> Iterator[Group]:
         """The glomeruli in their order, numbered from 1; a group is begun before the last is worked on."""
         return _one_ahead(
             Group(

@@ -21,7 +21,7 @@ SAME = 0.5  # overlap of two outlines (IoU) from which they are of one glomerulu
 
 
 @dataclass(frozen=True, eq=False)
-class Settled:
+class SettledGlomerulus:
     """A glomerulus: the circle that is reported, with the detector's score, and the outline."""
 
     circle: Circle
@@ -32,7 +32,7 @@ class Settled:
 class Settlement:
     """The glomeruli of a slide in reading order, and how many detections were dropped and merged."""
 
-    glomeruli: tuple[Settled, ...]
+    glomeruli: tuple[SettledGlomerulus, ...]
     dropped: int = 0
     merged: int = 0
 
@@ -44,7 +44,7 @@ def settle(circles: Sequence[Circle], outlines: Sequence[Outline | None], slide:
     detections whose outlines are the same, the one of the highest score remains.
     """
     found = [
-        Settled(reported_circle(circle, outline, slide), outline)
+        SettledGlomerulus(reported_circle(circle, outline, slide), outline)
         for circle, outline in zip(circles, outlines, strict=True)
         if outline is not None and is_glomerulus(circle, outline, slide)
     ]
@@ -77,7 +77,7 @@ def reported_circle(circle: Circle, outline: Outline, slide: SlideFacts) -> Circ
     return replace(around, score=circle.score, lesion=circle.lesion)
 
 
-def _distinct(glomeruli: Sequence[Settled], mpp: Mpp) -> Iterator[Settled]:
+def _distinct(glomeruli: Sequence[SettledGlomerulus], mpp: Mpp) -> Iterator[SettledGlomerulus]:
     """The glomeruli by falling score, without those of an outline that came before."""
     taken: list[shapely.Polygon] = []
     for one in sorted(glomeruli, key=lambda one: -one.circle.score):
