@@ -244,7 +244,7 @@ def test_an_encoder_begins_with_weights_of_a_network_without_modalities() -> Non
     assert torch.equal(encoder.body.conv1.weight, plain["encoder.conv1.weight"])
     for norm in encoder.body.bn1.norms.values():
         assert torch.equal(norm.running_mean, torch.full((64,), 0.5))
-    with pytest.raises(WeightsError, match="give the --encoder that they are of"):
+    with pytest.raises(WeightsError, match="give the --encoder that they have"):
         SharedEncoder("resnet50").begin_with(plain)
 
 

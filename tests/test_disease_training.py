@@ -229,7 +229,7 @@ def test_a_frozen_encoder_that_knows_nothing_is_refused(
     arguments = ("train", "disease", str(table), "--out", str(tmp_path), "--frozen-encoder")
     status, _, err = typed(*arguments, capsys=capsys)
     assert status == 2
-    assert "give --encoder-weights, too" in err
+    assert "give --encoder-weights as well" in err
 
 
 @pytest.mark.parametrize("branches", ["1,2", "a,b,c", "1,-1,0"])

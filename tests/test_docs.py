@@ -49,6 +49,11 @@ def test_readme_lists_every_folder_and_program_of_the_checkout():
     assert [name for name in sorted(names) if name not in where] == []
 
 
+def test_readme_says_where_every_page_of_the_documentation_is():
+    pages = {path.resolve() for path in (ROOT / "docs").glob("*.md")}
+    assert pages - linked("README.md") == set()
+
+
 @pytest.mark.parametrize("folder", ["datasets", "benchmarks"])
 def test_every_program_of_a_folder_is_in_its_table(folder):
     table = (ROOT / folder / "README.md").read_text("utf-8")

@@ -83,8 +83,8 @@ class SharedEncoder(nn.Module):
             name for name, tensor in given.items() if tensor is None or tensor.shape != own[name].shape
         ]
         if lacking:
-            cause = f"the weights to begin with are not those of the encoder {self.name}"
-            raise WeightsError("--encoder-weights", cause, "give the --encoder that they are of")
+            cause = f"the initial weights are not those of the encoder {self.name}"
+            raise WeightsError("--encoder-weights", cause, "give the --encoder that they have")
         self.body.load_state_dict({name: tensor for name, tensor in given.items() if tensor is not None})
 
 

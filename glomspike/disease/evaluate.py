@@ -36,7 +36,7 @@ def evaluate_disease(
     subject = names_of_tables(samples)
     check_diseases(patients, set(card.classes), subject)
     if len({one.disease for one in patients}) < 2:
-        cause = "has patients of fewer than two diseases with such images"
+        cause = "has such images of patients with fewer than two diseases"
         raise SamplesError(subject, cause, "state the diseases of more patients in the column disease")
     known = []
     for done, patient in enumerate(patients):

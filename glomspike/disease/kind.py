@@ -46,7 +46,7 @@ def _branches(_context: click.Context, _option: click.Parameter, typed: str | No
     except ValueError:
         raise click.BadParameter(f"{typed!r} is not three numbers, such as {BRANCHES}") from None
     if min(light, fluorescence, electron) < 0:
-        raise click.BadParameter("a loss cannot count less than 0")
+        raise click.BadParameter("the weight of a loss cannot be below 0")
     return light, fluorescence, electron
 
 
@@ -62,7 +62,7 @@ def _options(beginning: Beginning, chosen: ChosenOptions) -> "DiseaseOptions":
         if beginning.encoder is not None:
             of_weights = BY_CARD.get(beginning.encoder)
             if of_weights is None:
-                cause = f"are of the encoder {beginning.encoder}, which is none of these"
+                cause = f"have the encoder {beginning.encoder}, which cannot be used here"
                 raise UsageError("--encoder-weights", cause, f"give weights of {', '.join(ENCODERS)}")
             known.setdefault("encoder", of_weights)
         options = DiseaseOptions(form=Form(**known), spikes="spikes" in chosen)
@@ -102,8 +102,8 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
 def _check(chosen: ChosenOptions) -> None:
     begins = {"weights", "encoder_weights"} & chosen.keys()
     if "frozen_encoder" in chosen and not begins:
-        cause = "keeps an encoder that has learnt nothing"
-        raise UsageError("--frozen-encoder", cause, "give --encoder-weights, too")
+        cause = "would keep an untrained encoder"
+        raise UsageError("--frozen-encoder", cause, "give --encoder-weights as well")
 
 
 def _adjusted(settings: "Settings", chosen: ChosenOptions) -> "Settings":
@@ -124,7 +124,7 @@ _TRAINING_OPTIONS = (
     click.Option(
         ["--encoder"],
         type=click.Choice(ENCODERS),
-        help=f"What looks at each image  [default: that of --encoder-weights, else {ENCODERS[0]}]",
+        help=f"Network that encodes each image  [default: that of --encoder-weights, else {ENCODERS[0]}]",
     ),
     click.Option(
         ["--aggregate"],
@@ -147,7 +147,7 @@ _TRAINING_OPTIONS = (
         ["--branches"],
         callback=_branches,
         metavar="OM,IF,TEM",
-        help=f"What the losses of the branches count  [default: {BRANCHES}]",
+        help=f"Weights of the losses of the branches  [default: {BRANCHES}]",
     ),
     click.Option(
         ["--instances"],
@@ -167,7 +167,7 @@ _TRAINING_OPTIONS = (
     click.Option(
         ["--spikes"],
         is_flag=True,
-        help="Let the installed spike classifier score the glomeruli in silver, and learn from that, too.",
+        help="Let the installed spike classifier score the glomeruli in silver, and learn from that as well.",
     ),
 )
 
@@ -193,7 +193,7 @@ KIND = ModelKind(
                 ["--without"],
                 type=click.Choice(cast(Sequence[str], MODALITIES)),
                 multiple=True,
-                help="Take this modality away from every patient; may be given twice.",
+                help="Omit this modality of every patient; may be given twice.",
             ),
         ),
     ),

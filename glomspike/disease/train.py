@@ -43,9 +43,7 @@ LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
 VIEWS = 4  # of each image that an encoder which does not learn sees
 EVIDENCE_SHOWN = 0.5
 QUALITY = "subset_auc"
-LIMITS = (
-    "knows no other diseases than those of its training patients, and names one of them whatever it is shown"
-)
+LIMITS = "can name only the diseases of its training patients, and names one of them for any patient"
 EVIDENCES = Mapping[str, NDArray[np.float32]]
 
 
