@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from glomspike.cases.disease import CaseDisease
 from glomspike.cases.identity import Identity, Link, identify
 from glomspike.cases.piece import Piece, Profile, pieces_of
 from glomspike.cases.table import Case, CaseImage
@@ -20,6 +21,7 @@ from glomspike.results.case_record import (
     CaseGlomerulus,
     CaseRecord,
     ImageRecord,
+    ImageStatus,
     ProfileRecord,
     Sections,
     WeightsRecord,
@@ -62,12 +64,17 @@ class _Slide:
 
 
 def assemble(
-    case: Case, rows: Mapping[str, SlideRow], out: Path, rule: AdequacyRule, cards: Mapping[str, Card]
+    case: Case,
+    rows: Mapping[str, SlideRow],
+    out: Path,
+    rule: AdequacyRule,
+    cards: Mapping[str, Card],
+    disease: CaseDisease | None = None,
 ) -> CaseRecord:
     """The record of a case, from the results of its slides in OUT; `rows` say what became of each image.
 
     `cards` are those of the models that did the slides, by kind. Blocks are matched each by itself. What
-    failed, or is no light microscopy, is in the record as that.
+    failed, or is no light microscopy, is in the record as that. `disease` is what a disease model says.
     """
     slides = [
         _Slide(image, read_findings(out / row.folder))
@@ -86,8 +93,10 @@ def assemble(
         apart += [tuple(inside[n].image.image for n in group) for group in identity.apart]
     found = {slide.image.image: slide.found for slide in slides}
     images = tuple(
-        _image_record(image, rows.get(image.image), found.get(image.image), out) for image in case.images
+        _image_record(image, rows.get(image.image), found.get(image.image), out, disease)
+        for image in case.images
     )
+    judged = None if disease is None else disease.record
     return CaseRecord(
         case=case.name,
         made=datetime.now(UTC),
@@ -103,7 +112,8 @@ def assemble(
         fitted=tuple(fitted),
         apart=tuple(apart),
         unseen=tuple(_unseen(images, slides, glomeruli)),
-        warnings=tuple(_warnings(images, apart, slides)),
+        warnings=(*_warnings(images, apart, slides), *(() if judged is None else judged.warnings)),
+        disease=judged,
     )
 
 
@@ -185,9 +195,18 @@ def _counted(glomerulus: CaseGlomerulus) -> CountedGlomerulus:
 
 
 def _image_record(
-    image: CaseImage, row: SlideRow | None, found: SlideFindings | None, out: Path
+    image: CaseImage,
+    row: SlideRow | None,
+    found: SlideFindings | None,
+    out: Path,
+    disease: CaseDisease | None,
 ) -> ImageRecord:
     folder = None if row is None else row.folder
+    status: ImageStatus = "not analysed" if row is None else "failed" if folder is None else "done"
+    cause = "" if row is None else row.cause
+    if disease is not None and image.modality != "om":
+        cause = disease.failed.get(image.image, "")
+        status = "failed" if cause else "done"
     digest = None if folder is None else hashlib.sha256((out / folder / RECORD_NAME).read_bytes()).hexdigest()
     return ImageRecord(
         image=image.image,
@@ -195,8 +214,8 @@ def _image_record(
         marker=image.marker,
         level=image.level,
         block=image.block,
-        status="not analysed" if row is None else "failed" if folder is None else "done",
-        cause="" if row is None else row.cause,
+        status=status,
+        cause=cause,
         folder=folder,
         run_sha256=digest,
         profiles=None if row is None else row.glomeruli,

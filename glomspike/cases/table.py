@@ -28,6 +28,7 @@ class CaseImage:
     level: int
     block: str
     mpp: float | None
+    row: int = 0  # of the table; the header is row 1
 
     @property
     def is_scored(self) -> bool:
@@ -44,8 +45,11 @@ class Case:
     images: tuple[CaseImage, ...]
 
 
-def read_cases(table: Path) -> tuple[Case, ...]:
-    """The cases of a table in its order. Raises SamplesError, naming row and cause, if it is unusable."""
+def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
+    """The cases of a table in its order. Raises SamplesError, naming row and cause, if it is unusable.
+
+    It is where `need_slides` and a case has none.
+    """
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -68,7 +72,7 @@ def read_cases(table: Path) -> tuple[Case, ...]:
         for name, folder in zip(names, folders, strict=True)
     )
     for case in cases:
-        if not any(image.modality == "om" for image in case.images):
+        if need_slides and not any(image.modality == "om" for image in case.images):
             raise SamplesError(table, f"case {case.name!r} has no slide", "add a row of modality om to it")
     return cases
 
@@ -100,6 +104,7 @@ def _image(table: Path, number: int, row: Mapping[str, str | None]) -> CaseImage
         level=int(level),
         block=cells["block"],
         mpp=mpp,
+        row=number,
     )
 
 

@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping, Sequence
 
 from glomspike.results.case_record import CaseGlomerulus, CaseRecord
+from glomspike.results.disease_record import DiseaseRecord
 
 COLUMNS = (
     "id", "call", "sclerosed", "disagreement", "certainty", "area_um2", "profiles", "spike_probability",
@@ -12,6 +13,12 @@ COLUMNS = (
 CASE_COLUMNS = (
     "case", "folder", "images", "failed", "glomeruli", "spiked", "scored", "spiked_low", "spiked_high",
     "sclerosed", "adequacy", "counted_apart", "warnings", "uncertain", "profiles", "tissue_mm2",
+)  # fmt: skip
+
+# Only where a disease model was given; then a column p_NAME for each disease that it knows.
+DISEASE_COLUMNS = (
+    "disease", "disease_probability", "disease_margin", "disease_stage", "disease_modalities",
+    "disease_reason",
 )  # fmt: skip
 
 Cells = Mapping[str, object]  # by column; None is an empty cell
@@ -24,7 +31,27 @@ def glomeruli_table(record: CaseRecord) -> bytes:
 
 def cases_table(records: Sequence[tuple[str, CaseRecord]]) -> bytes:
     """Cases as CSV in UTF-8, from each one's folder below OUT and its record."""
-    return _table(CASE_COLUMNS, [_case_cells(folder, record) for folder, record in records])
+    columns, cells = list(CASE_COLUMNS), [dict(_case_cells(folder, record)) for folder, record in records]
+    judged = [record.disease for _, record in records]
+    if any(judged):
+        names = {name for one in judged if one is not None for name in one.fused.probabilities or {}}
+        columns += [*DISEASE_COLUMNS, *(f"p_{name}" for name in sorted(names))]
+        cells = [row | _disease_cells(one) for row, one in zip(cells, judged, strict=True) if one is not None]
+    return _table(columns, cells)
+
+
+def _disease_cells(disease: DiseaseRecord) -> dict[str, object]:
+    fused = disease.fused
+    probabilities = fused.probabilities or {}
+    return {
+        "disease": disease.called,
+        "disease_probability": probabilities.get(disease.called or ""),
+        "disease_margin": disease.margin,
+        "disease_stage": disease.stage,
+        "disease_modalities": fused.modalities,
+        "disease_reason": fused.reason,
+        **{f"p_{name}": probability for name, probability in probabilities.items()},
+    }
 
 
 def _table(columns: Sequence[str], rows: Sequence[Cells]) -> bytes:

@@ -1,7 +1,7 @@
 """A case's folder, reports and table first and `case.json` last; and `cases.csv`, one row a case."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from glomspike.cases.tables import cases_table, glomeruli_table
@@ -24,16 +24,24 @@ def check_place(place: Path) -> None:
         )
 
 
-def write_case(out: Path, folder: str, record: CaseRecord) -> None:
-    """The files of a case in `OUT/cases/FOLDER`; without `case.json` until all others stand."""
+def write_case(
+    out: Path, folder: str, record: CaseRecord, pictures: Mapping[str, bytes] | None = None
+) -> None:
+    """The files of a case in `OUT/cases/FOLDER`; without `case.json` until all others stand.
+
+    `pictures` are further files by their name in the folder, which the record names.
+    """
     place = out / "cases" / folder
     check_place(place)
     place.mkdir(parents=True, exist_ok=True)
     (place / CASE_NAME).unlink(missing_ok=True)
+    for name, content in (pictures or {}).items():
+        (place / name).parent.mkdir(exist_ok=True)
+        replace_file(place / name, content)
     write_case_page(place / REPORT_NAME, record, out)
     write_case_pdf(place / PDF_NAME, record, out)
     replace_file(place / TABLE_NAME, glomeruli_table(record))
-    names = (REPORT_NAME, PDF_NAME, TABLE_NAME)
+    names = (REPORT_NAME, PDF_NAME, TABLE_NAME, *(pictures or {}))
     files = {name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in names}
     complete = record.model_copy(update={"files": files})
     replace_file(place / CASE_NAME, (complete.model_dump_json(indent=1) + "\n").encode())

@@ -1,16 +1,20 @@
 """`glomspike cases CASES.csv OUT`: whole biopsies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from glomspike.cli.progress import one_line
+from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import UsageError
+from glomspike.networks.kinds import kinds_of
 
 if TYPE_CHECKING:
+    from glomspike.cases.disease import CaseDisease
     from glomspike.cases.table import Case
+    from glomspike.networks.models import Model
     from glomspike.slide.find import FoundSlide
 
 TAKEN = ("cases", "cases.csv", "summary.csv", "index.html")  # names in OUT that no slide's folder may have
@@ -24,6 +28,7 @@ TAKEN = ("cases", "cases.csv", "summary.csv", "index.html")  # names in OUT that
     help="How many glomeruli are adequate; N/M: adequate from N, marginal from M.",
 )  # fmt: skip
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@weight_options(kinds_of("cases"))
 @click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
 @click.option(
     "--workers", default=1, type=click.IntRange(1), metavar="N", help="How many GPUs, or processes, to use."
@@ -42,6 +47,7 @@ def command(
     workers: int,
     ray: str | None,
     stage: Path | None,
+    **typed_weights: Path | None,
 ) -> int:
     """Analyse every slide of TABLE, then assemble the cases: a glomerulus on several levels counts once.
 
@@ -49,13 +55,17 @@ def command(
     Results of slides are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
     from glomspike.cases.assemble import assemble
+    from glomspike.cases.disease import disease_of
     from glomspike.cases.table import read_cases
     from glomspike.cases.write import check_place, write_case, write_cases
     from glomspike.cli.run import new_batch, run_slides
+    from glomspike.report.disease_words import disease_line
     from glomspike.results.adequacy import adequacy_rule
     from glomspike.results.options import Options
 
-    rule, cases = adequacy_rule(adequacy), read_cases(table)
+    weights = given(typed_weights)
+    rule, cases = adequacy_rule(adequacy), read_cases(table, need_slides="disease" not in weights)
+    model = _disease_model(weights, device)
     for case in cases:
         check_place(out / "cases" / case.folder)
     options = Options(_mpp(table, cases), overwrite="outdated" if overwrite else "never")
@@ -66,17 +76,40 @@ def command(
     for name, row in rows.items():
         if row.cause:
             click.echo(f"glomspike: {one_line(name)}: {row.cause}", err=True)
-    records = []
+    records, unread = [], 0
     for case in cases:
-        record = assemble(case, rows, out, rule, batch.cards)
-        write_case(out, case.folder, record)
+        disease = None if model is None else disease_of(case, rows, out, model)
+        record = assemble(case, rows, out, rule, batch.cards, disease)
+        write_case(out, case.folder, record, {} if disease is None else disease.pictures)
+        unread += _tell_unread(table, case, disease)
         records.append((case.folder, record))
         spiked, uncertain = record.summary.spiked, record.summary.uncertain
         found = f"{record.summary.glomeruli} distinct glomeruli, {spiked.n} of {spiked.of} scored spiked"
         found += f", {uncertain.n} uncertain" if uncertain.n else ""
+        found += "" if record.disease is None else f"; {disease_line(record.disease)}"
         click.echo(f"{one_line(str(out / 'cases' / case.folder))}: {found}")
     write_cases(out, records)
-    return 1 if any(row.folder is None for row in done) else 0
+    return 1 if unread or any(row.folder is None for row in done) else 0
+
+
+def _disease_model(weights: Mapping[str, Path], device: str) -> "Model | None":
+    """The disease model that was given, None where there was none."""
+    if "disease" not in weights:
+        return None
+    from glomspike.networks.device import choose_device
+    from glomspike.networks.models import load_model
+
+    return load_model("disease", weights["disease"], choose_device(device).device)
+
+
+def _tell_unread(table: Path, case: "Case", disease: "CaseDisease | None") -> int:
+    """A line for each image that a disease model could not read; how many there are."""
+    failed = {} if disease is None else disease.failed
+    for image in case.images:
+        if image.image in failed:
+            where = one_line(f"{table} row {image.row}: {image.image}")
+            click.echo(f"glomspike: {where}: {failed[image.image]}", err=True)
+    return len(failed)
 
 
 def _mpp(table: Path, cases: Sequence["Case"]) -> float | None:

@@ -8,6 +8,11 @@ import click
 
 from glomspike.networks.kinds import kind_of
 
+_HELP = {
+    "slides": "Use this {} instead of the installed one.",
+    "cases": "Judge each case with this {}; none is installed.",
+}
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -20,7 +25,7 @@ def weight_options(kinds: Sequence[str]) -> Callable[[F], F]:
                 f"--{kind.name}",
                 type=click.Path(path_type=Path),
                 metavar="WEIGHTS",
-                help=f"Use this {kind.title} instead of the installed one.",
+                help=_HELP[kind.of].format(kind.title),
             )(command)
         return command
 

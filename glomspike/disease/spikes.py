@@ -18,7 +18,6 @@ from glomspike.lesions.stage import LesionStage
 from glomspike.modalities import SILVER
 from glomspike.networks.models import Models, load_models
 from glomspike.networks.stage import Candidate
-from glomspike.results.options import Options
 from glomspike.segment.ahead import field_around
 from glomspike.segment.crop import whole_circle
 from glomspike.slide.reader import Slide, open_slide
@@ -39,7 +38,7 @@ def spike_evidences(samples: Sequence[Sample], device: torch.device) -> dict[str
 
 def _scored(sample: Sample, models: Models) -> list[Spiked]:
     classifier = models["classifier"]
-    rule = call_rule(classifier.card, Options())
+    rule = call_rule(classifier.card, None)
     with open_slide(sample.image, sample.mpp) as slide:
         mpp = field_mpp(slide.facts.mpp, classifier.card.mpp)
         outlines = _outlines(sample, slide)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from glomspike import __version__
 from glomspike.errors import SlideError
+from glomspike.report.disease_view import DiseaseView, disease_view
 from glomspike.report.html import data_uri, write_page
 from glomspike.report.portrait import encode_jpeg, shrunk
 from glomspike.report.summary_rows import Said, summary_rows
@@ -47,6 +48,7 @@ class CaseView:
     warnings: tuple[str, ...]
     slides: tuple[PictureView, ...]
     rows: tuple[RowView, ...]
+    disease: DiseaseView | None
     making: tuple[Said, ...]
 
 
@@ -58,6 +60,7 @@ def write_case_page(path: Path, record: CaseRecord, out: Path) -> None:
         warnings=record.warnings,
         slides=tuple(_slides(record, out)),
         rows=tuple(_rows(record, out)),
+        disease=disease_view(record, path.parent, out),
         making=(("Program", f"glomspike {__version__}, {record.made:%Y-%m-%d %H:%M} UTC"),),
     )
     write_page(path, "case.html.j2", "index.js", view)

@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from glomspike.findings import Call, TopTile
 from glomspike.results.counting import Summary
+from glomspike.results.disease_record import DiseaseRecord
 from glomspike.results.record import Versions
 
 CASE_NAME = "case.json"
+ImageStatus = Literal["done", "failed", "not analysed"]
 
 
 class _Strict(BaseModel):
@@ -47,7 +49,7 @@ class ImageRecord(_Strict):
     marker: str
     level: int
     block: str
-    status: Literal["done", "failed", "not analysed"]
+    status: ImageStatus
     cause: str
     folder: str | None
     run_sha256: str | None
@@ -128,7 +130,8 @@ class CaseRecord(_Strict):
     `fitted` are pairs of images whose sections were registered, an image with itself where it shows the same
     tissue again; `apart` are groups of images between which nothing fitted: their glomeruli are counted
     apart. `unseen` says what was not analysed, `warnings` what a reader should know, a sentence each.
-    `files` maps each other file to its SHA-256.
+    `disease` is what a disease model says, None where there was none. `files` maps each other file to its
+    SHA-256.
     """
 
     versions: Versions = Field(default_factory=Versions)
@@ -147,4 +150,5 @@ class CaseRecord(_Strict):
     apart: tuple[tuple[str, ...], ...]
     unseen: tuple[str, ...]
     warnings: tuple[str, ...]
+    disease: DiseaseRecord | None = None
     files: dict[str, str] = {}
