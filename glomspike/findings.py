@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]  # (height, width)
 Points = NDArray[np.float64]  # (n, 2), x before y
 Scores = NDArray[np.float64]
 Call = Literal["spiked", "not spiked", "uncertain"]
+Extent = Literal["none", "segmental", "global"]  # of spikes on a glomerulus's membrane
 Label = Literal["spiked", "normal", "undetermined"]  # of an annotated glomerulus
 
 
@@ -65,13 +66,15 @@ class TileScores:
     """Spike probabilities of the tiles of one glomerulus, in reading order.
 
     `corners0` (n, 2) are the tiles' upper left corners in level-0 pixels, `side_um` their side,
-    `probabilities` (n,) in [0, 1]. `unreadable` counts tiles that could not be decoded and have no score.
+    `probabilities` (n,) in [0, 1], `membrane` (n,) which cross membrane. `unreadable` counts tiles that could
+    not be decoded and have no score.
     """
 
     corners0: Points
     side_um: float
     probabilities: Scores
     unreadable: int
+    membrane: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -90,13 +93,26 @@ class SlideTile(TopTile):
     glomerulus: int
 
 
+@dataclass(frozen=True)
+class SpikedMembrane:
+    """How much of a glomerulus's membrane is spiked: of the tiles that cross some, how many are positive."""
+
+    tiles: int
+    positive_tiles: int
+    extent: Extent
+
+    @property
+    def share(self) -> float:
+        """Positive tiles over tiles, NaN without any."""
+        return self.positive_tiles / self.tiles if self.tiles else float("nan")
+
+
 @dataclass(frozen=True, eq=False)
 class SpikeScore:
     """The judgement of one glomerulus, from its tiles.
 
     `probability` in [0, 1] is the highest tile's (any-window rule), `spiked` whether it reaches the
-    threshold, `fraction` positive tiles over tiles, `top_tiles` up to four that do not overlap, `call` what
-    the probability is worth calling it.
+    threshold, `fraction` positive tiles over tiles, `top_tiles` up to four that do not overlap.
     """
 
     probability: float
@@ -108,6 +124,10 @@ class SpikeScore:
     tile_side_um: float
     top_tiles: tuple[TopTile, ...]
     call: Call
+    membrane: SpikedMembrane
+
+
+GLOBAL_FROM = 0.5  # of the membrane
 
 
 @dataclass(frozen=True)
@@ -115,11 +135,14 @@ class CallRule:
     """How a spike probability becomes a call: `spiked_from` on spiked, below `not_spiked_below` not spiked.
 
     What lies between is uncertain. `threshold` is the one cut that knows no doubt, of the column `spiked`.
+    Of an uncertain glomerulus the extent is none where a share below `no_extent_below` of its membrane is
+    spiked.
     """
 
     threshold: float
     not_spiked_below: float
     spiked_from: float
+    no_extent_below: float = 0.0
 
     @classmethod
     def of_one_cut(cls, threshold: float) -> "CallRule":
@@ -136,6 +159,12 @@ class CallRule:
         if probability >= self.spiked_from:
             return "spiked"
         return "not spiked" if probability < self.not_spiked_below else "uncertain"
+
+    def extent(self, call: Call, share: float) -> Extent:
+        """How far spikes extend over the membrane, of which a share is spiked; none where none are called."""
+        if call == "not spiked" or (call == "uncertain" and not share >= self.no_extent_below):
+            return "none"
+        return "global" if share >= GLOBAL_FROM else "segmental"
 
 
 LESION = "lesion"
@@ -250,7 +279,7 @@ class SlideRow:
     work on it took, in the earlier run where it was skipped. All but the first three are None where it failed
     or was omitted; `cause` says why, and what to do, in one line, and is else empty. `spiked_low` and
     `spiked_high` are the 95 % interval of the share of spiked glomeruli, `adequacy` is the verdict on their
-    number by Banff's rule.
+    number by Banff's rule; the last count glomeruli by the extent of spikes.
     """
 
     slide: str
@@ -279,3 +308,6 @@ class SlideRow:
     tissue_mm2: float | None = None
     glomeruli_per_mm2: float | None = None
     adequacy: str | None = None
+    extent_none: int | None = None
+    extent_segmental: int | None = None
+    extent_global: int | None = None

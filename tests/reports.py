@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from cards import DRAFT
-from results import MPP, RULE, round_outline, slide_facts
+from results import MEMBRANE, MPP, RULE, round_outline, slide_facts
 
 from glomspike.findings import Circle, Glomerulus, SlideResult, SpikeScore, TopTile
 from glomspike.networks.weights import Card
@@ -47,7 +47,16 @@ def _score(x0, y0, probability, rule):
     tops = tuple(TopTile(x0 + 100.0 * i, y0 - 60.0 * i, probability * (1 - 0.1 * i)) for i in range(4))
     positive = round(100 * probability)
     return SpikeScore(
-        probability, probability >= 0.5, positive / 100, 100, positive, 0, 12.5, tops, rule.call(probability)
+        probability,
+        probability >= 0.5,
+        positive / 100,
+        100,
+        positive,
+        0,
+        12.5,
+        tops,
+        rule.call(probability),
+        MEMBRANE,
     )
 
 

@@ -10,6 +10,7 @@ from glomspike.findings import (
     Outline,
     SlideFacts,
     SlideResult,
+    SpikedMembrane,
     SpikeScore,
     TopTile,
 )
@@ -17,6 +18,7 @@ from glomspike.findings import (
 TILE_SIDE_UM = 12.5
 MPP = Mpp(0.25, 0.25)
 RULE = CallRule.of_one_cut(0.5)
+MEMBRANE = SpikedMembrane(16, 4, "segmental")
 
 
 def slide_facts(vendor="aperio", mpp=MPP, bounds=(0, 0, 40_000, 30_000), name="slide.svs"):
@@ -26,8 +28,9 @@ def slide_facts(vendor="aperio", mpp=MPP, bounds=(0, 0, 40_000, 30_000), name="s
 def spike_score(probability, corners0=((9_900.0, 7_900.0), (10_000.0, 8_000.0)), call=None):
     tops = tuple(TopTile(x0, y0, probability - 0.01 * i) for i, (x0, y0) in enumerate(corners0))
     return SpikeScore(
-        probability, probability >= 0.5, 0.25, 40, 10, 3, TILE_SIDE_UM, tops, call or RULE.call(probability)
-    )
+        probability, probability >= 0.5, 0.25, 40, 10, 3, TILE_SIDE_UM, tops,
+        call or RULE.call(probability), MEMBRANE,
+    )  # fmt: skip
 
 
 def round_outline(x0, y0, radius_um, mpp, vertices=40):

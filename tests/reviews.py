@@ -12,7 +12,7 @@ from uuid import UUID
 import cv2
 import numpy as np
 from pyramids import write_aperio
-from results import RULE, round_outline
+from results import MEMBRANE, RULE, round_outline
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.annotate.imagescope import write_imagescope
@@ -102,7 +102,7 @@ def _glomerulus(number, found, slide):
 def _spikes(found):
     p = found.probability
     tops = (TopTile(found.x0, found.y0, p),)
-    return SpikeScore(p, p >= 0.5, p, 100, round(100 * p), 0, 12.5, tops, RULE.call(p))
+    return SpikeScore(p, p >= 0.5, p, 100, round(100 * p), 0, 12.5, tops, RULE.call(p), MEMBRANE)
 
 
 def _write_pictures(folder, slide, glomerulus):

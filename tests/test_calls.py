@@ -88,7 +88,11 @@ def test_results_of_other_cuts_are_not_taken_for_the_same() -> None:
         return run_settings("f" * 64, {}, rule, Options())
 
     two, three = settings(CallRule.of_one_cut(0.5)), settings(CallRule(0.5, 0.2, 0.8))
-    assert three.differences(two) == ["not_spiked_below unset, not 0.2", "spiked_from unset, not 0.8"]
+    assert three.differences(two) == [
+        "no_extent_below unset, not 0.0",
+        "not_spiked_below unset, not 0.2",
+        "spiked_from unset, not 0.8",
+    ]
     before = two.model_copy(update={"options": {"threshold": 0.5, **dict.fromkeys(("mpp", "crops"))}})
     told = [difference for difference in two.differences(before) if "spiked" in difference]
     assert told == []  # folders of the time before three calls

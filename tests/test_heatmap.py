@@ -24,7 +24,8 @@ def rectangle(field, left, top, right, bottom):
 
 def scores(field, corners_px, probabilities, side_px):
     corners0 = field.frame.to_level0(np.array(corners_px, dtype=float).reshape(-1, 2))
-    return TileScores(corners0, side_px * field.mpp, np.array(probabilities, dtype=float), 0)
+    probability = np.array(probabilities, dtype=float)
+    return TileScores(corners0, side_px * field.mpp, probability, 0, np.ones(len(probability), bool))
 
 
 corner = st.tuples(st.integers(-10, 40), st.integers(-10, 40))
@@ -59,7 +60,7 @@ def test_there_is_no_heat_outside_the_outline():
 
 def test_heat_follows_the_slide_where_axes_differ_and_the_field_is_resampled():
     field = field_of(40, 40, slide_mpp=Mpp(0.2, 0.4), mpp=0.5)
-    tile = TileScores(np.array([[1_025.0, 2_025.0]]), 5.0, np.array([1.0]), 0)
+    tile = TileScores(np.array([[1_025.0, 2_025.0]]), 5.0, np.array([1.0]), 0, np.ones(1, bool))
     heat = spike_heat(tile, rectangle(field, -1, -1, 41, 41), field)
     rows, columns = np.where(heat == 1.0)
     # 25 level-0 pixels are 5 µm = 10 px along x, and 10 µm = 20 px along y; 5 µm are 10 px.

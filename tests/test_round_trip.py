@@ -22,6 +22,7 @@ from glomspike.findings import (
     Points,
     SlideFacts,
     SlideResult,
+    SpikedMembrane,
     SpikeScore,
     TopTile,
 )
@@ -57,7 +58,8 @@ def glomeruli(draw: st.DrawFn, slide: SlideFacts, number: int) -> Glomerulus:
     probability = draw(chances)
     tops = tuple(TopTile(x0 + 60 * i, y0, probability) for i in range(draw(st.integers(0, 4))))
     side_um = draw(st.floats(5, 30))
-    score = SpikeScore(probability, probability >= 0.5, draw(chances), 9, 3, 0, side_um, tops, draw(calls))
+    counts = (probability >= 0.5, draw(chances), 9, 3, 0, side_um, tops)
+    score = SpikeScore(probability, *counts, draw(calls), SpikedMembrane(draw(st.integers(0, 9)), 0, "none"))
     circle = Circle(x0, y0, radius_um, draw(chances))
     return Glomerulus(number, circle, outline, draw(st.none() | st.just(score)))
 

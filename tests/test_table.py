@@ -17,7 +17,7 @@ def test_the_columns_are_those_of_the_contract(tmp_path):
     write_table(tmp_path / "glomeruli.csv", slide_result())
     assert (tmp_path / "glomeruli.csv").read_bytes() == (
         b"id,x,y,radius_um,detection_score,area_um2,spike_probability,spiked,call,spike_fraction,tiles,"
-        b"positive_tiles,top_tiles,touches_edge,unreadable_tiles\n"
+        b"positive_tiles,top_tiles,touches_edge,unreadable_tiles,membrane_tiles,spiked_membrane_share,extent\n"
     )
 
 
@@ -39,6 +39,9 @@ def test_a_scored_glomerulus_fills_every_cell(tmp_path):
         "top_tiles": "9900.0:7900.0:0.9300;10000.0:8000.0:0.9200",
         "touches_edge": "0",
         "unreadable_tiles": "3",
+        "membrane_tiles": "16",
+        "spiked_membrane_share": "0.2500",
+        "extent": "segmental",
     }
 
 
@@ -54,6 +57,9 @@ def test_without_a_score_its_cells_are_empty_and_not_zero(tmp_path):
         "positive_tiles",
         "top_tiles",
         "unreadable_tiles",
+        "membrane_tiles",
+        "spiked_membrane_share",
+        "extent",
     }
 
 

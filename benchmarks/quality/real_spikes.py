@@ -18,13 +18,13 @@ import click
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from benchmarks.quality.card_changes import write_to_card
 from glomspike.classify.bags import load_bags
 from glomspike.classify.evaluate import ScoredBag, scored
 from glomspike.classify.heatmap import spike_heat
 from glomspike.classify.infer import bag_classifier, tiling_of
+from glomspike.classify.membrane import crosses_membrane
 from glomspike.classify.scores import POSITIVE, placed
 from glomspike.classify.tiles import TileGrid, cut_tiles
 from glomspike.findings import RGB, Outline, Points, Scores
@@ -42,7 +42,6 @@ GLOMERULUS = (
     (640, 845), (640, 0),
 )  # fmt: skip
 COARSEST_MPP = 0.6  # coarser ones cannot show spikes, and classifiers refuse them
-LEAST_INK = 0.1  # of a tile that holds membrane
 TABLES = ("pasm-fields-PASM", "silver-reference", "neptune-sil")
 
 
@@ -74,15 +73,6 @@ class ClassifiedPart:
         corners = self.grid.corners_px
         holding = ((corners <= place) & (place < corners + self.grid.tile_px)).all(axis=1)
         return float(self.tiles[holding].max(initial=0.0))
-
-    def with_membrane(self) -> NDArray[np.bool_]:
-        """Which tiles (n,) hold membrane: at least a tenth of them is as dark as ink."""
-        grey = cv2.cvtColor(self.grid.pixels, cv2.COLOR_RGB2GRAY)
-        level, _ = cv2.threshold(grey[self.grid.inside][None], 0, 255, cv2.THRESH_OTSU)
-        table = cv2.integral(((grey <= level) & self.grid.inside).astype(np.uint8))
-        (x, y), side = self.grid.corners_px.T, self.grid.tile_px
-        ink = table[y + side, x + side] - table[y, x + side] - table[y + side, x] + table[y, x]
-        return np.asarray(ink >= LEAST_INK * side**2)
 
     def drawn(self) -> RGB:
         """The field with the heatmap over it."""
@@ -137,7 +127,7 @@ def _of_spikes(model: Model, real: Path, mpp: float, picture: Path | None) -> li
     }
     if picture is not None:
         cv2.imwrite(str(picture), glomerulus.drawn()[..., ::-1])
-    membrane = glomerulus.tiles[glomerulus.with_membrane()]
+    membrane = glomerulus.tiles[crosses_membrane(glomerulus.grid)]
     counts = (
         f"{len(at['spikes'])} marked and {len(at['none'])} smooth places, {len(membrane)} tiles with membrane"
     )

@@ -92,6 +92,8 @@ def _circle_mark(glomerulus: Glomerulus, slide: SlideFacts, viewer: Viewer) -> M
     label = f"{glomerulus.id}: not scored"
     if spikes is not None:
         numbers |= {"Spike probability": spikes.probability, "Spike fraction": spikes.fraction}
+        if spikes.membrane.tiles:
+            numbers["Spiked membrane"] = spikes.membrane.share
         # Nobody shall take the score of a scar for that of a glomerulus.
         doubt = f", {glomerulus.lesion.name}" if glomerulus.lesion and glomerulus.is_sclerosed else ""
         label = f"{glomerulus.id}: spike {spikes.probability:.2f}{doubt}"

@@ -126,6 +126,7 @@ def _summary_cells(summary: Summary | None) -> dict[str, Any]:
         "tissue_mm2": summary.tissue_mm2,
         "glomeruli_per_mm2": summary.glomeruli_per_mm2,
         "adequacy": summary.adequacy.verdict,
+        **{f"extent_{extent}": count for extent, count in (summary.extents or {}).items()},
     }
 
 

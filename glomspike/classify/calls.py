@@ -1,9 +1,10 @@
 """The cuts of a classifier's three calls, fitted to glomeruli of validation patients."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from glomspike.findings import Scores
-from glomspike.metrics.conformal import Patients, call_cuts
+from glomspike.findings import CallRule, Scores
+from glomspike.metrics.conformal import Patients, call_cuts, calls_by
 from glomspike.metrics.roc import Labels
 from glomspike.networks.weights import CallThresholds
 
@@ -29,3 +30,17 @@ def call_thresholds(
         not_spiked_patients=len(np.unique(patients[~spiked])),
         data=data,
     )
+
+
+def held_out_calls(probability: Scores, spiked: Labels, patients: Patients) -> NDArray[np.str_]:
+    """The call of each glomerulus (n,) by cuts that were fitted to the other patients."""
+    calls = np.full(len(probability), "not spiked")
+    for patient in np.unique(patients):
+        of_it, others = patients == patient, patients != patient
+        cuts = call_cuts(probability[others], spiked[others], patients[others], TARGET)
+        if cuts is None:
+            calls[of_it] = "uncertain"
+        else:
+            rule = CallRule(0.5, cuts.not_spiked_below, cuts.spiked_from)
+            calls[of_it] = calls_by(rule, probability[of_it])
+    return calls

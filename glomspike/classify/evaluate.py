@@ -109,7 +109,13 @@ def patients_of(scored: Sequence[ScoredBag]) -> NDArray[np.str_]:
 
 def call_numbers(found: Sequence[ScoredBag], rule: CallRule) -> dict[str, JsonValue]:
     """Which share is uncertain by a rule, and which of those called is called wrongly, with intervals."""
-    calls, spiked, patients = calls_by(rule, probabilities(found)), labels(found), patients_of(found)
+    return numbers_of_calls(calls_by(rule, probabilities(found)), labels(found), patients_of(found))
+
+
+def numbers_of_calls(
+    calls: NDArray[np.str_], spiked: Labels, patients: NDArray[np.str_]
+) -> dict[str, JsonValue]:
+    """The `call_statistics` of calls (n,), with intervals over patients."""
 
     def of_rows(rows: Rows) -> list[float]:
         return list(call_statistics(calls[rows], spiked[rows]).values())

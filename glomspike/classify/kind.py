@@ -138,7 +138,8 @@ def call_rule(card: "Card", typed: float | None) -> "CallRule":
     threshold, calls = card.thresholds["spiked"], card.call_thresholds
     if calls is None:
         return CallRule.of_one_cut(threshold)
-    return CallRule(threshold, calls.not_spiked_below, calls.spiked_from)
+    none_below = card.extent.none_below if card.extent is not None else 0.0
+    return CallRule(threshold, calls.not_spiked_below, calls.spiked_from, none_below)
 
 
 _TRAINING_OPTIONS = (

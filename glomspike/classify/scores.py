@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
+from glomspike.classify.membrane import crosses_membrane
 from glomspike.classify.tiles import TileGrid
-from glomspike.findings import CallRule, Points, Scores, SpikeScore, TileScores, TopTile
+from glomspike.findings import Call, CallRule, Points, Scores, SpikedMembrane, SpikeScore, TileScores, TopTile
 from glomspike.slide.field import Field
 
 TOP_TILES = 4
@@ -16,7 +18,8 @@ POSITIVE = 0.5  # a tile of exactly this probability counts as positive
 def placed(grid: TileGrid, probabilities: Scores, field: Field) -> TileScores:
     """The scores of one glomerulus's tiles with their places on the slide."""
     corners0 = field.frame.to_level0(grid.corners_px.astype(np.float64))
-    return TileScores(corners0, grid.tile_px * field.mpp, probabilities, grid.unreadable)
+    membrane = crosses_membrane(grid)
+    return TileScores(corners0, grid.tile_px * field.mpp, probabilities, grid.unreadable, membrane)
 
 
 def judge(scores: TileScores, probability: float, field: Field, rule: CallRule) -> SpikeScore:
@@ -24,8 +27,8 @@ def judge(scores: TileScores, probability: float, field: Field, rule: CallRule) 
 
     `spiked` is whether that reaches the rule's threshold; a tile counts as positive from 0.5.
     """
-    positive = int((scores.probabilities >= POSITIVE).sum())
-    count = len(scores.probabilities)
+    is_positive, call = scores.probabilities >= POSITIVE, rule.call(probability)
+    positive, count = int(is_positive.sum()), len(scores.probabilities)
     return SpikeScore(
         probability=probability,
         spiked=bool(count and probability >= rule.threshold),
@@ -35,8 +38,17 @@ def judge(scores: TileScores, probability: float, field: Field, rule: CallRule) 
         unreadable_tiles=scores.unreadable,
         tile_side_um=scores.side_um,
         top_tiles=_top_tiles(scores, field),
-        call=rule.call(probability),
+        call=call,
+        membrane=spiked_membrane(scores.membrane, is_positive, call, rule),
     )
+
+
+def spiked_membrane(
+    membrane: NDArray[np.bool_], positive: NDArray[np.bool_], call: Call, rule: CallRule
+) -> SpikedMembrane:
+    """How much of the membrane is spiked, of tiles (n,) that cross some and tiles that are positive."""
+    tiles, spiked = int(membrane.sum()), int((membrane & positive).sum())
+    return SpikedMembrane(tiles, spiked, rule.extent(call, spiked / tiles if tiles else float("nan")))
 
 
 def _top_tiles(scores: TileScores, field: Field) -> tuple[TopTile, ...]:

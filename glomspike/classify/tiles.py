@@ -80,7 +80,7 @@ def grid_of(pixels: RGB, inside: Mask, readable: Mask, tiling: Tiling) -> TileGr
     )
     corners = np.stack([x.ravel(), y.ravel()], axis=1)
     counted = covered(inside, corners, tiling)
-    spoilt = _sums(~readable, corners, side) > 0
+    spoilt = sums(~readable, corners, side) > 0
     return TileGrid(
         blanked(pixels, inside), inside, corners[counted & ~spoilt], side, int((counted & spoilt).sum())
     )
@@ -88,10 +88,10 @@ def grid_of(pixels: RGB, inside: Mask, readable: Mask, tiling: Tiling) -> TileGr
 
 def covered(inside: Mask, corners_px: Corners, tiling: Tiling) -> NDArray[np.bool_]:
     """Which tiles (n,) hold enough of a glomerulus to count."""
-    return np.asarray(_sums(inside, corners_px, tiling.tile_px) >= tiling.coverage * tiling.tile_px**2)
+    return np.asarray(sums(inside, corners_px, tiling.tile_px) >= tiling.coverage * tiling.tile_px**2)
 
 
-def _sums(mask: Mask, corners_px: Corners, side_px: int) -> NDArray[np.float64]:
+def sums(mask: Mask, corners_px: Corners, side_px: int) -> NDArray[np.float64]:
     """How many pixels of each tile are set, by an integral image."""
     table = cv2.integral(mask.astype(np.uint8))
     x, y = corners_px.T

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from torch import Tensor, nn
 
 from glomspike.classify.bags import load_bags
-from glomspike.classify.calls import call_thresholds
+from glomspike.classify.calls import call_thresholds, held_out_calls
 from glomspike.classify.evaluate import ScoredBag, labels, patients_of, probabilities, scored
 from glomspike.classify.infer import METHODS
 from glomspike.classify.method import BagClassifier
@@ -20,12 +20,12 @@ from glomspike.classify.msa_mil import MsaMil
 from glomspike.classify.tile_calibration import known_tiles, tile_calibration
 from glomspike.classify.tiles import Tiling
 from glomspike.errors import SamplesError
-from glomspike.findings import RGB, CallRule, Scores
+from glomspike.findings import RGB, Scores
 from glomspike.learn.samples import read_samples
 from glomspike.learn.sheets import evenly, sheet
 from glomspike.learn.training import LICENCE, training_data, validation_metrics
 from glomspike.metrics.calibration import log_odds, platt
-from glomspike.metrics.conformal import Patients, call_statistics, calls_by
+from glomspike.metrics.conformal import Patients, call_statistics
 from glomspike.metrics.roc import Labels, best_threshold, statistics, threshold_of_sensitivity
 from glomspike.networks.weights import Calibration, CallThresholds, CardDraft
 
@@ -139,13 +139,12 @@ def calibration(scale: float, offset: float) -> Calibration:
 
 
 def _call_numbers(probability: Scores, spiked: Labels, patients: Patients) -> dict[str, float]:
-    """The thresholds of three calls, and what they make of the glomeruli that they were fitted to."""
+    """The thresholds of three calls, and what those of other patients make of each patient's glomeruli."""
     fitted = call_thresholds(probability, spiked, patients, FITTED_ON)
     if fitted is None:
         return {}
-    rule = CallRule(THRESHOLD, fitted.not_spiked_below, fitted.spiked_from)
     numbers = {f"{CALLS}{name}": value for name, value in fitted.model_dump(exclude={"data"}).items()}
-    return {**numbers, **call_statistics(calls_by(rule, probability), spiked)}
+    return {**numbers, **call_statistics(held_out_calls(probability, spiked, patients), spiked)}
 
 
 def _tile_numbers(found: Sequence[ScoredBag]) -> dict[str, float]:

@@ -107,6 +107,13 @@ class CallThresholds(_Strict):
         return self
 
 
+class ExtentThreshold(_Strict):
+    """Below which share of spiked membrane an uncertain glomerulus has the extent none; fitted on what."""
+
+    none_below: float = Field(ge=0, le=0.5)
+    data: str
+
+
 class TrainingData(_Strict):
     """One data set that the weights were trained on."""
 
@@ -148,6 +155,10 @@ class CardDraft(_Strict):
     )
     class_calibration: ClassCalibration | None = Field(
         default=None, description="of models of more than two classes"
+    )
+    extent: ExtentThreshold | None = Field(
+        default=None,
+        description="of spikes on the membrane; None: no uncertain one has the extent none",
     )
     training_data: tuple[TrainingData, ...] = Field(min_length=1)
     metrics: tuple[Metric, ...]

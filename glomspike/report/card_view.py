@@ -141,6 +141,9 @@ def _facts(glomerulus: Glomerulus, mark: Mark, slide: SlideFacts) -> Iterator[Fa
     if judgement is not None:
         counted = f"{judgement.positive_tiles} of {judgement.tiles} tiles"
         yield "Spike fraction", percent(judgement.fraction), counted
+        membrane = judgement.membrane
+        counted = f"{membrane.positive_tiles} of {membrane.tiles} tiles that cross membrane"
+        yield "Extent of spikes", f"{membrane.extent} ({percent(membrane.share)})", counted
     yield "Diameter", f"{2 * circle.radius_um:.0f} µm", f"outline {outline.area_um2:,.0f} µm²"
     yield "Detector's score", f"{circle.score:.2f}", "0 to 1"
     for found in glomerulus.classifications:

@@ -20,6 +20,8 @@ def summary_rows(summary: Summary) -> Iterator[Said]:
         yield "Spiked", share_words(summary.spiked)
         yield "Not spiked", share_words(summary.not_spiked)
         yield "Uncertain", share_words(summary.uncertain)
+        if summary.extents is not None:
+            yield "Extent of spikes", ", ".join(f"{n} {extent}" for extent, n in summary.extents.items())
     else:
         yield "Spikes", "nothing was scored"
     yield "Size", _size(summary)

@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import pi, sqrt
 from statistics import median
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict
 
-from glomspike.findings import Call, Glomerulus
+from glomspike.findings import Call, Extent, Glomerulus
 from glomspike.metrics.wilson import wilson
 from glomspike.results.adequacy import BANFF, AdequacyRule, Verdict
 
@@ -23,12 +24,16 @@ class _Strict(BaseModel):
 
 @dataclass(frozen=True)
 class CountedGlomerulus:
-    """What is counted of a glomerulus; `sclerosed` is None where no weights name lesions, `call` unscored."""
+    """What is counted of a glomerulus; `sclerosed` is None where no weights name lesions, `call` unscored.
+
+    `extent` is None also where several profiles stand for one glomerulus.
+    """
 
     area_um2: float
     whole: bool
     sclerosed: bool | None
     call: Call | None
+    extent: Extent | None = None
 
     @classmethod
     def of(cls, glomerulus: Glomerulus) -> "CountedGlomerulus":
@@ -39,6 +44,7 @@ class CountedGlomerulus:
             not glomerulus.outline.touches_edge,
             None if glomerulus.lesion is None else glomerulus.is_sclerosed,
             None if score is None else score.call,
+            None if score is None else score.membrane.extent,
         )
 
 
@@ -75,7 +81,7 @@ class Summary(_Strict):
     `sclerosed` are globally sclerosed ones of those with a named lesion; `spiked`, `not_spiked` and
     `uncertain` are calls of those scored. Medians are of the `measured` glomeruli, whole and not sclerosed,
     and not reliable under 10 of them; the diameter is that of a circle of the same area. `tissue_mm2` is None
-    where tissue was not searched for.
+    where tissue was not searched for, `extents` where nothing was scored, and of cases.
     """
 
     glomeruli: int
@@ -92,6 +98,7 @@ class Summary(_Strict):
     tissue_mm2: float | None
     glomeruli_per_mm2: float | None
     adequacy: Adequacy
+    extents: dict[Extent, int] | None = None
 
 
 def summarise(
@@ -101,6 +108,7 @@ def summarise(
     counted = list(glomeruli)
     named = [one.sclerosed for one in counted if one.sclerosed is not None]
     calls = [one.call for one in counted if one.call is not None]
+    extents = [one.extent for one in counted if one.extent is not None]
     areas = [one.area_um2 for one in counted if one.whole and not one.sclerosed]
     whole = sum(one.whole for one in counted)
     area = median(areas) if areas else None
@@ -119,4 +127,5 @@ def summarise(
         tissue_mm2=None if tissue_mm2 is None else round(tissue_mm2, 4),
         glomeruli_per_mm2=round(len(counted) / tissue_mm2, 3) if tissue_mm2 else None,
         adequacy=Adequacy(verdict=rule.verdict(len(counted)), rule=rule.words),
+        extents={extent: extents.count(extent) for extent in get_args(Extent)} if extents else None,
     )

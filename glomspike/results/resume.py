@@ -34,6 +34,7 @@ def run_settings(
             "threshold": rule.threshold,
             "not_spiked_below": rule.not_spiked_below if rule.has_doubt else None,
             "spiked_from": rule.spiked_from if rule.has_doubt else None,
+            "no_extent_below": rule.no_extent_below if rule.has_doubt else None,
         },
         weights=dict(weights),
     )

@@ -22,6 +22,7 @@ COLUMNS = (
     "touches_edge",
     "unreadable_tiles",
 )
+LAST_COLUMNS = ("membrane_tiles", "spiked_membrane_share", "extent")  # after those of what models classify
 
 
 def class_columns(subject: str) -> tuple[str, str]:
@@ -33,12 +34,13 @@ def write_table(path: Path, result: SlideResult) -> None:
     """The glomeruli of a slide as CSV, positions in level-0 pixels of the whole slide.
 
     Detections classified as non-glomerular are among them, as `lesion` says; each subject that a model
-    classified has two columns at the end. Cells that need a score are empty where
+    classified has two columns before the last ones. Cells that need a score are empty where
     there is none; `spiked` and `touches_edge` are 1 or 0, `call` may be uncertain too.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         subjects = dict.fromkeys(c.subject for one in result.detected for c in one.classifications)
-        columns = [*COLUMNS, *(name for subject in subjects for name in class_columns(subject))]
+        named = [name for subject in subjects for name in class_columns(subject)]
+        columns = [*COLUMNS, *named, *LAST_COLUMNS]
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(_row(one) for one in sorted(result.detected, key=lambda one: one.id))
@@ -85,4 +87,7 @@ def _score_cells(spikes: SpikeScore) -> dict[str, str]:
         "call": spikes.call,
         "spike_fraction": f"{spikes.fraction:.4f}",
         "top_tiles": top,
+        "membrane_tiles": str(spikes.membrane.tiles),
+        "spiked_membrane_share": f"{spikes.membrane.share:.4f}" if spikes.membrane.tiles else "",
+        "extent": spikes.membrane.extent,
     }

@@ -10,7 +10,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from glomspike import __version__
-from glomspike.findings import Call
+from glomspike.findings import Call, Extent
 
 SCHEME = "99GLOMSPIKE"
 SCHEMES = (
@@ -54,6 +54,7 @@ MEASURES = {
     "Area µm²": (AREA, SQUARE_MICROMETRE),
     "Spike probability": (SPIKE_PROBABILITY, NO_UNITS),
     "Spike fraction": (SPIKE_FRACTION, NO_UNITS),
+    "Spiked membrane": (_private("spiked-membrane", "Share of spiked membrane, by tiles"), NO_UNITS),
     "Lesion probability": (_private("lesion-chance", "Probability of the lesion"), NO_UNITS),
 }
 
@@ -63,6 +64,12 @@ NOT_SPIKED = _private("not-spiked", "No membranous spikes")
 UNCERTAIN = _private("uncertain", "Uncertain membranous spikes")
 NOT_SCORED = _private("not-scored", "Not scored for membranous spikes")
 CALLS: dict[Call, CodedConcept] = {"spiked": SPIKED, "not spiked": NOT_SPIKED, "uncertain": UNCERTAIN}
+EXTENT = _private("extent", "Extent of membranous spikes")
+EXTENTS: dict[Extent, CodedConcept] = {
+    "none": _private("extent-none", "No extent"),
+    "segmental": _private("extent-segmental", "Segmental: less than half of the membrane"),
+    "global": _private("extent-global", "Global: half of the membrane or more"),
+}
 LESION = _private("lesion", "Lesion of the glomerulus")
 # The counts of `run.json`, by their names there.
 TOTALS = {

@@ -126,6 +126,8 @@ def _measurements(glomerulus: Glomerulus) -> Iterator[Measurement]:
     values["Area µm²"] = glomerulus.outline.area_um2
     if spikes is not None:
         values |= {"Spike probability": spikes.probability, "Spike fraction": spikes.fraction}
+        if spikes.membrane.tiles:
+            values["Spiked membrane"] = spikes.membrane.share
     if lesion is not None:
         values["Lesion probability"] = lesion.probabilities[lesion.name]
     for name, value in values.items():
@@ -137,5 +139,7 @@ def _evaluations(glomerulus: Glomerulus) -> Iterator[QualitativeEvaluation]:
     spikes = glomerulus.judgement
     call = codes.NOT_SCORED if spikes is None else codes.CALLS[spikes.call]
     yield QualitativeEvaluation(codes.CALL, call)
+    if spikes is not None:
+        yield QualitativeEvaluation(codes.EXTENT, codes.EXTENTS[spikes.membrane.extent])
     if glomerulus.lesion is not None:
         yield QualitativeEvaluation(codes.LESION, codes.lesion_code(glomerulus.lesion.name))
