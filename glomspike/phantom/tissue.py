@@ -70,15 +70,20 @@ class TissuePlan:
 
 
 def plan_tissue(
-    rng: np.random.Generator, width_um: float, height_um: float, glomeruli: int, lesion: Lesion | None
+    rng: np.random.Generator,
+    width_um: float,
+    height_um: float,
+    glomeruli: int,
+    lesion: Lesion | None,
+    habit: Habit | None = None,
 ) -> TissuePlan:
     """A core of cortex with up to `glomeruli` glomeruli; with a `lesion`, about half of them are spiked.
 
-    Fewer stand on it where no more fit.
+    Fewer stand on it where no more fit. Without a `habit` one is drawn.
     """
     tissue = _core(rng, width_um, height_um)
     area = shapely.Polygon(tissue)
-    habit, cortex = Habit.sample(rng), Cortex.sample(rng)
+    habit, cortex = habit or Habit.sample(rng), Cortex.sample(rng)
     mean_radius_um = rng.uniform(82, 118)
     discs = _place(rng, area, glomeruli, lambda: float(np.clip(rng.normal(mean_radius_um, 12), 70, 150)))
     spiked = rng.permutation(len(discs)) < (len(discs) + 1) // 2

@@ -14,11 +14,13 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR = 0, 2  # colour types
 UP = 2  # the filter by which each row is stored as its difference from the one above
 LEVEL = 1
+METRES = 1  # the unit of a scale
+UM_PER_M = 1e6
 
 
-def write_rgb(path: Path, picture: RGB) -> None:
-    """A colour picture as PNG; OSError where it cannot be written."""
-    path.write_bytes(_encoded(picture, COLOUR))
+def write_rgb(path: Path, picture: RGB, mpp: float | None = None) -> None:
+    """A colour picture as PNG, with its scale where `mpp` is given; OSError where it cannot be written."""
+    path.write_bytes(_encoded(picture, COLOUR, mpp))
 
 
 def write_grey(path: Path, picture: NDArray[np.uint8]) -> None:
@@ -26,7 +28,7 @@ def write_grey(path: Path, picture: NDArray[np.uint8]) -> None:
     path.write_bytes(_encoded(picture, GREY))
 
 
-def _encoded(picture: NDArray[np.uint8], colour: int) -> bytes:
+def _encoded(picture: NDArray[np.uint8], colour: int, mpp: float | None = None) -> bytes:
     height_px, width_px = picture.shape[:2]
     rows = picture.reshape(height_px, -1)
     filtered = np.empty((height_px, 1 + rows.shape[1]), np.uint8)
@@ -34,7 +36,8 @@ def _encoded(picture: NDArray[np.uint8], colour: int) -> bytes:
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width_px, height_px, 8, colour, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", isal_zlib.compress(filtered, LEVEL)), (b"IEND", b"")
+    scale = [] if mpp is None else [(b"pHYs", struct.pack(">IIB", *[round(UM_PER_M / mpp)] * 2, METRES))]
+    chunks = (b"IHDR", header), *scale, (b"IDAT", isal_zlib.compress(filtered, LEVEL)), (b"IEND", b"")
     return SIGNATURE + b"".join(_chunk(*chunk) for chunk in chunks)
 
 
