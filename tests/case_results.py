@@ -39,7 +39,7 @@ CARDS = {
 
 def table(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
     """A table of cases with these rows."""
-    path = tmp_path / "cases.csv"
+    path = tmp_path / "biopsies.csv"
     path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
     return path
 

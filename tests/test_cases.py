@@ -5,14 +5,23 @@ import hashlib
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
+from lxml import html
 
+from glomspike.batch.task import Batch
+from glomspike.cases.folder import cases_of_folder
 from glomspike.cases.table import folder_names, read_cases
 from glomspike.cases.write import check_place, write_case, write_cases
-from glomspike.cli.cases import command
+from glomspike.cli.cases import _put_together, command
 from glomspike.errors import OutputError, SamplesError
-from tests.case_results import case_of, table
+from glomspike.findings import SlideRow
+from glomspike.results.adequacy import BANFF
+from glomspike.results.options import Options
+from glomspike.slide.find import FoundSlide, find_slides
+from tests.case_results import CARDS, case_of, slide_folder, table
 
 
 def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
@@ -113,7 +122,7 @@ def test_a_case_s_folder_is_complete_when_its_record_stands(tmp_path: Path) -> N
     assert "Case &lt;k&gt;" in page
     assert "../../a/report.html#g1" in page
     write_case(tmp_path, "k", record)  # again, in place of its own
-    write_cases(tmp_path, [("k", record)])
+    write_cases(tmp_path, [("cases/k", record)])
     with (tmp_path / "cases.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["case"], row["folder"], row["glomeruli"], row["spiked"]) == ("<k>", "cases/k", "6", "1")
@@ -141,8 +150,80 @@ def test_a_case_whose_slide_is_missing_is_written_with_what_there_is(tmp_path: P
     assert (tmp_path / "out" / "cases.csv").exists()
 
 
-def test_slides_of_several_scales_are_refused(tmp_path: Path) -> None:
-    path = table(tmp_path, "k,a.svs,,,1,,0.25", "k,b.svs,,,2,,0.5")
-    result = CliRunner().invoke(command, [str(path), str(tmp_path / "out")])
-    assert "several µm/px" in str(result.exception)
-    assert not (tmp_path / "out").exists()
+def cases(*arguments: object) -> Result:
+    return CliRunner().invoke(command, [*map(str, arguments), "--device", "cpu"], standalone_mode=False)
+
+
+def test_each_slide_has_the_scale_of_its_row(tmp_path: Path) -> None:
+    for name in "abc":
+        small_picture(tmp_path / f"{name}.png")
+    path = table(tmp_path, "k,a.png,,,1,,0.25", "k,b.png,,,2,,0.5", "k,c.png,,,3,,")
+    result = cases(path, tmp_path / "out", "--mpp", 0.4)
+    assert result.return_value == 0, result.output
+    said = json.loads((tmp_path / "out" / "cases" / "k" / "case.json").read_text())
+    assert [(image["mpp_x"], image["mpp_y"]) for image in said["images"]] == [
+        (0.25,) * 2,
+        (0.5,) * 2,
+        (0.4,) * 2,
+    ]
+
+
+def small_picture(path: Path) -> None:
+    cv2.imwrite(str(path), np.full((400, 500, 3), 235, dtype=np.uint8))
+
+
+def test_without_a_table_each_slide_of_a_folder_is_a_case(tmp_path: Path) -> None:
+    place = tmp_path / "slides"
+    (place / "ward 7").mkdir(parents=True)
+    small_picture(place / "a.png")
+    small_picture(place / "ward 7" / "a.png")
+    (place / "broken.svs").write_bytes(b"no slide")
+    result = cases(place, tmp_path / "out", "--mpp", 0.25, "--threshold", 0.3)
+    assert result.return_value == 1
+    assert "broken.svs" in result.output
+    out = tmp_path / "out"
+    with (out / "cases.csv").open() as file:
+        rows = {row["case"]: row["folder"] for row in csv.DictReader(file)}
+    assert rows == {"a": "cases/a", "broken": "cases/broken", "ward 7/a": "cases/ward 7_a"}
+    for folder in rows.values():
+        assert {path.name for path in (out / folder).iterdir()} == {
+            "case.json", "glomeruli.csv", "report.html", "report.pdf",
+        }  # fmt: skip
+    assert json.loads((out / "cases" / "a" / "case.json").read_text())["threshold"] == 0.3
+    page = html.fromstring((out / "index.html").read_text())
+    links = [link.get("href") for link in page.cssselect("a")]
+    for folder in ("a", "broken", "ward%207_a"):
+        assert f"./cases/{folder}/report.html" in links
+        assert f"./cases/{folder}/report.pdf" in links
+    assert "./a/report.html" in links
+    assert "./ward%207/a/report.html" in links
+
+
+def test_pictures_without_a_scale_are_no_cases(tmp_path: Path) -> None:
+    found = [FoundSlide(tmp_path / name, name, name) for name in ("a", "label.png")]
+    rows = {
+        "a": slide_folder(tmp_path, "a"),
+        "label.png": SlideRow("label.png", "omitted", "has no µm/px; give it with --mpp"),
+    }
+    batch = Batch(tmp_path, {}, CARDS, Options())
+    _put_together(cases_of_folder(tmp_path, found), rows, batch, BANFF)
+    assert [place.name for place in (tmp_path / "cases").iterdir()] == ["a"]
+    assert "has no µm/px" in (tmp_path / "index.html").read_text()
+
+
+def test_a_slide_named_cases_is_refused_for_its_results_would_lie_among_those_of_cases(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "slides" / "Cases").mkdir(parents=True)
+    small_picture(tmp_path / "slides" / "Cases" / "a.png")
+    with pytest.raises(SamplesError, match="rename it"):
+        cases_of_folder(tmp_path, find_slides(tmp_path / "slides", tmp_path / "out"))
+
+
+def test_the_users_own_table_is_never_replaced(tmp_path: Path) -> None:
+    path = table(tmp_path, "k,a.svs,,,1,,").rename(tmp_path / "cases.csv")
+    before = path.read_bytes()
+    result = CliRunner().invoke(command, [str(path), str(tmp_path), "--device", "cpu"])
+    assert "was not written by glomspike" in str(result.exception)
+    assert path.read_bytes() == before
+    assert {entry.name for entry in tmp_path.iterdir()} == {"cases.csv"}

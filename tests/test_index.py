@@ -106,7 +106,7 @@ def test_an_index_of_glomspikes_is_replaced_and_anyone_elses_is_not(index, tmp_p
     index(*ROWS)
     index(ROWS[0])
     (tmp_path / "index.html").write_text("<h1>my own page</h1>")
-    with pytest.raises(OutputError, match="in the way"):
+    with pytest.raises(OutputError, match="was not written by glomspike"):
         write_index(tmp_path, ROWS)
     assert (tmp_path / "index.html").read_text() == "<h1>my own page</h1>"
 

@@ -1,7 +1,7 @@
 """One slide of many: what a worker does with it, and the row that reports what became of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class Batch:
     options: Options
     stage: Path | None = None
 
+    def options_of(self, slide: FoundSlide) -> Options:
+        """The options of one slide, whose own µm/px goes before that of all."""
+        return self.options if slide.mpp is None else replace(self.options, mpp=slide.mpp)
+
 
 def do_slide(slide: FoundSlide, near: LocalCopy, batch: Batch, device: str, wait: bool) -> SlideRow | None:
     """What became of a slide; None where another run is working on it and this one does not `wait`.
@@ -46,7 +50,8 @@ def do_slide(slide: FoundSlide, near: LocalCopy, batch: Batch, device: str, wait
     place = batch.out / slide.folder
     try:
         models = _models(tuple(batch.weights.items()), device)
-        done = fill_folder(near.path, place, models, batch.options, unobserved, near.scratch, wait)
+        options = batch.options_of(slide)
+        done = fill_folder(near.path, place, models, options, unobserved, near.scratch, wait)
         return _row(slide, batch, skipped=done.result is None)
     except BusyError:
         return None
@@ -62,7 +67,8 @@ def standing_row(slide: FoundSlide, batch: Batch) -> SlideRow | None:
     place = batch.out / slide.folder
     if not place.exists():
         return None  # without a fingerprint, for which the slide must be read
-    if not is_finished(place, slide_settings(slide.path, batch.cards, batch.options), batch.options):
+    options = batch.options_of(slide)
+    if not is_finished(place, slide_settings(slide.path, batch.cards, options), options):
         return None
     return _row(slide, batch, skipped=True)
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from glomspike.cases.tables import cases_table, glomeruli_table
+from glomspike.cases.tables import CASE_COLUMNS, cases_table, glomeruli_table
 from glomspike.errors import OutputError
 from glomspike.report.case_page import write_case_page
 from glomspike.report.case_pdf import PDF_NAME, write_case_pdf
@@ -19,6 +19,15 @@ CASES_NAME = "cases.csv"
 def check_place(place: Path) -> None:
     """Raises OutputError where a case's folder is taken by files that glomspike did not write."""
     if place.exists() and any(place.iterdir()) and not (place / REPORT_NAME).exists():
+        raise OutputError(
+            place, "was not written by glomspike and is not replaced", "move it, or choose another OUT"
+        )
+
+
+def check_table(out: Path) -> None:
+    """Raises OutputError where a `cases.csv` that glomspike did not write is in the place of its own."""
+    place = out / CASES_NAME
+    if place.exists() and not place.read_bytes().startswith(",".join(CASE_COLUMNS[:3]).encode()):
         raise OutputError(
             place, "was not written by glomspike and is not replaced", "move it, or choose another OUT"
         )
@@ -48,6 +57,6 @@ def write_case(
 
 
 def write_cases(out: Path, records: Sequence[tuple[str, CaseRecord]]) -> None:
-    """`OUT/cases.csv`, from each case's folder under `OUT/cases` and its record."""
-    rows = [(f"cases/{folder}", record) for folder, record in records]
-    replace_file(out / CASES_NAME, cases_table(rows))
+    """`OUT/cases.csv`, from each case's folder below OUT and its record."""
+    check_table(out)
+    replace_file(out / CASES_NAME, cases_table(records))

@@ -7,27 +7,33 @@ from typing import TYPE_CHECKING
 import click
 
 from glomspike.cli.progress import one_line
+from glomspike.cli.result_options import result_options
 from glomspike.cli.weight_options import given, weight_options
-from glomspike.errors import UsageError
+from glomspike.detect.size_options import expected_um
 from glomspike.networks.kinds import kinds_of
 
 if TYPE_CHECKING:
+    from glomspike.batch.task import Batch
     from glomspike.cases.disease import CaseDisease
     from glomspike.cases.table import Case
+    from glomspike.findings import SlideRow
     from glomspike.networks.models import Model
+    from glomspike.results.adequacy import AdequacyRule
+    from glomspike.results.case_record import CaseRecord
     from glomspike.slide.find import FoundSlide
 
 TAKEN = ("cases", "cases.csv", "summary.csv", "index.html")  # names in OUT that no slide's folder may have
 
 
 @click.command("cases", short_help="Analyse whole cases: all levels and stains of a biopsy.")
-@click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("table", type=click.Path(path_type=Path, exists=True))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--adequacy", default="banff", show_default=True, metavar="banff|N|N/M",
     help="How many glomeruli are adequate; N/M: adequate from N, marginal from M.",
 )  # fmt: skip
 @click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@result_options
 @weight_options(kinds_of("cases"))
 @click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
 @click.option(
@@ -43,6 +49,12 @@ def command(
     out: Path,
     adequacy: str,
     device: str,
+    mpp: float | None,
+    threshold: float | None,
+    mirrored: bool,
+    animal: str | None,
+    glomerulus_um: float | None,
+    dicom: bool,
     overwrite: bool,
     workers: int,
     ray: str | None,
@@ -51,45 +63,79 @@ def command(
 ) -> int:
     """Analyse every slide of TABLE, then assemble the cases: a glomerulus on several levels counts once.
 
-    TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row per image.
-    Results of slides are in OUT as for a folder, those of a case in OUT/cases/CASE.
+    TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row per image;
+    its µm/px go before --mpp. Or it is a folder, each slide of which is a case of its own. Results of slides
+    are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
-    from glomspike.cases.assemble import assemble
-    from glomspike.cases.disease import disease_of
-    from glomspike.cases.table import read_cases
-    from glomspike.cases.write import check_place, write_case, write_cases
+    from glomspike.cases.write import check_place, check_table
     from glomspike.cli.run import new_batch, run_slides
-    from glomspike.report.disease_words import disease_line
     from glomspike.results.adequacy import adequacy_rule
     from glomspike.results.options import Options
 
     weights = given(typed_weights)
-    rule, cases = adequacy_rule(adequacy), read_cases(table, need_slides="disease" not in weights)
+    rule = adequacy_rule(adequacy)
+    need_slides = "disease" not in weights
+    cases, slides = _of_folder(table, out) if table.is_dir() else _of_table(table, need_slides)
     model = _disease_model(weights, device)
+    check_table(out)
     for case in cases:
         check_place(out / "cases" / case.folder)
-    options = Options(_mpp(table, cases), overwrite="outdated" if overwrite else "never")
-    slides = _slides(cases)
-    batch = new_batch(out, {}, options, stage)
+    options = Options(
+        mpp, threshold, "outdated" if overwrite else "never", mirrored=mirrored, dicom=dicom,
+        glomerulus_um=expected_um(animal, glomerulus_um),
+    )  # fmt: skip
+    batch = new_batch(out, {kind: path for kind, path in weights.items() if kind != "disease"}, options, stage)
     done = run_slides(list(slides.values()), batch, device, workers, ray)
     rows = dict(zip(slides, done, strict=True))
     for name, row in rows.items():
         if row.cause:
-            click.echo(f"glomspike: {one_line(name)}: {row.cause}", err=True)
-    records, unread = [], 0
+            omitted = "omitted: " if row.status == "omitted" else ""
+            click.echo(f"glomspike: {one_line(name)}: {omitted}{row.cause}", err=True)
+    unread = _assemble(table, cases, rows, batch, rule, model)
+    return 1 if unread or any(row.status == "failed" for row in done) else 0
+
+
+def _assemble(
+    table: Path,
+    cases: Sequence["Case"],
+    rows: Mapping[str, "SlideRow"],
+    batch: "Batch",
+    rule: "AdequacyRule",
+    model: "Model | None" = None,
+) -> int:
+    """Writes what there is of each case, then what lists them all; how many images were unreadable.
+
+    A picture that was omitted makes no case.
+    """
+    from glomspike.cases.assemble import assemble
+    from glomspike.cases.disease import disease_of
+    from glomspike.cases.write import write_case, write_cases
+    from glomspike.report.index import write_index
+
+    records: list[tuple[str, CaseRecord]] = []
+    unread = 0
     for case in cases:
-        disease = None if model is None else disease_of(case, rows, out, model)
-        record = assemble(case, rows, out, rule, batch.cards, disease)
-        write_case(out, case.folder, record, {} if disease is None else disease.pictures)
-        unread += _tell_unread(table, case, disease)
-        records.append((case.folder, record))
-        spiked, uncertain = record.summary.spiked, record.summary.uncertain
-        found = f"{record.summary.glomeruli} distinct glomeruli, {spiked.n} of {spiked.of} scored spiked"
-        found += f", {uncertain.n} uncertain" if uncertain.n else ""
-        found += "" if record.disease is None else f"; {disease_line(record.disease)}"
-        click.echo(f"{one_line(str(out / 'cases' / case.folder))}: {found}")
-    write_cases(out, records)
-    return 1 if unread or any(row.folder is None for row in done) else 0
+        if {rows[image.image].status for image in case.images if image.image in rows} == {"omitted"}:
+            continue
+        disease = None if model is None else disease_of(case, rows, batch.out, model)
+        record = assemble(case, rows, batch.out, rule, batch.cards, disease)
+        write_case(batch.out, case.folder, record, {} if disease is None else disease.pictures)
+        unread += _report_unread(table, case, disease)
+        records.append((f"cases/{case.folder}", record))
+        click.echo(f"{one_line(str(batch.out / 'cases' / case.folder))}: {_line(record)}")
+    write_cases(batch.out, records)
+    write_index(batch.out, list(rows.values()), records)
+    return unread
+
+
+def _line(record: "CaseRecord") -> str:
+    """What was found in a case, in a line."""
+    from glomspike.report.disease_words import disease_line
+
+    spiked, uncertain = record.summary.spiked, record.summary.uncertain
+    found = f"{record.summary.glomeruli} distinct glomeruli, {spiked.n} of {spiked.of} scored spiked"
+    found += f", {uncertain.n} uncertain" if uncertain.n else ""
+    return found if record.disease is None else f"{found}; {disease_line(record.disease)}"
 
 
 def _disease_model(weights: Mapping[str, Path], device: str) -> "Model | None":
@@ -102,7 +148,7 @@ def _disease_model(weights: Mapping[str, Path], device: str) -> "Model | None":
     return load_model("disease", weights["disease"], choose_device(device).device)
 
 
-def _tell_unread(table: Path, case: "Case", disease: "CaseDisease | None") -> int:
+def _report_unread(table: Path, case: "Case", disease: "CaseDisease | None") -> int:
     """A line for each image that a disease model could not read; how many there are."""
     failed = {} if disease is None else disease.failed
     for image in case.images:
@@ -112,26 +158,25 @@ def _tell_unread(table: Path, case: "Case", disease: "CaseDisease | None") -> in
     return len(failed)
 
 
-def _mpp(table: Path, cases: Sequence["Case"]) -> float | None:
-    """The µm/px that the table gives; None where it gives none. Raises UsageError where it gives several."""
-    given = {image.mpp for case in cases for image in case.images if image.modality == "om"}
-    if len(given) > 1:
-        raise UsageError(
-            table,
-            "gives several µm/px, or one for some slides only",
-            "make a table for the slides of each scale",
-        )
-    return given.pop() if given else None
+def _of_folder(folder: Path, out: Path) -> tuple[tuple["Case", ...], dict[str, "FoundSlide"]]:
+    """A case for each slide of a folder, and the slides by name; their results lie as those of the folder."""
+    from glomspike.cases.folder import cases_of_folder
+    from glomspike.slide.find import find_slides
+
+    slides = find_slides(folder.absolute(), out.absolute())
+    cases = cases_of_folder(folder, slides)
+    return cases, {case.images[0].image: slide for case, slide in zip(cases, slides, strict=True)}
 
 
-def _slides(cases: Sequence["Case"]) -> dict[str, "FoundSlide"]:
-    """The slides of all cases by their name in the table, each with a separate folder for its results."""
-    from glomspike.cases.table import folder_names
+def _of_table(table: Path, need_slides: bool) -> tuple[tuple["Case", ...], dict[str, "FoundSlide"]]:
+    """The cases of a table, and their slides by name there, each with a separate folder for its results."""
+    from glomspike.cases.table import folder_names, read_cases
     from glomspike.slide.find import FoundSlide
 
+    cases = read_cases(table, need_slides=need_slides)
     images = [image for case in cases for image in case.images if image.modality == "om"]
     folders = folder_names([image.path.stem for image in images], TAKEN)
-    return {
-        image.image: FoundSlide(image.path, image.image, folder)
+    return cases, {
+        image.image: FoundSlide(image.path, image.image, folder, mpp=image.mpp)
         for image, folder in zip(images, folders, strict=True)
     }

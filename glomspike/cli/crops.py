@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from glomspike.cli.run import Number, run_folder, run_slide
+from glomspike.cli.result_options import Number
+from glomspike.cli.run import run_folder, run_slide
 from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import missing_slide
 from glomspike.networks.kinds import kinds_of

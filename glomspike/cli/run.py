@@ -1,6 +1,5 @@
 """`glomspike SLIDE OUT`: the main job."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from glomspike.cli.progress import one_line, shown_batch, shown_progress
-from glomspike.cli.weight_options import given, weight_options
-from glomspike.detect.size_options import expected_um, size_options
+from glomspike.cli.result_options import result_options
+from glomspike.cli.weight_options import given
+from glomspike.detect.size_options import expected_um
 from glomspike.errors import UsageError, missing_slide
-from glomspike.networks.kinds import kinds_of
 
 if TYPE_CHECKING:
     from glomspike.batch.cluster import ClusterWorkers
@@ -40,16 +39,6 @@ biopsy.svs, and open the slide in ImageScope to see it with its annotations.
 For research use only."""
 
 
-class Number(click.FloatRange):
-    """A number within a range; unlike click's, "nan" is none."""
-
-    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return number
-
-
 @click.command(name="run", epilog=EXAMPLES, short_help="The main job; the word `run` may be omitted.")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
@@ -59,22 +48,7 @@ class Number(click.FloatRange):
     metavar="auto|cuda|cuda:N|cpu",
     help="Where to compute. auto, the default, takes the GPU where there is one.",
 )
-@click.option(
-    "--mpp",
-    type=Number(0.05, 5),
-    metavar="UM",
-    help="µm per pixel, for a slide that does not record it, or records it wrongly.",
-)
-@weight_options(kinds_of("slides"))
-@click.option(
-    "--threshold",
-    type=Number(0, 1),
-    metavar="P",
-    help="Spike probability that counts as spiked, instead of the classifier's default.",
-)
-@click.option("--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average.")
-@size_options
-@click.option("--dicom", is_flag=True, help="Write annotations and a report as DICOM objects too.")
+@result_options
 @click.option(
     "--overwrite",
     is_flag=True,

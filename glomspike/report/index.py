@@ -1,4 +1,4 @@
-"""`index.html`: the slides of a folder on one page, each with its counts, a small picture and its report."""
+"""`index.html`: cases and slides on one page, each with its counts and its report, slides with a picture."""
 
 import os
 from collections.abc import Sequence
@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 from glomspike.errors import OutputError, SlideError
 from glomspike.findings import SlideRow
+from glomspike.report.case_pdf import PDF_NAME
 from glomspike.report.html import GENERATOR, data_uri, write_page
 from glomspike.report.page import REPORT_NAME
 from glomspike.report.portrait import encode_jpeg, shrunk
+from glomspike.results.case_record import CaseRecord
+from glomspike.results.counting import Summary
 from glomspike.slide.reader import read_picture
 
 INDEX_NAME = "index.html"
@@ -33,9 +36,22 @@ class IndexRow:
 
 
 @dataclass(frozen=True)
-class IndexView:
-    """Everything that the template of the index fills in: sums over the slides, then the slides."""
+class CaseRow:
+    """A case as the page shows it; `missing` counts its slides that failed."""
 
+    case: str
+    summary: Summary
+    missing: int
+    warnings: int
+    report: str
+    pdf: str
+
+
+@dataclass(frozen=True)
+class IndexView:
+    """Everything that the template of the index fills in: cases, sums over the slides, then the slides."""
+
+    cases: tuple[CaseRow, ...]
     slides: int
     failed: int
     omitted: int
@@ -58,8 +74,10 @@ def check_index(out: Path) -> None:
         raise OutputError(place, "was not written by glomspike and is not replaced", cure)
 
 
-def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
+def write_index(out: Path, rows: Sequence[SlideRow], cases: Sequence[tuple[str, CaseRecord]] = ()) -> None:
     """`OUT/index.html`, which appears whole or not at all; `rows` are its slides in their order.
+
+    `cases` are folders below OUT and what was assembled there.
 
     Raises OutputError where another `index.html` is in its place, OSError where it cannot be written.
     """
@@ -68,6 +86,7 @@ def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
         thumbnails = list(readers.map(lambda row: _thumbnail(out, row), rows))
     shown = tuple(_index_row(row, small) for row, small in zip(rows, thumbnails, strict=True))
     view = IndexView(
+        cases=tuple(_case_row(folder, record) for folder, record in cases),
         slides=len(rows),
         failed=sum(row.status == "failed" for row in rows),
         omitted=sum(row.status == "omitted" for row in rows),
@@ -82,6 +101,17 @@ def write_index(out: Path, rows: Sequence[SlideRow]) -> None:
         rows=shown,
     )
     write_page(out / INDEX_NAME, "index.html.j2", "index.js", view)
+
+
+def _case_row(folder: str, record: CaseRecord) -> CaseRow:
+    return CaseRow(
+        record.case,
+        record.summary,
+        sum(image.status == "failed" for image in record.images),
+        len(record.warnings),
+        f"./{quote(folder)}/{REPORT_NAME}",
+        f"./{quote(folder)}/{PDF_NAME}",
+    )
 
 
 def _index_row(row: SlideRow, thumbnail: str | None) -> IndexRow:

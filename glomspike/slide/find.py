@@ -26,12 +26,14 @@ class FoundSlide:
 
     `name` is its path relative to that folder, `folder` that of its results relative to OUT, both with
     forward slashes. `is_picture` where it is a plain picture among slides, which may be a slide or anything.
+    `mpp` is its µm/px where that is known from elsewhere than the file.
     """
 
     path: Path
     name: str
     folder: str
     is_picture: bool = False
+    mpp: float | None = None
 
 
 def find_pictures(folder: Path, out: Path) -> tuple[FoundSlide, ...]:

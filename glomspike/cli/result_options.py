@@ -1,0 +1,50 @@
+"""The options of every command that analyses slides and that change what comes out."""
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from glomspike.cli.weight_options import weight_options
+from glomspike.detect.size_options import size_options
+from glomspike.networks.kinds import kinds_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Number(click.FloatRange):
+    """A number within a range; unlike click's, "nan" is none."""
+
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
+
+
+def result_options(command: F) -> F:
+    """A decorator that adds scale, weights, threshold, outlines, expected size and DICOM to a command."""
+    decorators = (
+        click.option(
+            "--mpp",
+            type=Number(0.05, 5),
+            metavar="UM",
+            help="µm per pixel, for a slide that does not record it, or records it wrongly.",
+        ),
+        weight_options(kinds_of("slides")),
+        click.option(
+            "--threshold",
+            type=Number(0, 1),
+            metavar="P",
+            help="Spike probability that counts as spiked, instead of the classifier's default.",
+        ),
+        click.option(
+            "--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average."
+        ),
+        size_options,
+        click.option("--dicom", is_flag=True, help="Write annotations and a report as DICOM objects too."),
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
