@@ -15,7 +15,7 @@ from glomspike.batch.task import Batch
 from glomspike.cases.folder import cases_of_folder
 from glomspike.cases.table import folder_names, read_cases
 from glomspike.cases.write import check_place, write_case, write_cases
-from glomspike.cli.cases import _put_together, command
+from glomspike.cli.cases import _assemble, command
 from glomspike.errors import OutputError, SamplesError
 from glomspike.findings import SlideRow
 from glomspike.results.adequacy import BANFF
@@ -118,15 +118,26 @@ def test_a_case_s_folder_is_complete_when_its_record_stands(tmp_path: Path) -> N
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     assert rows[0]["profiles"] == "a.svs:1;b.svs:1"
-    page = (place / "report.html").read_text()
-    assert "Case &lt;k&gt;" in page
-    assert "../../a/report.html#g1" in page
+    page = html.fromstring((place / "report.html").read_text())
+    assert page.cssselect("h1")[0].text_content() == "Case <k>"
+    assert [rows_of(row) for row in page.cssselect("table.profiles tbody tr")][:3] == [
+        ["../../a/report.html#g1", "../../b/report.html#g1"],
+        ["../../a/report.html#g2", None],
+        ["../../a/report.html#g3", "../../b/report.html#g2"],
+    ]
+    assert [text.text for text in page.cssselect("svg text")] == [*"123456", *"13456"]
     write_case(tmp_path, "k", record)  # again, in place of its own
     write_cases(tmp_path, [("cases/k", record)])
     with (tmp_path / "cases.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert (row["case"], row["folder"], row["glomeruli"], row["spiked"]) == ("<k>", "cases/k", "6", "1")
     assert (row["counted_apart"], row["adequacy"]) == ("0", "inadequate")
+
+
+def rows_of(row: html.HtmlElement) -> list[str | None]:
+    """Where the profiles of a glomerulus lead, slide by slide; None where a slide does not show it."""
+    cells = [cell.cssselect("a") for cell in row.cssselect("td")]
+    return [links[0].get("href") if links else None for links in cells]
 
 
 def test_a_folder_of_the_user_s_is_never_taken(tmp_path: Path) -> None:
@@ -206,7 +217,7 @@ def test_pictures_without_a_scale_are_no_cases(tmp_path: Path) -> None:
         "label.png": SlideRow("label.png", "omitted", "has no µm/px; give it with --mpp"),
     }
     batch = Batch(tmp_path, {}, CARDS, Options())
-    _put_together(cases_of_folder(tmp_path, found), rows, batch, BANFF)
+    _assemble(tmp_path, cases_of_folder(tmp_path, found), rows, batch, BANFF)
     assert [place.name for place in (tmp_path / "cases").iterdir()] == ["a"]
     assert "has no µm/px" in (tmp_path / "index.html").read_text()
 

@@ -1,10 +1,11 @@
-"""A folder of slides without a table: each slide is a case of its own."""
+"""A folder of slides without a table: each slide is a case."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from glomspike.cases.table import SILVER, Case, CaseImage, folder_names
+from glomspike.cases.table import Case, CaseImage, folder_names
 from glomspike.errors import SamplesError
+from glomspike.modalities import SILVER
 from glomspike.names import as_text
 from glomspike.slide.find import FoundSlide
 

@@ -64,7 +64,7 @@ def command(
     """Analyse every slide of TABLE, then assemble the cases: a glomerulus on several levels counts once.
 
     TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row per image;
-    its µm/px go before --mpp. Or it is a folder, each slide of which is a case of its own. Results of slides
+    its µm/px go before --mpp. Or it is a folder, each slide of which is a case. Results of slides
     are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
     from glomspike.cases.write import check_place, check_table
@@ -84,7 +84,9 @@ def command(
         mpp, threshold, "outdated" if overwrite else "never", mirrored=mirrored, dicom=dicom,
         glomerulus_um=expected_um(animal, glomerulus_um),
     )  # fmt: skip
-    batch = new_batch(out, {kind: path for kind, path in weights.items() if kind != "disease"}, options, stage)
+    batch = new_batch(
+        out, {kind: path for kind, path in weights.items() if kind != "disease"}, options, stage
+    )
     done = run_slides(list(slides.values()), batch, device, workers, ray)
     rows = dict(zip(slides, done, strict=True))
     for name, row in rows.items():

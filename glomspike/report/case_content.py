@@ -22,6 +22,7 @@ from glomspike.report.case_words import (
     warning_words,
 )
 from glomspike.report.colours import palette
+from glomspike.report.disease_words import disease_line
 from glomspike.report.letters import families
 from glomspike.report.portrait import encode_jpeg
 from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord
@@ -77,7 +78,7 @@ def case_content(record: CaseRecord, out: Path, room: Room, place: Path) -> dict
         "footer": f"Case {record.case[:60]} · glomspike {record.versions.glomspike} · {date_words(record)}",
         "head": list(_head(record)),
         **_slides(record, room),
-        "summary": list(case_summary(record)),
+        "summary": [*case_summary(record), *_disease(record)],
         "warnings": _sentences(warning_words(record), room),
         "unseen": _sentences(unseen_words(record), room),
         "meaning": list(meaning_words(record)),
@@ -102,6 +103,13 @@ def _head(record: CaseRecord) -> Iterator[tuple[str, str]]:
     yield "Program", f"glomspike {record.versions.glomspike}, PyTorch {record.versions.torch}"
     for kind, one in record.weights.items():
         yield f"Weights: {kind}", f"{one.name} {one.version}, SHA-256 {one.sha256[:16]}…"
+
+
+def _disease(record: CaseRecord) -> Iterator[tuple[str, str]]:
+    """What a disease model says, where there was one."""
+    if record.disease is not None:
+        limits = f". {record.disease.limits}" if record.disease.limits else ""
+        yield "Disease", f"{disease_line(record.disease)}{limits}"
 
 
 def _slides(record: CaseRecord, room: Room) -> dict[str, Any]:
