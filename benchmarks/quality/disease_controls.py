@@ -1,0 +1,65 @@
+"""Controls of the disease ablation: what must be at chance, since it holds nothing of the disease."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks.quality.disease_maps import KnownPatients
+from glomspike.disease.bags import Patient
+from glomspike.disease.frozen import FrozenMaps, Maps
+from glomspike.metrics.classes import class_statistics
+from glomspike.modalities import MODALITIES
+
+
+def permuted(patients: Sequence[Patient], seed: int) -> list[Patient]:
+    """The patients with each other's diseases and stages."""
+    order = np.random.default_rng([seed, len(patients)]).permutation(len(patients)).tolist()
+    return [
+        replace(one, disease=patients[n].disease, stage=patients[n].stage)
+        for one, n in zip(patients, order, strict=True)
+    ]
+
+
+def without_deposits(known: KnownPatients) -> KnownPatients:
+    """The patients with their micrographs that show no deposits; those who have none are gone."""
+    plain: dict[str, Maps] = {}
+    varied: dict[str, Maps] = {}
+
+    def stripped(patients: Sequence[Patient]) -> list[Patient]:
+        left = []
+        for one in patients:
+            images = one.images["tem"]
+            places = [n for n, i in enumerate(images) if not known.deposits[one.name, i.name]]
+            if not places:
+                continue
+            left.append(replace(one, images={"om": (), "if": (), "tem": tuple(images[n] for n in places)}))
+            plain[one.name] = {"tem": known.maps.plain[one.name]["tem"][:, places]}
+            if known.maps.varied[one.name]:
+                varied[one.name] = {"tem": known.maps.varied[one.name]["tem"][:, places]}
+        return left
+
+    splits = [stripped(patients) for patients in (known.training, known.validation, known.test)]
+    maps = FrozenMaps(plain, varied, known.maps.shapes)
+    return replace(known, training=splits[0], validation=splits[1], test=splits[2], maps=maps)
+
+
+def counts_alone(known: KnownPatients) -> float:
+    """The AUC on test patients of how many images there are, and at which scale micrographs are shown."""
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    diseases = sorted({one.disease or "" for one in known.training})
+    model.fit(
+        [_counts(one) for one in known.training],
+        [diseases.index(one.disease or "") for one in known.training],
+    )
+    truth = np.array([diseases.index(one.disease or "") for one in known.test], np.intp)
+    return class_statistics(model.predict_proba([_counts(one) for one in known.test]), truth)["auc"]
+
+
+def _counts(patient: Patient) -> list[float]:
+    micrographs = patient.images["tem"]
+    scale = float(np.mean([one.number for one in micrographs])) if micrographs else 0.0
+    return [*(float(len(patient.images[m])) for m in MODALITIES), scale]

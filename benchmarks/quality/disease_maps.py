@@ -1,0 +1,115 @@
+"""Phantom patients with what a frozen encoder sees in their images, computed once and kept on the disk."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glomspike.disease.bags import Patient, load_patients
+from glomspike.disease.encoder import BY_CARD
+from glomspike.disease.form import SIDES_PX, Form
+from glomspike.disease.frozen import FrozenMaps, Maps, frozen_maps
+from glomspike.disease.model import DiseaseNetwork
+from glomspike.disease.subsets import Subset
+from glomspike.learn.pretrain.encoder import encoder_name, load_encoder
+from glomspike.learn.samples import Sample, read_samples
+from glomspike.modalities import MODALITIES
+
+
+@dataclass(frozen=True, eq=False)
+class KnownPatients:
+    """The patients of a table by split, the maps of all, and which micrographs show deposits.
+
+    `deposits` is by patient and image; `begin` are the encoder's tensors.
+    """
+
+    table: Path
+    form: Form
+    begin: dict[str, Tensor]
+    training: Sequence[Patient]
+    validation: Sequence[Patient]
+    test: Sequence[Patient]
+    maps: FrozenMaps
+    deposits: Mapping[tuple[str, str], bool]
+
+    def stripped(self, subset: Subset) -> "KnownPatients":
+        """The same with images of some modalities only; patients without any are gone."""
+
+        def only(patients: Sequence[Patient]) -> list[Patient]:
+            some = [
+                replace(one, images={m: one.images[m] if m in subset else () for m in MODALITIES})
+                for one in patients
+            ]
+            return [one for one in some if one.modalities]
+
+        return replace(
+            self, training=only(self.training), validation=only(self.validation), test=only(self.test)
+        )
+
+
+def known_patients(
+    table: Path,
+    folder: Path,
+    encoder: Path,
+    views: int,
+    most: int | None,
+    tem_px: int,
+    device: torch.device,
+) -> KnownPatients:
+    """The patients of a table; their maps are taken from `folder`, or put there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    form = Form(encoder=BY_CARD[encoder_name(encoder) or ""], sides_px={**SIDES_PX, "tem": tem_px})
+    begin = load_encoder(encoder)
+    network = DiseaseNetwork(form, 2)
+    network.encoder.begin_with(begin)
+    network.eval().to(device)
+    samples = read_samples([table], MODALITIES)
+    if most is not None:
+        chosen = set(list(dict.fromkeys(one.patient for one in samples))[:most])
+        samples = tuple(one for one in samples if one.patient in chosen)
+    splits: dict[str, list[Patient]] = {"train": [], "val": [], "test": []}
+    plain: dict[str, Maps] = {}
+    varied: dict[str, Maps] = {}
+    by_patient: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_patient.setdefault(sample.patient, []).append(sample)
+    for number, rows in enumerate(by_patient.values()):
+        (patient,) = load_patients(rows, form)
+        split = rows[0].split
+        kept = folder / f"{patient.name}.npz"
+        if not kept.is_file():
+            _write(kept, network, patient, views if split == "train" else 0, number)
+        stored = np.load(kept)
+        own = {name: stored[name] for name in stored.files}
+        plain[patient.name] = {m: own[f"plain-{m}"] for m in MODALITIES if f"plain-{m}" in own}
+        varied[patient.name] = {m: own[f"varied-{m}"] for m in MODALITIES if f"varied-{m}" in own}
+        splits[split].append(patient)
+    shapes = {m: network.map_shape(m) for m in MODALITIES}
+    maps = FrozenMaps(plain, varied, shapes)
+    return KnownPatients(
+        table, form, begin, splits["train"], splits["val"], splits["test"], maps, _deposits(samples)
+    )
+
+
+def _write(path: Path, network: DiseaseNetwork, patient: Patient, views: int, seed: int) -> None:
+    found = frozen_maps(network, [patient] if views else [], [patient], views, seed)
+    arrays = {f"plain-{m}": maps for m, maps in found.plain[patient.name].items()}
+    for maps in found.varied.values():
+        arrays |= {f"varied-{m}": views_of for m, views_of in maps.items()}
+    part = path.with_suffix(".part.npz")
+    np.savez(part, allow_pickle=False, **arrays)
+    part.rename(path)
+
+
+def _deposits(samples: Sequence[Sample]) -> dict[tuple[str, str], bool]:
+    """Whether each micrograph shows deposits, by the truth beside it."""
+    found = {}
+    for sample in samples:
+        truth = sample.image.with_suffix(".json")
+        if sample.modality == "tem" and truth.is_file():
+            found[sample.patient, sample.image.name] = bool(json.loads(truth.read_text())["shows_deposits"])
+    return found

@@ -1,0 +1,108 @@
+"""The disease ablation: maps that are kept, controls, and tables of its results."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from patients import write_patients
+
+from benchmarks.quality import disease_ablation as ablation
+from benchmarks.quality import disease_maps
+from benchmarks.quality.disease_controls import counts_alone, permuted, without_deposits
+from benchmarks.quality.disease_maps import KnownPatients, known_patients
+from glomspike.disease.subsets import SUBSETS, subset_name
+from glomspike.learn.training import NORMALISATION
+from glomspike.networks.libraries import resnet18
+from glomspike.networks.weights import CardDraft, TrainingData, save_weights
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    state = {f"encoder.{name}": tensor for name, tensor in resnet18(weights=None).state_dict().items()}
+    draft = CardDraft(
+        kind="encoder", name="random", version="1", architecture="resnet18",
+        arguments={"encoder": "resnet18"},
+        mpp=1, input_px=64, normalisation=NORMALISATION, classes=("none",), thresholds={},
+        training_data=(TrainingData(name="none", licence="none", images=1),), metrics=(),
+        intended_use="tests", licence="none",
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("encoder")
+    save_weights(state, draft, folder, "encoder")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> KnownPatients:
+    folder = tmp_path_factory.mktemp("phantoms")
+    table = write_patients(folder, patients=9, micrographs=2)
+    for image in folder.glob("*-tem.png"):
+        image.with_suffix(".json").write_text(json.dumps({"shows_deposits": "-3-" in image.name}))
+    small = {"om": 64, "if": 64, "tem": 96}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disease_maps, "SIDES_PX", small)
+        return known_patients(table, folder / "maps", encoder, 1, None, 96, CPU)
+
+
+def test_maps_are_computed_once_and_kept(known: KnownPatients, encoder: Path) -> None:
+    kept = sorted((known.table.parent / "maps").iterdir())
+    assert len(kept) == 9
+    written = [path.stat().st_mtime_ns for path in kept]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disease_maps, "SIDES_PX", {"om": 64, "if": 64, "tem": 96})
+        again = known_patients(known.table, known.table.parent / "maps", encoder, 1, None, 96, CPU)
+    assert [path.stat().st_mtime_ns for path in kept] == written
+    name = known.training[0].name
+    assert np.array_equal(again.maps.varied[name]["tem"], known.maps.varied[name]["tem"])
+
+
+def test_controls_hold_nothing_of_the_disease(known: KnownPatients) -> None:
+    others = permuted(known.training, 3)
+    assert sorted(one.disease for one in others) == sorted(one.disease for one in known.training)
+    left = without_deposits(known)
+    for one in left.training:
+        assert [known.deposits[one.name, image.name] for image in one.images["tem"]] == [False]
+        assert left.maps.varied[one.name]["tem"].shape[1] == 1
+    assert counts_alone(known) == pytest.approx(0.5, abs=0.5)
+
+
+def test_patients_keep_only_the_modalities_of_a_subset(known: KnownPatients) -> None:
+    assert {one.modalities for one in known.stripped(("tem",)).training} == {("tem",)}
+
+
+def test_tables_have_a_row_for_each_variant_and_each_subset(known: KnownPatients, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = [0, 1, 2] * 3
+    for variant in (*ablation.VARIANTS, *ablation.CONTROLS, *ablation.SINGLE):
+        subsets = {}
+        for subset in SUBSETS:
+            if set(subset) <= set(variant.subset):
+                odds = rng.random((9, 3)) + 2 * np.eye(3)[truth]
+                subsets[subset_name(subset)] = {
+                    "patients": [f"p{n}" for n in range(9)],
+                    "truth": truth,
+                    "probabilities": (odds / odds.sum(axis=1, keepdims=True)).tolist(),
+                }
+        (tmp_path / variant.folder).mkdir()
+        found = {"subsets": subsets, "stages": [[1, 1], [2, 3]], "weights": [0.75, 1.0]}
+        (tmp_path / variant.folder / "seed-0.json").write_text(json.dumps(found))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glomspike.metrics.bootstrap.DRAWS", 5)
+        text = list(ablation.tables(tmp_path, known, 1))
+    assert sum(line.startswith("| ") for line in text) == (
+        1 + len(ablation.VARIANTS) + len(ablation.CONTROLS) + 1 + 1 + len(SUBSETS)
+    )
+    assert "| medoid | 1.000 (1.00–1.00)" in "\n".join(text)
+    assert "0.875 |" in text[4]
+    assert text[-1].startswith("Stages of 2 test patients")
+
+
+@pytest.mark.slow
+def test_a_variant_is_trained_and_measured_by_subset(known: KnownPatients, tmp_path: Path) -> None:
+    numbers = ablation.measured(ablation.DEFAULT, known, 0, 2, CPU, tmp_path / "run")
+    assert len(numbers["subsets"]) == 7
+    assert numbers["weights"]
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
