@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from glomspike.cases.table import read_cases
 from glomspike.cli.phantom import command
 from glomspike.learn.samples import read_samples
+from glomspike.learn.truth import load_picture
 from glomspike.modalities import MODALITIES, Modality
 from glomspike.phantom.curves import blob, resample
 from glomspike.phantom.fluorescence import Binding, Camera, draw_fluorescence
@@ -273,6 +274,9 @@ def test_the_tables_of_patients_are_read(tmp_path: Path) -> None:
         assert {(one.disease, one.stage) for one in own} == {(latent.disease, latent.stage)}
         assert sum(one.modality == "tem" for one in own) == len(latent.micrographs)
         assert sum(one.modality == "if" for one in own) == len(latent.stains)
+        for one in own:
+            assert (one.mask is not None) == (one.modality == "om")
+            assert one.modality != "om" or len(load_picture(one).truth.glomeruli) == 1
     assert {case.name for case in read_cases(tmp_path / "cases.csv")} == set(latents)
     quality = json.loads((tmp_path / "oracle.json").read_text())["population"]
     assert quality["om+if+tem"]["auc"] > quality["om"]["auc"]

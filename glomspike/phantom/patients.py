@@ -36,14 +36,14 @@ from glomspike.phantom.tem import draw_micrograph
 from glomspike.phantom.tem_deposits import Shown
 from glomspike.phantom.tissue import plan_tissue
 from glomspike.phantom.tuft import Anatomy, cut_tuft
-from glomspike.results.png import write_rgb
+from glomspike.results.png import write_grey, write_rgb
 
 SHARES = {"train": 0.6, "val": 0.15, "test": 0.25}
 FIELD_UM = 250.0  # side of a picture of light microscopy
 ROOM_UM = 400.0  # side of the tissue that is planned for it
 ANOTHER_STAIN = 0.3  # share of patients with a picture in PAS too
 POPULATION = 4000  # patients on whom the oracle is measured
-COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split")
+COLUMNS = ("image", "mpp", "mask", "modality", "marker", "patient", "disease", "stage", "split")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class MadeImage:
     mpp: float
     modality: Modality
     marker: str
+    mask: str = ""
 
 
 def orders_of(patients: int, seed: int) -> tuple[PatientOrder, ...]:
@@ -181,8 +182,10 @@ def _write_om(
         picture, truth = _glomerulus(rng, habit, lesion, stain, scanner)
         name = f"om-{number}-{marker}"
         write_picture(place / f"{name}.png", picture, scanner.mpp)
+        write_grey(place / f"{name}-mask.png", _mask(truth["outline_px"], picture.shape[:2]))
         _write_json(place / f"{name}.json", {**truth, "marker": marker, "finding": vars(om)})
-        yield MadeImage(f"{place.name}/{name}.png", scanner.mpp, "om", marker)
+        mask = f"{place.name}/{name}-mask.png"
+        yield MadeImage(f"{place.name}/{name}.png", scanner.mpp, "om", marker, mask)
 
 
 def _glomerulus(
@@ -199,6 +202,13 @@ def _glomerulus(
     corner = np.round(middle / scanner.mpp - side / 2).astype(int)
     picture = painter.block(int(corner[0]), int(corner[1]), side, side)
     return picture, _om_truth(painter, glomerulus, corner, scanner)
+
+
+def _mask(outline_px: list[list[float]], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """0 / 255 (height, width): the glomerulus."""
+    mask = np.zeros(shape, dtype=np.uint8)
+    cv2.fillPoly(mask, [np.rint(np.array(outline_px)).astype(np.int32)], 255)
+    return mask
 
 
 def _om_truth(
@@ -283,7 +293,7 @@ def _write_tables(folder: Path, made: Sequence[tuple[PatientOrder, list[MadeImag
             latent = order.latent()
             patient = [order.name, latent.disease, latent.stage or "", order.split]
             writer.writerows(
-                [one.image, f"{one.mpp:g}", one.modality, one.marker, *patient] for one in images
+                [one.image, f"{one.mpp:g}", one.mask, one.modality, one.marker, *patient] for one in images
             )
     with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
