@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up .venv/ with the development tools, then checks style, types and behaviour; tells in the end which tests
+# Sets up .venv/ with the development tools, then checks style, types and behaviour; lists at the end which tests
 # were skipped, and why, and which took longest.
 # tests/run.sh [--slow] [PYTEST ARGUMENTS]; --slow also runs the tests that take long.
 set -euo pipefail

@@ -77,8 +77,8 @@ def _write_stretches(path: Path, field: Field, stretches0: list[Points]) -> None
     """Those of a crop, in its pixels, as the evaluation reads them."""
     lines = [field.frame.from_level0(line) for line in stretches0]
     inside = [line for line in lines if ((line > 0) & (line < CROP_PX)).all(axis=1).any()]
-    own = [line.round(1).tolist() for line in inside]
-    path.write_text(json.dumps({"glomeruli": [{"stretches0": own}]}) + "\n", encoding="utf-8")
+    visible = [line.round(1).tolist() for line in inside]
+    path.write_text(json.dumps({"glomeruli": [{"stretches0": visible}]}) + "\n", encoding="utf-8")
 
 
 def _crop(folder: Path, stem: str, field: Field, glomerulus: TrueGlomerulus, boxes0: Points) -> Row:
@@ -89,12 +89,12 @@ def _crop(folder: Path, stem: str, field: Field, glomerulus: TrueGlomerulus, box
     cv2.fillPoly(mask, [np.round(outline_px).astype(np.int32)], 255)
     cv2.imwrite(str(folder / f"{stem}.png"), cv2.cvtColor(field.pixels, cv2.COLOR_RGB2BGR))
     cv2.imwrite(str(folder / f"{stem}-mask.png"), mask)
-    own = [
+    visible = [
         box
         for box in field.frame.from_level0(boxes0)
         if cv2.pointPolygonTest(outline_px.astype(np.float32), box.tolist(), False) > 0
     ]
-    regions = [_box(middle_px) for middle_px in own]
+    regions = [_box(middle_px) for middle_px in visible]
     if regions:
         layer = Layer(SPIKE_TILES.name, SPIKE_TILES.colour, tuple(regions))
         write_layers(folder / f"{stem}.xml", [layer], Mpp(MPP, MPP))

@@ -111,8 +111,8 @@ def settling(sample: Sample, detector: Model, segmenter: Model) -> Settling:
 
 def _best(circle: Circle, true_um: Circles, facts: SlideFacts) -> float:
     """The best overlap of a circle with a true one."""
-    own = np.array([[circle.x0 * facts.mpp.x, circle.y0 * facts.mpp.y, circle.radius_um]])
-    return float(circle_iou(own, true_um).max(initial=0))
+    circle_um = np.array([[circle.x0 * facts.mpp.x, circle.y0 * facts.mpp.y, circle.radius_um]])
+    return float(circle_iou(circle_um, true_um).max(initial=0))
 
 
 def _print(name: str, settled: list[Settling]) -> None:

@@ -10,8 +10,9 @@ Examples:
   glomspike train classifier ours/samples.csv --synthetic synthetic --out better
 
 \b
-This needs a GPU: docs/synthetic-spikes.md describes what to expect. To resume an
-interrupted run, give the same command again, also with other --tiles or more --epochs."""
+This needs a GPU: docs/synthetic-spikes.md describes what to expect. To resume
+an interrupted run, give the same command again, also with other --tiles or
+more --epochs."""
 
 
 @click.command(name="augment", epilog=EPILOG, short_help="Make synthetic tiles with spikes for training.")

@@ -27,14 +27,14 @@ biopsy.ann.dcm beside biopsy.svs. Run the command again for a slide that you
 have corrected further."""
 
 
-@click.command(name="samples", epilog=EPILOG, short_help="Samples to train on, from corrected annotations.")
+@click.command(name="samples", epilog=EPILOG, short_help="Make training samples from corrected annotations.")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.argument("xml", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for samples.csv and pictures."
 )
 @click.option(
-    "--patient", metavar="NAME", help="The patient of SLIDE.  [default: as in OUT already, else its name]"
+    "--patient", metavar="NAME", help="The patient of SLIDE.  [default: as in OUT, else the name of SLIDE]"
 )
 @click.option(
     "--patients", type=click.Path(path_type=Path), metavar="CSV", help="Columns slide, patient; for a folder."
@@ -50,7 +50,7 @@ have corrected further."""
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
     metavar="PATH",
-    help="For reviewed results: a slide or a folder of slides, where they have been moved since.",
+    help="For reviewed results: a slide or a folder of slides, if they have been moved since.",
 )
 @click.option("--reviewer", metavar="NAME", help="For reviewed results: whose review counts.")
 def command(

@@ -24,14 +24,14 @@ class CrossModalAttention(nn.Module):
         self.of_queries, self.of_keys = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.attention = nn.MultiheadAttention(channels, HEADS, bias=False, batch_first=True)
 
-    def forward(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
-        found, attention = self.found(_tokens(asked), _tokens(asking))
-        return asked + found.mean(dim=1)[:, :, None, None], attention
+    def forward(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
+        found, attention = self.found(_tokens(attended), _tokens(attending))
+        return attended + found.mean(dim=1)[:, :, None, None], attention
 
-    def found(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
+    def found(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
         """What each query token (b, q, c) finds (b, q, c) among tokens (b, k, c), and where it looked."""
-        keys = self.of_keys(asked)
-        found, attention = self.attention(self.of_queries(asking), keys, asked, need_weights=True)
+        keys = self.of_keys(attended)
+        found, attention = self.attention(self.of_queries(attending), keys, attended, need_weights=True)
         return found, attention
 
 
@@ -48,25 +48,25 @@ class PublicCrossModalAttention(nn.Module):
         self.output = nn.Linear(channels, channels)
         self.root = (channels // HEADS) ** 0.5
 
-    def forward(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
-        tokens, queries = _tokens(asked), _tokens(asking)
+    def forward(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
+        tokens, queries = _tokens(attended), _tokens(attending)
         scores = self.query(queries) @ self.key(tokens).transpose(1, 2) / self.root
         attention = scores.softmax(dim=2)
         found = attention @ self.value(tokens)
         scrambled = self.output(found.transpose(1, 2).reshape(found.shape))
-        side = (asked.shape[2], asked.shape[3])
+        side = (attended.shape[2], attended.shape[3])
         if scrambled.shape[1] != tokens.shape[1]:  # there are more places in a micrograph's map
-            square = scrambled.transpose(1, 2).unflatten(2, asking.shape[2:])
+            square = scrambled.transpose(1, 2).unflatten(2, attending.shape[2:])
             scrambled = _tokens(nn.functional.adaptive_avg_pool2d(square, side))
-        return asked + scrambled.transpose(1, 2).unflatten(2, side), attention
+        return attended + scrambled.transpose(1, 2).unflatten(2, side), attention
 
 
 class NoAttention(nn.Module):
     """In the place of either: the map as it is, and no attention."""
 
-    def forward(self, asked: Tensor, asking: Tensor) -> tuple[Tensor, Tensor]:
-        places = asked.shape[2] * asked.shape[3]
-        return asked, asked.new_full((len(asked), 1, places), 1 / places)
+    def forward(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
+        places = attended.shape[2] * attended.shape[3]
+        return attended, attended.new_full((len(attended), 1, places), 1 / places)
 
 
 def cross_modal(form: CrossModal, channels: int) -> nn.Module:

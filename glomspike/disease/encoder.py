@@ -77,10 +77,10 @@ class SharedEncoder(nn.Module):
 
         Raises WeightsError where they are those of another architecture.
         """
-        own = self.body.state_dict()
-        given = {name: state.get(PREFIX + _plain_name(name)) for name in own}
+        initial = self.body.state_dict()
+        given = {name: state.get(PREFIX + _plain_name(name)) for name in initial}
         lacking = [
-            name for name, tensor in given.items() if tensor is None or tensor.shape != own[name].shape
+            name for name, tensor in given.items() if tensor is None or tensor.shape != initial[name].shape
         ]
         if lacking:
             cause = f"the initial weights are not those of the encoder {self.name}"
@@ -90,8 +90,8 @@ class SharedEncoder(nn.Module):
 
 def _plain_name(name: str) -> str:
     """`layer1.0.bn1.weight` of `layer1.0.bn1.norms.tem.weight`."""
-    head, own, tail = name.partition(_OWN)
-    return head + tail.partition(".")[2] if own else name
+    head, inserted, tail = name.partition(_OWN)
+    return head + tail.partition(".")[2] if inserted else name
 
 
 def _body(name: str, photographs: bool) -> tuple[nn.Module, int]:

@@ -42,15 +42,20 @@ class Shown:
 
 def shown(network: DiseaseNetwork, patient: Asked, diseases: Sequence[str]) -> Shown:
     """A patient with the most telling image: the micrograph that counts most, or the first there is."""
-    own, used = patient.patient, patient.patient.modalities
+    subject, used = patient.patient, patient.patient.modalities
     logits = logits_of(network, [patient], used)[0]
     chances = np.exp(logits - logits.max())
     chances /= chances.sum()
     best = int(chances.argmax())
-    truth = own.disease or ""
+    truth = subject.disease or ""
     pixels = _telling(network, patient).rgb
     return Shown(
-        pixels, truth, diseases[best], float(chances[best]), float(chances[diseases.index(truth)]), own.name
+        pixels,
+        truth,
+        diseases[best],
+        float(chances[best]),
+        float(chances[diseases.index(truth)]),
+        subject.name,
     )
 
 

@@ -88,10 +88,10 @@ class DiseaseNetwork(nn.Module):
         known = {m: present.any(dim=1) for m, present in there.items()}
         vectors, looked = {"tem": micrographs.mean(dim=(2, 3))}, {}
         for m in ("om", "if"):
-            own = pooled[m][0]
-            asked, looked[m] = self.ask(own, micrographs)
+            base = pooled[m][0]
+            attended, looked[m] = self.ask(base, micrographs)
             # Without micrographs nothing asks.
-            vectors[m] = torch.where(known["tem"][:, None, None, None], asked, own).mean(dim=(2, 3))
+            vectors[m] = torch.where(known["tem"][:, None, None, None], attended, base).mean(dim=(2, 3))
         vectors["om"] = torch.cat([vectors["om"], self._spikes(batch)], dim=1)
         for m in MODALITIES:
             vectors[m] = torch.where(known[m][:, None], vectors[m], self.absent[m])

@@ -200,21 +200,21 @@ class DiseaseTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Numbers of all that each patient has; AUC and temperature of each subset of modalities."""
-        own = plain(network)
-        patients = self._asked(own)
-        whole = judged(own, patients, None, self.diseases, None)
+        inner = plain(network)
+        patients = self._asked(inner)
+        whole = judged(inner, patients, None, self.diseases, None)
         measured = class_statistics(whole.probabilities, whole.truth)
         aucs: list[float] = []
         fitted: dict[str, float] = {}
         for subset in measurable_subsets(patients):
             those = having(patients, subset)
-            logits, truth = logits_of(own, those, subset), truth_of(those, self.diseases)
+            logits, truth = logits_of(inner, those, subset), truth_of(those, self.diseases)
             name = subset_name(subset)
             aucs.append(class_statistics(logits_softmax(logits), truth)["auc"])
             fitted |= {f"auc {name}": aucs[-1], f"temperature {name}": temperature(logits, truth)}
         staged = [one for one in patients if one.patient.stage is not None]
         if staged:
-            named = [named_stage(own, one, one.patient.modalities) for one in staged]
+            named = [named_stage(inner, one, one.patient.modalities) for one in staged]
             stages = [one.patient.stage for one in staged]
             found = ordinal_statistics(np.array(named, np.intp), np.array(stages, np.intp))
             measured |= {f"stage_{name}": value for name, value in found.items()}
@@ -222,8 +222,8 @@ class DiseaseTask:
 
     def examples(self, network: nn.Module) -> RGB:
         """Validation patients: the image that counts most, with what was predicted and what is true."""
-        own = plain(network)
-        return example_sheet(own, self._asked(own), self.diseases)
+        inner = plain(network)
+        return example_sheet(inner, self._asked(inner), self.diseases)
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         options, form = self.options, self.options.form

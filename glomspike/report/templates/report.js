@@ -40,13 +40,13 @@ function judge() {
     const verdict = card.querySelector(".verdict");
     verdict.textContent = call;
     const marker = markerOf.get(card.dataset.id);
-    const told = `probability ${probability(card).toFixed(2)}, ${call}`;
+    const text = `probability ${probability(card).toFixed(2)}, ${call}`;
     for (const kind of ["spiked", "uncertain"]) {
       verdict.classList.toggle(kind, call === kind);
       marker.classList.toggle(kind, call === kind);
     }
-    marker.setAttribute("aria-label", `Glomerulus ${card.dataset.id}, ${told}`);
-    marker.querySelector("title").textContent = `Glomerulus ${card.dataset.id}: ${told}`;
+    marker.setAttribute("aria-label", `Glomerulus ${card.dataset.id}, ${text}`);
+    marker.querySelector("title").textContent = `Glomerulus ${card.dataset.id}: ${text}`;
   }
   if (scored.length === 0) return;
   one("spiked").textContent = spiked.length;
