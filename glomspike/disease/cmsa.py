@@ -11,9 +11,9 @@ HEADS = 4
 
 
 class CrossModalAttention(nn.Module):
-    """Maps of one modality (b, c, h, w), asked by those of another, to maps of the same shape.
+    """Maps of one modality (b, c, h, w), attended to by those of another, to maps of the same shape.
 
-    Tokens of `asking` are queries, those of `asked` keys and values, both normalised; true heads, their
+    Tokens of `attending` are queries, those of `attended` keys and values, both normalised; true heads, their
     output projected once. What the queries found is added, as the mean over queries, to every place of the
     map: a place of one modality is no place of the other. Also given is the attention (b, queries, keys), the
     mean of the heads.
