@@ -141,10 +141,10 @@ def _stages(slide: Slide, models: Models, options: Options) -> list[Stage]:
     return [kind.stage(model, slide.facts, options) for kind, model in kinds if kind.stage is not None]
 
 
-_Inspected = tuple[Glomerulus, Candidate, SpikeFinding | None]
+_Inspection = tuple[Glomerulus, Candidate, SpikeFinding | None]
 
 
-def _inspected(group: Group, stages: Sequence[Stage], watch: Stopwatch) -> list[_Inspected]:
+def _inspected(group: Group, stages: Sequence[Stage], watch: Stopwatch) -> list[_Inspection]:
     """The glomeruli of a group with what every stage finds of them."""
     with watch("read"):
         candidates = group.candidates()
@@ -158,7 +158,7 @@ def _inspected(group: Group, stages: Sequence[Stage], watch: Stopwatch) -> list[
     return [_glomerulus(candidate, row) for candidate, row in zip(candidates, rows, strict=True)]
 
 
-def _glomerulus(candidate: Candidate, findings: Sequence[Finding | None]) -> _Inspected:
+def _glomerulus(candidate: Candidate, findings: Sequence[Finding | None]) -> _Inspection:
     """A candidate with all that was found of it; the detector's class counts where no stage gives one."""
     spikes = next((finding for finding in findings if isinstance(finding, SpikeFinding)), None)
     classes = {found.subject: found for found in findings if isinstance(found, Classification)}

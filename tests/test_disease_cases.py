@@ -119,7 +119,7 @@ def test_modalities_that_were_never_measured_have_no_probability_but_the_reason(
 def test_what_is_missing_or_scarce_is_said(model: Model) -> None:
     said = judge_case(model, patient("om", "if")).record.warnings
     assert said == (
-        "electron microscopy is missing: the disease was judged on light and fluorescence microscopy",
+        "electron microscopy is missing: the disease was predicted from light and fluorescence microscopy",
     )
     single = judge_case(model, patient("om", "if", "tem", micrographs=1)).record.warnings
     assert single == ("a single electron micrograph: whether it is typical of the case cannot be seen",)
@@ -159,7 +159,7 @@ def test_a_case_is_written_with_its_evidence_and_an_unreadable_image_costs_only_
     assert all((place / name).is_file() for name in named)
     page = (place / "report.html").read_text()
     assert "For research use only" in page
-    assert "Where this micrograph speaks for MN" in page
+    assert "Regions of this micrograph that support MN" in page
     assert "light microscopy is missing" in page
     (row,) = csv.DictReader(cases_table([("cases/a", record)]).decode().splitlines())
     assert row["disease"] == "MN"

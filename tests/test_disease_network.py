@@ -130,11 +130,11 @@ def test_a_sum_grows_with_the_bag_and_the_public_rule_leaves_the_farthest_image_
 def test_permuting_keys_changes_nothing_and_permuting_queries_permutes_what_is_found() -> None:
     torch.manual_seed(0)
     attention = CrossModalAttention(16).eval()
-    asked, asking, order = torch.randn(2, 9, 16), torch.randn(2, 25, 16), torch.randperm(9)
-    found, looked = attention.found(asked, asking)
-    assert torch.allclose(attention.found(asked[:, order], asking)[0], found, atol=1e-5)
+    encoded_patient, asking, order = torch.randn(2, 9, 16), torch.randn(2, 25, 16), torch.randperm(9)
+    found, looked = attention.found(encoded_patient, asking)
+    assert torch.allclose(attention.found(encoded_patient[:, order], asking)[0], found, atol=1e-5)
     turned = torch.randperm(25)
-    assert torch.allclose(attention.found(asked, asking[:, turned])[0], found[:, turned], atol=1e-5)
+    assert torch.allclose(attention.found(encoded_patient, asking[:, turned])[0], found[:, turned], atol=1e-5)
     assert torch.allclose(looked.sum(dim=2), torch.ones(2, 25), atol=1e-5)
 
 

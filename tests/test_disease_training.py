@@ -128,7 +128,7 @@ def test_a_training_says_what_it_rests_on_and_is_measured_by_every_subset(
 def test_a_training_beats_chance_and_goes_on_to_the_same_weights(
     table: Path, patients: Patients, tmp_path: Path
 ) -> None:
-    class Killed(DiseaseTask):
+    class KilledTask(DiseaseTask):
         def validate(self, network: torch.nn.Module) -> dict[str, float]:
             if self.epoch == 3:
                 raise KeyboardInterrupt
@@ -140,7 +140,7 @@ def test_a_training_beats_chance_and_goes_on_to_the_same_weights(
 
     whole = learnt(task(table, patients), tmp_path / "whole", epochs=6)
     with pytest.raises(KeyboardInterrupt):
-        learnt(Killed([table], OPTIONS, None, patients), tmp_path / "killed", epochs=6)
+        learnt(KilledTask([table], OPTIONS, None, patients), tmp_path / "killed", epochs=6)
     again = load_file(learnt(task(table, patients), tmp_path / "killed", epochs=6))
     for name, tensor in load_file(whole).items():
         assert torch.equal(again[name], tensor)

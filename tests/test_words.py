@@ -13,6 +13,12 @@ UNWANTED = re.compile(
 )
 
 
+PARTICIPLE = re.compile(
+    r"^ *class (_?(?:[A-Z][a-z]+ed|Told|Known|Seen|Chosen|Ran|Found|Written|Drawn|Shown|Made|Done))\b",
+    re.MULTILINE,
+)
+
+
 @pytest.fixture(scope="module")
 def collected() -> list[str]:
     return words.collected()
@@ -32,6 +38,13 @@ def test_a_change_of_what_users_read_is_a_change_of_the_list(collected: list[str
 
 def test_no_word_that_the_glossary_rules_out_comes_back(collected: list[str]) -> None:
     assert [line for line in collected if UNWANTED.search(line)] == []
+
+
+def test_types_are_nouns() -> None:
+    files = [
+        file for name in ("glomspike", "datasets", "benchmarks") for file in (words.ROOT / name).rglob("*.py")
+    ]
+    assert [name for file in files for name in PARTICIPLE.findall(file.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize("text", ["text: give it a name of its own", "text: leave it out", "page: as told"])

@@ -86,7 +86,7 @@ def _text(node: ast.AST) -> str | None:
     return None
 
 
-class _Shown(HTMLParser):
+class _PageTexts(HTMLParser):
     """The texts of a page, and of those of its attributes that are shown or read aloud."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ def _page(template: str) -> Iterator[str]:
         if TWO_WORDS.search(quoted):  # what an expression of the template says
             yield quoted
     template = re.sub(r"\{\{.*?\}\}", "{}", re.sub(r"\{[#%].*?[#%]\}", "", template, flags=re.DOTALL))
-    parser = _Shown()
+    parser = _PageTexts()
     parser.feed(template)
     yield from (text for text in parser.texts if re.search(r"[^\W\d_]{2,}", text))
 

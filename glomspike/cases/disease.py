@@ -8,7 +8,7 @@ import numpy as np
 
 from glomspike.cases.table import Case, CaseImage
 from glomspike.disease.bags import Patient, by_modality
-from glomspike.disease.evidence import Spiked, spike_evidence
+from glomspike.disease.evidence import ScoredGlomerulus, spike_evidence
 from glomspike.disease.form import Form
 from glomspike.disease.infer import Judgement, judge_case, no_judgement
 from glomspike.disease.prepare import (
@@ -88,12 +88,14 @@ def _profiles(case: Case, rows: Mapping[str, SlideRow], out: Path) -> Iterator[_
                     yield _Profile(image, finding)
 
 
-def _scored(profiles: Sequence[_Profile]) -> Iterator[Spiked]:
+def _scored(profiles: Sequence[_Profile]) -> Iterator[ScoredGlomerulus]:
     for one in profiles:
         finding = one.finding
         if one.image.marker == SILVER and finding.probability is not None:
             scar = None if finding.lesion is None else finding.lesion.name in SCLEROSED
-            yield Spiked(finding.probability, finding.call == "spiked", finding.spike_fraction or 0.0, scar)
+            yield ScoredGlomerulus(
+                finding.probability, finding.call == "spiked", finding.spike_fraction or 0.0, scar
+            )
 
 
 def _glomeruli(case: Case, profiles: Sequence[_Profile], form: Form) -> Iterator[Instance]:

@@ -10,7 +10,7 @@ from glomspike.networks.kinds import kind_of
 
 _HELP = {
     "slides": "Use this {} instead of the installed one.",
-    "cases": "Judge each case with this {}; none is installed.",
+    "cases": "Predict the disease of each case with this {}; none is installed.",
 }
 
 F = TypeVar("F", bound=Callable[..., Any])

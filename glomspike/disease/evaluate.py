@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from glomspike.disease.bags import load_patients
 from glomspike.disease.examples import shown
 from glomspike.disease.form import Form
-from glomspike.disease.judge import asked, plain
+from glomspike.disease.judge import encoded_patient, plain
 from glomspike.disease.numbers import class_numbers, judged, stage_numbers, subset_numbers
 from glomspike.disease.spikes import spike_evidences
 from glomspike.disease.train import check_diseases
@@ -41,7 +41,7 @@ def evaluate_disease(
     known = []
     for done, patient in enumerate(patients):
         progress(done, len(patients))
-        known.append(asked(network, patient))
+        known.append(encoded_patient(network, patient))
     progress(len(patients), len(patients))
     whole = judged(network, known, None, card.classes, card.class_calibration)
     numbers: dict[str, JsonValue] = {

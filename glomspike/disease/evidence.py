@@ -17,7 +17,7 @@ EVIDENCE = (
 
 
 @dataclass(frozen=True)
-class Spiked:
+class ScoredGlomerulus:
     """A scored glomerulus: its spike probability, whether that is a call, its share of positive tiles.
 
     `sclerosed` is None where no weights name lesions.
@@ -29,7 +29,7 @@ class Spiked:
     sclerosed: bool | None = None
 
 
-def spike_evidence(scored: Sequence[Spiked]) -> NDArray[np.float32] | None:
+def spike_evidence(scored: Sequence[ScoredGlomerulus]) -> NDArray[np.float32] | None:
     """The numbers EVIDENCE (6,) of the scored glomeruli of a case; None where there is none."""
     if not scored:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from glomspike.disease.judge import Asked, logits_of
+from glomspike.disease.judge import EncodedPatient, logits_of
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.prepare import Instance
 from glomspike.findings import RGB
@@ -15,7 +15,7 @@ EXAMPLES = 24
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class PatientExample:
     """A patient with one image, as a case of an evaluation's worst."""
 
     pixels: RGB
@@ -40,7 +40,7 @@ class Shown:
         return self.pixels
 
 
-def shown(network: DiseaseNetwork, patient: Asked, diseases: Sequence[str]) -> Shown:
+def shown(network: DiseaseNetwork, patient: EncodedPatient, diseases: Sequence[str]) -> PatientExample:
     """A patient with the most telling image: the micrograph that counts most, or the first there is."""
     subject, used = patient.patient, patient.patient.modalities
     logits = logits_of(network, [patient], used)[0]
@@ -49,7 +49,7 @@ def shown(network: DiseaseNetwork, patient: Asked, diseases: Sequence[str]) -> S
     best = int(chances.argmax())
     truth = subject.disease or ""
     pixels = _telling(network, patient).rgb
-    return Shown(
+    return PatientExample(
         pixels,
         truth,
         diseases[best],
@@ -59,7 +59,7 @@ def shown(network: DiseaseNetwork, patient: Asked, diseases: Sequence[str]) -> S
     )
 
 
-def _telling(network: DiseaseNetwork, patient: Asked) -> Instance:
+def _telling(network: DiseaseNetwork, patient: EncodedPatient) -> Instance:
     used = patient.patient.modalities
     micrographs = patient.patient.images.get("tem", ())
     if not micrographs:
@@ -68,7 +68,9 @@ def _telling(network: DiseaseNetwork, patient: Asked) -> Instance:
     return micrographs[int(weights.argmax())]
 
 
-def example_sheet(network: DiseaseNetwork, patients: Sequence[Asked], diseases: Sequence[str]) -> RGB:
+def example_sheet(
+    network: DiseaseNetwork, patients: Sequence[EncodedPatient], diseases: Sequence[str]
+) -> RGB:
     """Some patients on a sheet."""
     cases = [shown(network, one, diseases) for one in evenly(list(patients), EXAMPLES)]
     return sheet([case.drawn() for case in cases], [case.caption for case in cases])

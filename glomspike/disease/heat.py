@@ -6,14 +6,14 @@ import torch
 from numpy.typing import NDArray
 
 from glomspike.disease.batch import only
-from glomspike.disease.judge import Asked
+from glomspike.disease.judge import EncodedPatient
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.subsets import Subset
 
 Heats = NDArray[np.float32]  # (n, side, side), 0 to 1
 
 
-def micrograph_heats(network: DiseaseNetwork, patient: Asked, subset: Subset, disease: int) -> Heats:
+def micrograph_heats(network: DiseaseNetwork, patient: EncodedPatient, subset: Subset, disease: int) -> Heats:
     """How much each place of each micrograph speaks for a disease, of the highest of the patient.
 
     The mean gradient of the disease's fused logit weighs the channels of what the encoder saw; what speaks

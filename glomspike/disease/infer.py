@@ -9,7 +9,7 @@ import torch
 from glomspike.disease.bags import Patient
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.heat import Heats, micrograph_heats
-from glomspike.disease.judge import Asked, asked, logits_of, plain
+from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, plain
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.numbers import calibrated
 from glomspike.disease.prepare import Instance
@@ -42,7 +42,7 @@ def measured_subsets(card: Card) -> dict[str, Metric]:
 def judge_case(model: Model, patient: Patient) -> Judgement:
     """What the model says of a case with at least one image, and where on its micrographs that lies."""
     network, card = plain(model.network), model.card
-    known = asked(network, patient)
+    known = encoded_patient(network, patient)
     used = patient.modalities
     fused = _opinion(network, known, used, card)
     called: str | None = None
@@ -91,7 +91,7 @@ def no_judgement(card: Card) -> Judgement:
         evidence=None,
         trained_on=", ".join(data.name for data in card.training_data),
         limits=card.limits,
-        warnings=(f"no disease was judged: {reason}",),
+        warnings=(f"no disease was predicted: {reason}",),
     )
     return Judgement(record, ())
 
@@ -107,7 +107,7 @@ def modality_words(modalities: Sequence[Modality]) -> str:
     return f"{', '.join(before)} and {last} microscopy" if before else f"{last} microscopy"
 
 
-def _opinion(network: DiseaseNetwork, known: Asked, subset: Subset, card: Card) -> Opinion:
+def _opinion(network: DiseaseNetwork, known: EncodedPatient, subset: Subset, card: Card) -> Opinion:
     """The calibrated probabilities on a subset, or why there are none."""
     name, metric = subset_name(subset), measured_subsets(card).get(subset_name(subset))
     if metric is None:
@@ -132,7 +132,7 @@ def _by_name(card: Card, probabilities: np.ndarray) -> dict[str, float]:
 
 
 def _images(
-    network: DiseaseNetwork, known: Asked, card: Card
+    network: DiseaseNetwork, known: EncodedPatient, card: Card
 ) -> tuple[tuple[DiseaseImage, ...], tuple[Instance, ...]]:
     """Every image with what it counts and says alone, micrographs by what they count."""
     used = known.patient.modalities
@@ -160,12 +160,12 @@ def _images(
     return tuple(found), tuple(shown)
 
 
-def _alone(known: Asked, modality: Modality, place: int) -> Asked:
+def _alone(known: EncodedPatient, modality: Modality, place: int) -> EncodedPatient:
     """The patient with a single image."""
     present = torch.zeros_like(known.batch[f"{modality}_present"])
     present[0, place] = True
     batch: Mapping[str, torch.Tensor] = {**known.batch, f"{modality}_present": present}
-    return Asked(known.patient, dict(batch))
+    return EncodedPatient(known.patient, dict(batch))
 
 
 def _evidence(patient: Patient) -> dict[str, float] | None:
@@ -180,7 +180,7 @@ def _warnings(patient: Patient) -> list[str]:
     said = []
     if missing:
         rest = modality_words(patient.modalities)
-        said.append(f"{modality_words(missing)} is missing: the disease was judged on {rest}")
+        said.append(f"{modality_words(missing)} is missing: the disease was predicted from {rest}")
     if 0 < len(patient.images.get("tem", ())) < FEW:
         said.append("a single electron micrograph: whether it is typical of the case cannot be seen")
     unknown = sum(not one.marker for one in patient.images.get("if", ()))

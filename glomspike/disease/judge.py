@@ -1,4 +1,4 @@
-"""The network asked about one patient: encoded once, judged on any subset of modalities."""
+"""The network on one patient: encoded once, judged on any subset of modalities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from glomspike.modalities import MODALITIES
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class EncodedPatient:
     """A patient with what the encoder saw of the images."""
 
     patient: Patient
@@ -36,7 +36,7 @@ def plain(network: nn.Module) -> DiseaseNetwork:
     return cast(DiseaseNetwork, getattr(network, "module", network))
 
 
-def asked(network: DiseaseNetwork, patient: Patient) -> Asked:
+def encoded_patient(network: DiseaseNetwork, patient: Patient) -> EncodedPatient:
     """A patient whose images are encoded now."""
     device = next(network.parameters()).device
     batch = {name: tensor.to(device) for name, tensor in whole_patient(patient, network.form).items()}
@@ -47,10 +47,10 @@ def asked(network: DiseaseNetwork, patient: Patient) -> Asked:
             maps[batch[f"{m}_present"][0]] = encoded
             batch[f"{m}_maps"] = maps[None]
             del batch[m]
-    return Asked(patient, batch)
+    return EncodedPatient(patient, batch)
 
 
-def asked_of_maps(network: DiseaseNetwork, patient: Patient, maps: Maps) -> Asked:
+def patient_of_maps(network: DiseaseNetwork, patient: Patient, maps: Maps) -> EncodedPatient:
     """A patient whose images were encoded before."""
     example = evidence_of(patient)
     for m in MODALITIES:
@@ -60,10 +60,12 @@ def asked_of_maps(network: DiseaseNetwork, patient: Patient, maps: Maps) -> Aske
         seen = maps[m][0] if instances else np.zeros((1, *network.map_shape(m)))
         example[f"{m}_maps"] = seen.astype(np.float32)
     device = next(network.parameters()).device
-    return Asked(patient, {name: torch.from_numpy(array[None]).to(device) for name, array in example.items()})
+    return EncodedPatient(
+        patient, {name: torch.from_numpy(array[None]).to(device) for name, array in example.items()}
+    )
 
 
-def logits_of(network: DiseaseNetwork, patients: Sequence[Asked], subset: Subset) -> Scores:
+def logits_of(network: DiseaseNetwork, patients: Sequence[EncodedPatient], subset: Subset) -> Scores:
     """The fused logits (n, diseases) of patients on a subset of modalities."""
     found = [one.answer(network, subset).fused[0].double().cpu().numpy() for one in patients]
     return np.stack(found)

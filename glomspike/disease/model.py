@@ -54,7 +54,7 @@ class DiseaseNetwork(nn.Module):
         self.form = form
         self.encoder = SharedEncoder(form.encoder, photographs=photographs)
         channels = self.encoder.channels
-        self.seen = nn.ModuleDict({m: Conditioned(channels, WIDTH, len(MARKERS[m])) for m in MODALITIES})
+        self.seen = nn.ModuleDict({m: MarkerProjection(channels, WIDTH, len(MARKERS[m])) for m in MODALITIES})
         self.pooled = nn.ModuleDict({m: Aggregation(_pooling(m, form), WIDTH, form.keep) for m in MODALITIES})
         self.ask = cross_modal(form.cmsa, WIDTH)
         self.evidence = nn.Linear(len(EVIDENCE), EVIDENCE_WIDTH)
@@ -141,7 +141,7 @@ class DiseaseNetwork(nn.Module):
         return torch.where(batch["scored"][:, None], seen, self.no_evidence.to(seen.dtype))
 
 
-class Conditioned(nn.Module):
+class MarkerProjection(nn.Module):
     """Maps of single images (n, channels, h, w) to (n, width, h, w), seen in the light of their marker.
 
     Each channel is stretched and shifted as marker and number ask for before it is cut at 0: an average over

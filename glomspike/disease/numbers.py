@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import JsonValue
 
-from glomspike.disease.judge import Asked, logits_of
+from glomspike.disease.judge import EncodedPatient, logits_of
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.staging import stage_probabilities
 from glomspike.disease.subsets import ALL, SUBSETS, Subset, subset_name
@@ -22,7 +22,7 @@ STAGE_STATISTICS = ("macro_recall", "mean_absolute_error", "quadratic_kappa")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Judgements:
     """Patients judged on a subset: probabilities (n, diseases), true diseases (n,), names (n,)."""
 
     probabilities: Scores
@@ -30,17 +30,17 @@ class Judged:
     patients: np.ndarray[tuple[int], np.dtype[np.str_]]
 
 
-def having(patients: Sequence[Asked], subset: Subset) -> list[Asked]:
+def having(patients: Sequence[EncodedPatient], subset: Subset) -> list[EncodedPatient]:
     """The patients who have images of every modality of a subset."""
     return [one for one in patients if set(subset) <= set(one.patient.modalities)]
 
 
-def truth_of(patients: Sequence[Asked], diseases: Sequence[str]) -> Classes:
+def truth_of(patients: Sequence[EncodedPatient], diseases: Sequence[str]) -> Classes:
     """The true disease of each patient (n,), as its place among `diseases`."""
     return np.array([diseases.index(one.patient.disease or "") for one in patients], dtype=np.intp)
 
 
-def measurable_subsets(patients: Sequence[Asked]) -> tuple[Subset, ...]:
+def measurable_subsets(patients: Sequence[EncodedPatient]) -> tuple[Subset, ...]:
     """The subsets that patients of at least two diseases have."""
     return tuple(s for s in SUBSETS if len({one.patient.disease for one in having(patients, s)}) > 1)
 
@@ -54,21 +54,21 @@ def calibrated(logits: Scores, name: str, calibration: ClassCalibration | None) 
 
 def judged(
     network: DiseaseNetwork,
-    patients: Sequence[Asked],
+    patients: Sequence[EncodedPatient],
     subset: Subset | None,
     diseases: Sequence[str],
     calibration: ClassCalibration | None,
-) -> Judged:
+) -> Judgements:
     """The patients judged on a subset, None being all that each of them has."""
     rows = []
     for one in patients:
         used = one.patient.modalities if subset is None else subset
         rows.append(calibrated(logits_of(network, [one], used)[0], subset_name(used), calibration))
     names = np.array([one.patient.name for one in patients])
-    return Judged(np.stack(rows), truth_of(patients, diseases), names)
+    return Judgements(np.stack(rows), truth_of(patients, diseases), names)
 
 
-def class_numbers(found: Judged, diseases: Sequence[str]) -> dict[str, JsonValue]:
+def class_numbers(found: Judgements, diseases: Sequence[str]) -> dict[str, JsonValue]:
     """Balanced accuracy, macro F1 and AUC with their intervals, recalls, calibration error, confusion."""
     quality = class_quality(found.probabilities, found.truth, found.patients)
     confusion = quality.confusion
@@ -96,7 +96,7 @@ def class_numbers(found: Judged, diseases: Sequence[str]) -> dict[str, JsonValue
     }
 
 
-def stage_numbers(network: DiseaseNetwork, patients: Sequence[Asked]) -> dict[str, JsonValue] | None:
+def stage_numbers(network: DiseaseNetwork, patients: Sequence[EncodedPatient]) -> dict[str, JsonValue] | None:
     """How well stages are named where they are known, whatever was called; None where none is known."""
     known = [one for one in patients if one.patient.stage is not None]
     if not known:
@@ -118,7 +118,7 @@ def stage_numbers(network: DiseaseNetwork, patients: Sequence[Asked]) -> dict[st
     }
 
 
-def named_stage(network: DiseaseNetwork, patient: Asked, subset: Subset) -> int:
+def named_stage(network: DiseaseNetwork, patient: EncodedPatient, subset: Subset) -> int:
     """The likeliest stage, 1 to 4."""
     chances = stage_probabilities(patient.answer(network, subset).stage)[0]
     return int(chances.argmax()) + 1
@@ -126,7 +126,7 @@ def named_stage(network: DiseaseNetwork, patient: Asked, subset: Subset) -> int:
 
 def subset_numbers(
     network: DiseaseNetwork,
-    patients: Sequence[Asked],
+    patients: Sequence[EncodedPatient],
     diseases: Sequence[str],
     calibration: ClassCalibration | None,
     allowed: Subset = ALL,

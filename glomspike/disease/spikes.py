@@ -1,4 +1,4 @@
-"""Spike evidence of a table's patients: the installed classifier asked about the outlined glomeruli."""
+"""Spike evidence of a table's patients: the installed classifier on the outlined glomeruli."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from glomspike.classify.kind import call_rule
 from glomspike.classify.resolution import field_mpp
 from glomspike.classify.stage import SpikeStage
-from glomspike.disease.evidence import Spiked, spike_evidence
+from glomspike.disease.evidence import ScoredGlomerulus, spike_evidence
 from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Circle, Classification, Outline
 from glomspike.geometry.circles import circle_polygon
 from glomspike.learn.samples import Sample
@@ -28,7 +28,7 @@ CORNERS = 64
 def spike_evidences(samples: Sequence[Sample], device: torch.device) -> dict[str, NDArray[np.float32]]:
     """The numbers EVIDENCE (6,) of each patient with glomeruli in silver of known scale."""
     models = load_models(device=device)
-    scored: dict[str, list[Spiked]] = {}
+    scored: dict[str, list[ScoredGlomerulus]] = {}
     for sample in samples:
         if sample.modality == "om" and sample.marker in (None, SILVER) and sample.mpp is not None:
             scored.setdefault(sample.patient, []).extend(_scored(sample, models))
@@ -36,7 +36,7 @@ def spike_evidences(samples: Sequence[Sample], device: torch.device) -> dict[str
     return {patient: numbers for patient, numbers in found.items() if numbers is not None}
 
 
-def _scored(sample: Sample, models: Models) -> list[Spiked]:
+def _scored(sample: Sample, models: Models) -> list[ScoredGlomerulus]:
     classifier = models["classifier"]
     rule = call_rule(classifier.card, None)
     with open_slide(sample.image, sample.mpp) as slide:
@@ -52,7 +52,7 @@ def _scored(sample: Sample, models: Models) -> list[Spiked]:
             stage = LesionStage(models["lesions"])
             lesions = stage.apply(candidates, [stage.region(slide, one.circle) for one in candidates])
     return [
-        Spiked(
+        ScoredGlomerulus(
             score.score.probability,
             score.score.call == "spiked",
             score.score.fraction,

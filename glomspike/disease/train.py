@@ -16,7 +16,7 @@ from glomspike.disease.batch import evidence_of, facts, stacked
 from glomspike.disease.examples import example_sheet
 from glomspike.disease.form import BRANCHES, Branches, Form
 from glomspike.disease.frozen import FrozenMaps, frozen_maps
-from glomspike.disease.judge import Asked, asked, asked_of_maps, logits_of, plain
+from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, patient_of_maps, plain
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.numbers import having, judged, measurable_subsets, named_stage, truth_of
 from glomspike.disease.staging import stage_loss
@@ -193,15 +193,15 @@ class DiseaseTask:
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         return disease_loss(Answer(*network(batch)), batch, self.options.branches)
 
-    def _asked(self, network: DiseaseNetwork) -> list[Asked]:
+    def _encoded_patients(self, network: DiseaseNetwork) -> list[EncodedPatient]:
         if self.maps is not None:
-            return [asked_of_maps(network, one, self.maps.plain[one.name]) for one in self.validation]
-        return [asked(network, one) for one in self.validation]
+            return [patient_of_maps(network, one, self.maps.plain[one.name]) for one in self.validation]
+        return [encoded_patient(network, one) for one in self.validation]
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Numbers of all that each patient has; AUC and temperature of each subset of modalities."""
         inner = plain(network)
-        patients = self._asked(inner)
+        patients = self._encoded_patients(inner)
         whole = judged(inner, patients, None, self.diseases, None)
         measured = class_statistics(whole.probabilities, whole.truth)
         aucs: list[float] = []
@@ -223,7 +223,7 @@ class DiseaseTask:
     def examples(self, network: nn.Module) -> RGB:
         """Validation patients: the image that counts most, with what was predicted and what is true."""
         inner = plain(network)
-        return example_sheet(inner, self._asked(inner), self.diseases)
+        return example_sheet(inner, self._encoded_patients(inner), self.diseases)
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         options, form = self.options, self.options.form
@@ -249,7 +249,7 @@ class DiseaseTask:
             ),
             training_data=training_data(self.tables),
             metrics=tuple(self._metrics(measured)),
-            intended_use="research: which of the learnt diseases the images of a kidney biopsy are most like",
+            intended_use="research: naming the trained disease that images of a kidney biopsy resemble most",
             limits=LIMITS,
             licence=LICENCE,
         )

@@ -23,7 +23,7 @@ from glomspike.report.disease_view import DiseaseView, disease_view
 from glomspike.report.html import data_uri, write_page
 from glomspike.report.page import REPORT_NAME
 from glomspike.report.portrait import encode_jpeg, shrunk
-from glomspike.report.summary_rows import Said
+from glomspike.report.summary_rows import Fact
 from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord, ProfileRecord
 from glomspike.slide.reader import read_picture
 
@@ -85,7 +85,7 @@ class CaseView:
     """Everything that the template fills in."""
 
     case: str
-    summary: tuple[Said, ...]
+    summary: tuple[Fact, ...]
     warnings: tuple[str, ...]
     unseen: tuple[str, ...]
     meaning: tuple[str, ...]
@@ -93,7 +93,7 @@ class CaseView:
     columns: tuple[SlideView, ...]  # the slides that were done
     rows: tuple[RowView, ...]
     disease: DiseaseView | None
-    making: tuple[Said, ...]
+    making: tuple[Fact, ...]
 
 
 def write_case_page(path: Path, record: CaseRecord, out: Path) -> None:
@@ -166,7 +166,7 @@ def _profile(profile: ProfileRecord, image: ImageRecord, out: Path) -> ProfileVi
     return ProfileView(", ".join(parts), _small(out / folder / "images" / f"{profile.id:04d}.png"), address)
 
 
-def _making(record: CaseRecord) -> Iterator[Said]:
+def _making(record: CaseRecord) -> Iterator[Fact]:
     yield "Program", f"glomspike {record.versions.glomspike}, {date_words(record)}"
     for kind, one in record.weights.items():
         yield f"Weights: {kind}", f"{one.name} {one.version}, SHA-256 {one.sha256[:12]}…"

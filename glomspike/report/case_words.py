@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from glomspike.report.summary_rows import Said, summary_rows
+from glomspike.report.summary_rows import Fact, summary_rows
 from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord
 
 SURE = 0.95  # of a match; less is said to be unsure
@@ -12,7 +12,7 @@ RESEARCH = "For research use only: not a medical device, not for diagnosis."
 NEVER = "tubules, interstitium, vessels; of glomeruli all but membranous spikes and global sclerosis"
 
 
-def case_summary(record: CaseRecord) -> Iterator[Said]:
+def case_summary(record: CaseRecord) -> Iterator[Fact]:
     """The numbers of a case, each with what it means."""
     yield from summary_rows(record.summary)
     yield "Levels", _levels(record)

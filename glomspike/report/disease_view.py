@@ -11,7 +11,7 @@ from glomspike.report.disease_words import (
     probabilities_words,
 )
 from glomspike.report.html import data_uri
-from glomspike.report.summary_rows import Said
+from glomspike.report.summary_rows import Fact
 from glomspike.results.case_record import CaseRecord
 from glomspike.results.disease_record import DiseaseImage
 
@@ -32,9 +32,9 @@ class ImageView:
 class DiseaseView:
     """What the template fills in."""
 
-    rows: tuple[Said, ...]
-    by_modality: tuple[Said, ...]
-    without: tuple[Said, ...]
+    rows: tuple[Fact, ...]
+    by_modality: tuple[Fact, ...]
+    without: tuple[Fact, ...]
     evidence: str
     micrographs: tuple[ImageView, ...]
     fluorescence: tuple[ImageView, ...]

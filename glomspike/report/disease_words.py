@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from glomspike.modalities import MODALITIES, NAMES, Modality
-from glomspike.report.summary_rows import Said
+from glomspike.report.summary_rows import Fact
 from glomspike.results.disease_record import DiseaseRecord, Opinion
 
 RESEARCH = (
     "For research use only. These are probabilities among the diseases that the weights learnt, "
-    "and a case may have another."
+    "and a case may have another disease."
 )
 
 
@@ -21,24 +21,24 @@ def disease_line(disease: DiseaseRecord) -> str:
     return f"most like {disease.called}{stage} (probability {probability:.2f}, research use only)"
 
 
-def disease_rows(disease: DiseaseRecord) -> Iterator[Said]:
+def disease_rows(disease: DiseaseRecord) -> Iterator[Fact]:
     """The disease as rows of a table: probabilities, margin, stage, what they rest on."""
     fused = disease.fused
-    yield "Judged on", modalities_words(fused.modalities) or "nothing"
+    yield "Based on", modalities_words(fused.modalities) or "nothing"
     if fused.probabilities is None:
         yield "Probabilities", f"none: {fused.reason}"
     else:
         yield "Probabilities", probabilities_words(fused.probabilities)
         ranked = sorted(fused.probabilities, key=lambda name: -(fused.probabilities or {})[name])
         yield "Most like", f"{ranked[0]}, ahead of {ranked[1]} by {disease.margin:.2f}"
-        yield "How reliable", reliability_words(fused)
+        yield "Reliability", reliability_words(fused)
     if disease.stage is not None and disease.stage_probabilities is not None:
         chances = ", ".join(f"{n} {p:.2f}" for n, p in enumerate(disease.stage_probabilities, start=1))
         yield "Stage, if it is MN", f"most like {disease.stage} ({chances})"
     yield "Weights", f"trained on {disease.trained_on}; {disease.limits}"
 
 
-def opinion_rows(opinions: Sequence[Opinion]) -> list[Said]:
+def opinion_rows(opinions: Sequence[Opinion]) -> list[Fact]:
     """What single modalities, or all but one, say."""
     return [(modalities_words(one.modalities), opinion_words(one)) for one in opinions]
 
@@ -59,7 +59,7 @@ def probabilities_words(probabilities: dict[str, float]) -> str:
 def reliability_words(opinion: Opinion) -> str:
     """How good such probabilities were on the patients that the card names."""
     measured = f"AUC {opinion.auc:.3f} with these modalities on {opinion.patients} validation patients"
-    return f"{measured} of the weights, none of whom need be like this one"
+    return f"{measured} of the weights, who may differ from this patient"
 
 
 def modalities_words(name: str) -> str:

@@ -28,7 +28,7 @@ from glomspike.report.html import write_page
 from glomspike.report.overview_view import OverviewView, overview_view
 from glomspike.report.plots import Bar, ColourTable, colour_table, histogram
 from glomspike.report.portrait import Portrait
-from glomspike.report.summary_rows import Said, summary_rows
+from glomspike.report.summary_rows import Fact, summary_rows
 from glomspike.results.best_tiles import best_of_slide
 from glomspike.results.counting import Summary
 from glomspike.results.record import Counts
@@ -60,14 +60,14 @@ class ReportView:
 
     slide: str
     counts: Counts
-    summary: tuple[Said, ...]
-    facts: tuple[Said, ...]
+    summary: tuple[Fact, ...]
+    facts: tuple[Fact, ...]
     best: tuple[tuple[int, TileView], ...]  # of the case, each with its glomerulus's id
     warnings: tuple[str, ...]
-    meaning: tuple[Said, ...]
+    meaning: tuple[Fact, ...]
     rule: CallRule
     thresholds: tuple[tuple[str, float], ...]
-    shown: tuple[Said, ...]
+    shown: tuple[Fact, ...]
     overview: OverviewView
     cards: tuple[CardView, ...]
     many: bool
@@ -75,7 +75,7 @@ class ReportView:
     colour_maps: tuple[ColourTable, ...]
     reliability: Reliability
     metrics: tuple[Measurement, ...]
-    making: tuple[Said, ...]
+    making: tuple[Fact, ...]
 
 
 def write_report(
@@ -140,7 +140,7 @@ def _most_probable_first(card: CardView) -> tuple[float, int]:
     return (1.0 if card.probability is None else -card.probability), card.id
 
 
-def _facts(result: SlideResult) -> Iterator[Said]:
+def _facts(result: SlideResult) -> Iterator[Fact]:
     slide = result.slide
     x, y = slide.mpp.x, slide.mpp.y
     if result.others:
@@ -151,7 +151,7 @@ def _facts(result: SlideResult) -> Iterator[Said]:
     yield "Stain", "not stated; spikes are looked for as in PASM"
 
 
-def _meaning(result: SlideResult, criteria: Criteria) -> Iterator[Said]:
+def _meaning(result: SlideResult, criteria: Criteria) -> Iterator[Fact]:
     side_um = next((g.spikes.tile_side_um for g in result.glomeruli if g.spikes is not None), None)
     tiles = "small windows (tiles)" if side_um is None else f"windows of {side_um:g} µm (tiles)"
     probability = (
@@ -177,7 +177,7 @@ def _thresholds(criteria: Criteria) -> Iterator[tuple[str, float]]:
             yield ("the classifier's default" if name == "spiked" else name.replace("_", " ")), value
 
 
-def _shown(counts: Counts) -> Iterator[Said]:
+def _shown(counts: Counts) -> Iterator[Fact]:
     yield "all", "all"
     if counts.scored:
         yield "spiked", "spiked"
@@ -187,7 +187,7 @@ def _shown(counts: Counts) -> Iterator[Said]:
         yield "unscored", "not scored"
 
 
-def _making(slide: SlideFacts, criteria: Criteria, started: datetime) -> Iterator[Said]:
+def _making(slide: SlideFacts, criteria: Criteria, started: datetime) -> Iterator[Fact]:
     yield "Program", f"glomspike {__version__}, {started:%Y-%m-%d %H:%M} UTC"
     for kind, card in criteria.cards.items():
         yield f"Weights: {kind}", f"{card.name} {card.version}, SHA-256 {card.sha256[:12]}…"

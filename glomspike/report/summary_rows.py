@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from glomspike.results.counting import FEWEST_MEASURED, Share, Summary
 
-Said = tuple[str, str]  # a heading or term, and what is said of it
+Fact = tuple[str, str]  # a heading or term, and what is said of it
 
 
-def summary_rows(summary: Summary) -> Iterator[Said]:
+def summary_rows(summary: Summary) -> Iterator[Fact]:
     """Each number with what it means."""
     cut = f", {summary.cut} cut by an edge" if summary.cut else ""
     yield "Glomeruli", f"{summary.glomeruli} found: {summary.whole} whole{cut}"
