@@ -14,7 +14,7 @@ UNWANTED = re.compile(
 
 
 PARTICIPLE = re.compile(
-    r"^ *class (_?(?:[A-Z][a-z]+ed|Told|Known|Seen|Chosen|Ran|Found|Written|Drawn|Shown|Made|Done))\b",
+    r"^ *class (_?(?:[A-Z][a-z]+ed|Told|Known|Seen|Chosen|Ran|Found|Written|Drawn|Made|Done))\b",
     re.MULTILINE,
 )
 

@@ -27,7 +27,7 @@ RECENTRED = 3  # times that a place moves to the middle of the way across
 
 
 @dataclass(frozen=True)
-class Marked:
+class MarkedMicrograph:
     """A public micrograph: its scale, where that is from, and places on the membrane in pixels."""
 
     file: str
@@ -37,21 +37,21 @@ class Marked:
 
 
 MARKED = (
-    Marked(
+    MarkedMicrograph(
         "tem_curti.png", 5000 / 330, "bar, 5 µm = 330 px",
         (
             (1044, 400), (1044, 533), (1033, 667), (978, 778), (878, 889), (667, 150), (778, 167), (933, 183),
             (489, 567), (333, 872), (167, 911),
         ),
     ),
-    Marked(
+    MarkedMicrograph(
         "tem_najafian_good.png", 10.0, "about 10 nm/px, stated",
         (
             (140, 340), (140, 420), (250, 580), (350, 655), (450, 690), (560, 740), (680, 790), (300, 185),
             (480, 205), (600, 235), (760, 265), (620, 65), (700, 80),
         ),
     ),
-    Marked(
+    MarkedMicrograph(
         "tem_snider_A1--0024.jpg", 2000 / 614, "bar, 2 µm = 614 px",
         (
             (1087, 594), (1469, 1156), (1875, 1547), (2312, 1375), (2594, 1219), (2953, 1312), (781, 1906),
@@ -105,7 +105,7 @@ def smoothed(picture: NDArray[np.uint8], nm_px: float) -> NDArray[np.float32]:
     )
 
 
-def measured(folder: Path, marked: Marked) -> NDArray[np.float64]:
+def measured(folder: Path, marked: MarkedMicrograph) -> NDArray[np.float64]:
     """Widths in nm at the places of a micrograph, those that have edges."""
     grey = smoothed(read_picture(folder / marked.file), marked.nm_px)
     found = [width_at(grey, np.array(place), marked.nm_px) for place in marked.places_px]

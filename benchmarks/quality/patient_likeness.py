@@ -33,7 +33,7 @@ Numbers = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Graded:
+class GradedPicture:
     """A fluorescence picture with its grade."""
 
     green: NDArray[np.float32]
@@ -134,13 +134,13 @@ def phantom_micrographs(folder: Path, most: int) -> Iterable[Numbers]:
         yield micrograph_numbers(read_picture(path), nm_px)
 
 
-def real_fluorescence(folder: Path) -> tuple[list[Numbers], list[Graded]]:
+def real_fluorescence(folder: Path) -> tuple[list[Numbers], list[GradedPicture]]:
     """Numbers and grades of the public pictures of IgG, whose names begin with the grade."""
     paths = sorted(folder.glob("IgG*.jpg"))
     return _fluorescence(paths, lambda path: int(path.name[3]))
 
 
-def phantom_fluorescence(folder: Path, most: int) -> tuple[list[Numbers], list[Graded]]:
+def phantom_fluorescence(folder: Path, most: int) -> tuple[list[Numbers], list[GradedPicture]]:
     """Numbers and grades of phantom pictures in which something binds."""
 
     def grade(path: Path) -> int:
@@ -150,12 +150,14 @@ def phantom_fluorescence(folder: Path, most: int) -> tuple[list[Numbers], list[G
     return _fluorescence(paths[:most], grade)
 
 
-def _fluorescence(paths: Sequence[Path], grade: Callable[[Path], int]) -> tuple[list[Numbers], list[Graded]]:
+def _fluorescence(
+    paths: Sequence[Path], grade: Callable[[Path], int]
+) -> tuple[list[Numbers], list[GradedPicture]]:
     numbers, graded = [], []
     for path in paths:
         picture = read_picture(path)
         numbers.append(fluorescence_numbers(picture))
-        graded.append(Graded(picture[::2, ::2, 1].astype(np.float32), grade(path)))
+        graded.append(GradedPicture(picture[::2, ::2, 1].astype(np.float32), grade(path)))
     return numbers, graded
 
 
@@ -169,7 +171,7 @@ def _compared(title: str, real: list[Numbers], made: list[Numbers]) -> None:
         click.echo(f"| {name} | {' | '.join(cells)} |")
 
 
-def _grades(title: str, graded: Sequence[Graded]) -> None:
+def _grades(title: str, graded: Sequence[GradedPicture]) -> None:
     grades = [one.grade for one in graded]
     whole = [float(np.percentile(one.green, 99)) for one in graded]
     free = [exposure_free(one.green) for one in graded]
