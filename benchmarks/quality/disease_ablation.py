@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks.quality.disease_controls import counts_alone, permuted, without_deposits
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from benchmarks.quality.measured_page import write_measured
-from glomspike.disease.judge import Asked, asked_of_maps, logits_of, plain
+from glomspike.disease.judge import EncodedPatient, logits_of, patient_of_maps, plain
 from glomspike.disease.numbers import calibrated, having, measurable_subsets, named_stage, truth_of
 from glomspike.disease.subsets import SUBSETS, Subset, subset_name
 from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
@@ -139,7 +139,7 @@ def measured(
     (folder / "checkpoint.pt").unlink()
     model = load_model("disease", weights, device)
     network = plain(model.network)
-    patients = [asked_of_maps(network, one, shown.maps.plain[one.name]) for one in shown.test]
+    patients = [patient_of_maps(network, one, shown.maps.plain[one.name]) for one in shown.test]
     found: dict[str, Any] = {"subsets": {}}
     for subset in measurable_subsets(patients):
         those, name = having(patients, subset), subset_name(subset)
@@ -160,7 +160,7 @@ def measured(
     return found
 
 
-def weight_auc(network: Any, one: Asked, known: KnownPatients) -> list[float]:
+def weight_auc(network: Any, one: EncodedPatient, known: KnownPatients) -> list[float]:
     """How well weights tell a patient's micrographs with deposits from the others; [] where all are alike."""
     shows = np.array([known.deposits[one.patient.name, i.name] for i in one.patient.images["tem"]], np.intp)
     if len(np.unique(shows)) < 2:
