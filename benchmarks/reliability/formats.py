@@ -240,7 +240,7 @@ CASES = (
          "cannot be decoded"),
     Case("TIFF, tiled", "grey, white is zero",
          _tiff(lambda p: [255 - _grey(p)], compression="zlib", photometric="miniswhite"), "read"),
-    Case("TIFF, tiled", "inverted, so that glass is black", _tiff(lambda p: [255 - p]), "the slide is dark"),
+    Case("TIFF, tiled", "inverted, so that glass is black", _tiff(lambda p: [255 - p]), "the background"),
     Case("TIFF, tiled", "to be shown turned", _tiff(_one, compression="zlib", **_TURNED), _TURNED_NOTE),
     Case("TIFF, tiled", "several slides", _tiff(lambda p: [p, p], subfiletype=0), "holds several pictures"),
     Case("TIFF, strips", "8 bits", _tiff(_one, tile_px=None), "read"),
