@@ -37,7 +37,17 @@ from glomspike.segment.mirrored import mirrored as with_mirrored_views
 AP = ("ap", "ap50", "ap75", "recall50", "false_per_image")
 FOUND = ("found", "false_per_image")
 DICE = ("dice_mean", "dice_sd", "iou_mean")
-CALLS = ("precision", "recall", "f1", "accuracy", "auc", "localisation_auc", "ece")
+CALLS = (
+    "precision",
+    "recall",
+    "f1",
+    "accuracy",
+    "auc",
+    "localisation_auc",
+    "ece",
+    "uncertain_share",
+    "wrong_among_called",
+)
 TOLD = ("balanced_accuracy", "macro_f1", "auc")
 COUNTED_BY = {"detector": "n_truth", "segmenter": "n", "classifier": "n_positive", "lesions": "n"}
 # Names that a card gives to numbers of an evaluation.

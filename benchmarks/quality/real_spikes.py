@@ -25,6 +25,7 @@ from glomspike.classify.evaluate import ScoredBag, scored
 from glomspike.classify.heatmap import spike_heat
 from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.membrane import crosses_membrane
+from glomspike.classify.real_picture import REAL_PICTURE
 from glomspike.classify.scores import POSITIVE, placed
 from glomspike.classify.tiles import TileGrid, cut_tiles
 from glomspike.findings import RGB, Outline, Points, Scores
@@ -35,7 +36,7 @@ from glomspike.slide.field import Field, read_field
 from glomspike.slide.reader import open_slide
 
 PICTURE = "mn-silver-left.png"
-SPIKED, NORMAL = "the real picture of spikes, its left half", "real silver without spikes"
+SPIKED, NORMAL = REAL_PICTURE, "real silver without spikes"
 # The part of the glomerulus that the picture shows, drawn by hand within its capsule; in its pixels.
 GLOMERULUS = (
     (420, 0), (345, 100), (325, 200), (333, 320), (335, 420), (355, 525), (430, 620), (500, 700), (565, 775),

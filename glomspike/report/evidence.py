@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from glomspike.classify.infer import METHODS
 from glomspike.classify.msa_mil import MsaMil
+from glomspike.classify.real_picture import real_picture_sentence
 from glomspike.findings import CallRule
 from glomspike.networks.weights import Card, Metric
 
@@ -141,4 +142,6 @@ def training_sentence(card: Card) -> str:
     """What the classifier was trained on, what for, and what it is known to do wrong."""
     data = "; ".join(f"{one.name} ({one.images} images)" for one in card.training_data)
     limits = f" Known limits: {card.limits}." if card.limits else ""
-    return f"It was trained on: {data}. It is meant for {card.intended_use}.{limits}"
+    real = real_picture_sentence(card)
+    measured = "" if real is None else f" {real}"
+    return f"It was trained on: {data}. It is meant for {card.intended_use}.{limits}{measured}"
