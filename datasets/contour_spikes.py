@@ -45,18 +45,18 @@ class Growth:
     def sample(cls, rng: np.random.Generator) -> "Growth":
         """Drawn at random: a fur more often than a comb, on all of the contour more often than on a part."""
         fur = rng.random() < FURRED
-        length = float(rng.uniform(0.85, 1.9) if fur else rng.uniform(0.6, 2.0))
+        length = float(rng.uniform(0.85, 2.1) if fur else rng.uniform(0.6, 2.0))
         whole = rng.random() < (0.6 if fur else 0.1)
         return cls(
             length=length,
-            spacing=float(rng.uniform(0.65, 1.15) if fur else rng.uniform(0.75, 2.0)),
+            spacing=float(rng.uniform(0.6, 1.05) if fur else rng.uniform(0.75, 2.0)),
             width=float(rng.uniform(0.28, 0.5) if fur else rng.uniform(0.3, 0.75)),
             clubbed=float(rng.choice([0.0, 0.3, 1.0], p=[0.6, 0.35, 0.05] if fur else None)),
             joined=bool(rng.random() < 0.2),
             share=1.0 if whole else float(np.exp(rng.uniform(np.log(0.04), np.log(0.9)))),
             reach=300.0 if whole else float(rng.uniform(8, 40)),
-            veil=float(length * rng.uniform(0.65, 1.1) if fur else 0.0),
-            veil_ink=float(rng.uniform(0.25, 0.72)),
+            veil=float(length * rng.uniform(0.65, 1.2) if fur else 0.0),
+            veil_ink=float(rng.uniform(0.25, 0.8)),
         )
 
 

@@ -136,7 +136,7 @@ def test_outlines_and_geojson_agree_with_areas_and_are_valid(example: Path) -> N
 
 def test_what_the_classifier_is_known_to_do_wrong_is_said_in_the_record(example: Path) -> None:
     limits = json.loads((ROOT / "weights" / "classifier.json").read_text())["limits"]
-    assert "never from biopsies" in limits
+    assert "never on biopsies" in limits
     assert limits in json.loads((example / "run.json").read_text())["warnings"]
 
 

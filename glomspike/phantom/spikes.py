@@ -68,20 +68,21 @@ class Lesion:
     @classmethod
     def fur(cls, rng: np.random.Generator, blur_um: float) -> "Lesion":
         """Short bristles, close together, in a half-dense zone on a thickened wall; ladders among them."""
-        spacing_um = rng.uniform(max(0.62, 3.2 * blur_um), max(1.1, 3.8 * blur_um))
+        spacing_um = rng.uniform(max(0.58, 3.2 * blur_um), max(1.05, 3.8 * blur_um))
+        zone = Texture.veil(rng)
         return cls(
             extent=_extent(rng, 0.55),
-            length_um=float(rng.uniform(0.75, max(1.4, 4.5 * blur_um))),
+            length_um=float(rng.uniform(0.8, max(2.1, 4.5 * blur_um))),
             spacing_um=float(spacing_um),
             width_um=float(np.clip(rng.uniform(0.3, 0.5), 0.28, 0.55 * spacing_um)),
             clubs=float(rng.choice([0.0, rng.uniform(0, 0.5)], p=[0.6, 0.4])),
             joined=float(rng.choice([0.0, rng.random(), 1.0], p=[0.5, 0.4, 0.1])),
-            darkness=float(rng.uniform(0.55, 1.0)),
+            darkness=float(min(1.0, zone.silver + rng.uniform(0.2, 0.5))),
             untidy=float(rng.uniform(0.12, 0.35)),
             rung=float(rng.uniform(0.35, 0.75)),
-            thickened_um=float(rng.choice([0.0, rng.uniform(0.2, 0.8)], p=[0.4, 0.6])),
-            zone=Texture.veil(rng),
-            zone_share=float(rng.uniform(0.7, 1.5)),
+            thickened_um=float(rng.choice([0.0, rng.uniform(0.2, 1.0)], p=[0.3, 0.7])),
+            zone=zone,
+            zone_share=float(rng.uniform(0.7, 1.4)),
         )
 
 
@@ -196,7 +197,7 @@ def _spikes(
 ) -> Spikes | None:
     """Spikes along a stretch from a point of a face on; none where too few fit."""
     gaps = lesion.spacing_um * rng.lognormal(0, lesion.untidy, int(2 * length_um / lesion.spacing_um) + 2)
-    along = np.cumsum(np.clip(gaps, 0.55, 2.2))
+    along = np.cumsum(np.clip(gaps, LEAST_GAP_UM, 2.2))
     along = along[along < length_um]
     stretch = face.stretch(start, length_um)
     base, out = _between(face.line_um[stretch], along), _between(face.out[stretch], along)
@@ -210,7 +211,7 @@ def _spikes(
     angles = np.arctan2(out[:, 1], out[:, 0]) + rng.normal(0, lesion.untidy, size=count)
     way = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     ends = np.clip(3.0 * np.minimum(np.arange(count) + 1, np.arange(count)[::-1] + 1) / count, 0.5, 1.0)
-    length = np.clip(lesion.length_um * ends * rng.lognormal(0, lesion.untidy, size=count), 0.5, 2.2)
+    length = np.clip(lesion.length_um * ends * rng.lognormal(0, lesion.untidy, size=count), 0.5, 2.6)
     return Spikes(
         face.line_um[stretch],
         base,

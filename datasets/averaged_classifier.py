@@ -1,0 +1,69 @@
+"""The mean of two spike classifiers, one of which went on learning from the other, calibrated anew.
+
+    python -m datasets.averaged_classifier FIRST SECOND OUT SAMPLES...
+
+Between the two, a network keeps what the first knew of tissue that the second's training did not show
+(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). FIRST, SECOND and OUT are folders of
+weights; SAMPLES are tables, on whose split `val` glomeruli are calibrated. The rest of the card is SECOND's:
+tiles and calls are calibrated afterwards, by `benchmarks.quality.tile_calibration` and `calls_and_extent`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+
+from glomspike.classify.bags import load_bags
+from glomspike.classify.evaluate import labels, probabilities, scored
+from glomspike.classify.infer import bag_classifier, tiling_of
+from glomspike.classify.train import SENSITIVITIES, THRESHOLD, calibration
+from glomspike.learn.samples import in_split, read_samples
+from glomspike.metrics.calibration import log_odds, platt
+from glomspike.metrics.roc import best_threshold, threshold_of_sensitivity
+from glomspike.networks.models import load_model
+from glomspike.networks.weights import CardDraft, load_card, load_state, save_weights
+
+KIND = "classifier"
+
+
+def averaged(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each floating-point tensor of two networks of the same tensors; others are the second's."""
+    return {
+        name: (tensor.float() + first[name].float()) / 2 if tensor.is_floating_point() else tensor
+        for name, tensor in second.items()
+    }
+
+
+@click.command()
+@click.argument("first", type=click.Path(path_type=Path, exists=True))
+@click.argument("second", type=click.Path(path_type=Path, exists=True))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("tables", metavar="SAMPLES...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def main(first: Path, second: Path, out: Path, tables: tuple[Path, ...]) -> None:
+    """Average two classifiers, and calibrate what comes out."""
+    card, path = load_card(KIND, second)
+    state = averaged(load_state(*load_card(KIND, first)), load_state(card, path))
+    draft = CardDraft(**card.model_dump(exclude={"sha256"}))
+    save_weights(state, draft, out, KIND)
+    model = load_model(KIND, out, torch.device("cpu"))
+    found = scored(
+        bag_classifier(model), load_bags(in_split(read_samples(tables), "val"), card.mpp, tiling_of(model))
+    )
+    odds, spiked = log_odds(probabilities(found)), labels(found)
+    fitted = calibration(*platt(odds, spiked))
+    probability = fitted.probability(odds)
+    thresholds = {
+        "spiked": THRESHOLD,
+        "best_f1_on_validation": best_threshold(probability, spiked),
+        **{
+            f"sensitivity_{share}_on_validation": threshold_of_sensitivity(probability, spiked, share / 100)
+            for share in SENSITIVITIES
+        },
+    }
+    save_weights(state, draft.model_copy(update={"calibration": fitted, "thresholds": thresholds}), out, KIND)
+
+
+if __name__ == "__main__":
+    main()
