@@ -6,12 +6,14 @@ it is worked on, so memory hardly grows with the slide.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
 from glomspike.detect.sizes import magnification, size_warnings
-from glomspike.findings import RGB, Classification, Glomerulus, Outline, SlideResult
+from glomspike.findings import RGB, Classification, Glomerulus, Outline, SlideResult, Stain
+from glomspike.gates.admission import Admission, admission, blurred_warning, measured_stain
+from glomspike.gates.sharpness import OUT_OF_FOCUS, sharpness
 from glomspike.geometry.frames import FieldFrame
 from glomspike.networks.kinds import kind_of
 from glomspike.networks.models import Models
@@ -24,7 +26,6 @@ from glomspike.segment.infer import search_crop
 from glomspike.segment.mirrored import mirrored
 from glomspike.segment.outline import outline_of_circle
 from glomspike.segment.settle import SettledGlomerulus, Settlement, reported_circle, settle
-from glomspike.slide.light import is_dark_field
 from glomspike.slide.reader import Slide
 from glomspike.slide.tissue import Tissue
 
@@ -74,7 +75,6 @@ def run_analysis(
     `watcher` is called in threads with each glomerulus that is one, its candidate (with the field around it)
     and its spike score with all tiles.
     """
-    stages = _stages(slide, models, options)
     segmenter = mirrored(models["segmenter"]) if options.mirrored else models["segmenter"]
     with ThreadPoolExecutor(THREADS) as readers, ThreadPoolExecutor(THREADS) as writers:
         thumbnail = readers.submit(slide.thumbnail, OVERVIEW_PX)
@@ -83,15 +83,22 @@ def run_analysis(
                 found = Search((search_crop(slide, segmenter),))
         else:
             found = search(slide, models["detector"], progress, watch, magnification(options.glomerulus_um))
+        with watch("stain"):
+            stain = measured_stain(slide, found.tissue, options.stain)
+        stages = _stages(slide, models, options, stain)
         mpp = field_mpp(slide.facts.mpp, models["classifier"].card.mpp)
         ahead = ReadAhead(slide, segmenter, mpp, [stage.region for stage in stages], readers, watch)
         settlement = _settled(slide, found, ahead, options, progress)
         glomeruli = settlement.glomeruli
+        with watch("read"):
+            small = thumbnail.result()
+        threshold = models["detector"].card.thresholds["score"]
+        admitted = admission(stain, small[0], [one.circle for one in glomeruli], threshold, found.tissue)
         detected: list[Glomerulus] = []
         watching: list[Future[None]] = []
         for group in ahead.groups(glomeruli):
             progress("score", len(detected), len(glomeruli))
-            inspected = _inspected(group, stages, watch)
+            inspected = _inspected(group, stages, admitted.is_doubtful, watch)
             detected += [glomerulus for glomerulus, _, _ in inspected]
             if watcher is not None:
                 with watch("pictures"):
@@ -100,11 +107,8 @@ def run_analysis(
         progress("score", len(glomeruli), len(glomeruli))
         with watch("pictures"):
             _wait(watching)
-        with watch("read"):
-            small = thumbnail.result()
-    is_dark = not options.crops and is_dark_field(small[0])
-    warnings = slide_warnings(slide.notes, found.any_tissue, found.unreadable_windows, detected, is_dark)
-    warnings += dropped_warnings(settlement.dropped)
+    warnings = slide_warnings(slide.notes, found.any_tissue, found.unreadable_windows, detected)
+    warnings += [*dropped_warnings(settlement.dropped), *admitted.warnings(), *blurred_warning(detected)]
     if not options.crops:
         warnings += size_warnings([2 * g.circle.radius_um for g in detected], options.glomerulus_um)
     for stage in stages:
@@ -115,6 +119,7 @@ def run_analysis(
         tuple(warnings),
         tuple(glomerulus for glomerulus in detected if not glomerulus.is_glomerulus),
         found.unreadable_windows,
+        stain,
     )
     return Analysis(result, small, found.tissue)
 
@@ -135,17 +140,25 @@ def _settled(
     return Settlement((SettledGlomerulus(reported_circle(circle, drawn, slide.facts), drawn),))
 
 
-def _stages(slide: Slide, models: Models, options: Options) -> list[Stage]:
-    """What the loaded models do with each glomerulus, in the order of their kinds."""
-    kinds = [(kind_of(name), model) for name, model in models.by_kind.items()]
-    return [kind.stage(model, slide.facts, options) for kind, model in kinds if kind.stage is not None]
+def _stages(slide: Slide, models: Models, options: Options, stain: Stain | None) -> list[Stage]:
+    """What the loaded models do with each glomerulus of a stain, in the order of their kinds."""
+    is_scored, name = Admission(stain).is_scored, None if stain is None else stain.name
+    used = {kind: model for kind, model in models.by_kind.items() if is_scored or kind != "classifier"}
+    kinds = [(kind_of(kind), model) for kind, model in used.items()]
+    return [
+        kind.stage(model, slide.facts, replace(options, stain=name))
+        for kind, model in kinds
+        if kind.stage is not None
+    ]
 
 
 _Inspection = tuple[Glomerulus, Candidate, SpikeFinding | None]
 
 
-def _inspected(group: Group, stages: Sequence[Stage], watch: Stopwatch) -> list[_Inspection]:
-    """The glomeruli of a group with what every stage finds of them."""
+def _inspected(
+    group: Group, stages: Sequence[Stage], is_doubtful: bool, watch: Stopwatch
+) -> list[_Inspection]:
+    """The glomeruli of a group with what every stage finds of them; no sure call where all is doubtful."""
     with watch("read"):
         candidates = group.candidates()
     columns: list[Sequence[Finding | None]] = []
@@ -155,17 +168,24 @@ def _inspected(group: Group, stages: Sequence[Stage], watch: Stopwatch) -> list[
         with watch(stage.name):
             columns.append(stage.apply(candidates, regions))
     rows = zip(*columns, strict=True) if columns else [()] * len(candidates)
-    return [_glomerulus(candidate, row) for candidate, row in zip(candidates, rows, strict=True)]
+    return [_glomerulus(candidate, row, is_doubtful) for candidate, row in zip(candidates, rows, strict=True)]
 
 
-def _glomerulus(candidate: Candidate, findings: Sequence[Finding | None]) -> _Inspection:
+def _glomerulus(candidate: Candidate, findings: Sequence[Finding | None], is_doubtful: bool) -> _Inspection:
     """A candidate with all that was found of it; the detector's class counts where no stage gives one."""
     spikes = next((finding for finding in findings if isinstance(finding, SpikeFinding)), None)
     classes = {found.subject: found for found in findings if isinstance(found, Classification)}
     if (lesion := candidate.circle.lesion) is not None:
         classes.setdefault(lesion.subject, lesion)
     score = None if spikes is None else spikes.score
-    glomerulus = Glomerulus(candidate.id, candidate.circle, candidate.outline, score, tuple(classes.values()))
+    sharp = None if score is None else sharpness(candidate.field, candidate.outline)
+    is_blurred = sharp is not None and sharp < OUT_OF_FOCUS
+    if score is not None and (is_doubtful or is_blurred):
+        score = replace(score, call="uncertain")
+    found = tuple(classes.values())
+    glomerulus = Glomerulus(
+        candidate.id, candidate.circle, candidate.outline, score, found, sharp, is_blurred
+    )
     return glomerulus, candidate, spikes
 
 

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from glomspike import analysis
-from glomspike.findings import SlideResult
+from glomspike.findings import SlideResult, StainName
 from glomspike.networks import models as networks
 from glomspike.networks.device import choose_device
 from glomspike.networks.kinds import KINDS
@@ -32,13 +32,19 @@ def load_models(*, device: str = "auto", **weights: str | os.PathLike[str]) -> M
 
 
 def analyse(
-    slide: Slide, models: Models, *, threshold: float | None = None, mirrored: bool = False
+    slide: Slide,
+    models: Models,
+    *,
+    threshold: float | None = None,
+    mirrored: bool = False,
+    stain: StainName | None = None,
 ) -> SlideResult:
     """Find, outline and score the glomeruli of an open slide, as the main job does, and write nothing.
 
     `threshold` is the spike probability from which a glomerulus counts as spiked, the classifier's where it
-    is None; `mirrored` outlines each from four mirror images. Positions are level-0 pixels, lengths µm. Parts
-    of the slide that cannot be read are named in the result's warnings. Raises SlideError where the slide
-    cannot be read at all.
+    is None; `mirrored` outlines each from four mirror images; `stain` is the slide's, measured where it is
+    None, and spikes are scored in silver only. Positions are level-0 pixels, lengths µm. Parts of the slide
+    that cannot be read are named in the result's warnings. Raises SlideError where the slide cannot be read
+    at all.
     """
-    return analysis.analyse(slide, models, Options(threshold=threshold, mirrored=mirrored))
+    return analysis.analyse(slide, models, Options(threshold=threshold, mirrored=mirrored, stain=stain))

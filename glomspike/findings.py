@@ -6,7 +6,7 @@ must stay round are kept in micrometres.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,6 +167,23 @@ class CallRule:
         return "global" if share >= GLOBAL_FROM else "segmental"
 
 
+StainName = Literal["silver", "PAS", "H&E", "trichrome", "immuno", "other"]
+STAINS: tuple[StainName, ...] = get_args(StainName)
+
+
+@dataclass(frozen=True)
+class Stain:
+    """The stain of a slide, and how probable it is; without a probability it was given, not measured."""
+
+    name: StainName
+    probability: float | None = None
+
+    @property
+    def words(self) -> str:
+        """The stain and where it is known from, as in "silver (measured)"."""
+        return f"{self.name} ({'given' if self.probability is None else 'measured'})"
+
+
 LESION = "lesion"
 # Lesions by the names that the shipped weights and Glo-In-One give them.
 NON_GLOMERULAR = "non-glomerular"
@@ -200,7 +217,8 @@ class Glomerulus:
     """Everything found about one glomerulus.
 
     `spikes` is None where the slide cannot be scored; `classifications` are what optional models found, each
-    of a separate subject.
+    of a separate subject. `sharpness` is the contrast of its finest edges over that of coarser ones, None
+    where it was not measured; `is_blurred` where it is too low for a call.
     """
 
     id: int
@@ -208,6 +226,8 @@ class Glomerulus:
     outline: Outline
     spikes: SpikeScore | None
     classifications: tuple[Classification, ...] = ()
+    sharpness: float | None = None
+    is_blurred: bool = False
 
     @property
     def lesion(self) -> Classification | None:
@@ -254,7 +274,7 @@ class SlideResult:
     """All glomeruli of a slide in reading order, and what the reader should be warned of.
 
     `others` were detected, but classified as non-glomerular. `unreadable_windows` counts the detector's
-    windows that could not be read in full.
+    windows that could not be read in full. `stain` is None where it could not be measured.
     """
 
     slide: SlideFacts
@@ -262,6 +282,7 @@ class SlideResult:
     warnings: tuple[str, ...]
     others: tuple[Glomerulus, ...] = ()
     unreadable_windows: int = 0
+    stain: Stain | None = None
 
     @property
     def detected(self) -> tuple[Glomerulus, ...]:

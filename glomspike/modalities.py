@@ -3,6 +3,7 @@
 from typing import Literal, get_args
 
 from glomspike.errors import SamplesError
+from glomspike.findings import StainName
 
 Modality = Literal[
     "om", "if", "tem"
@@ -13,6 +14,14 @@ MARKERS: dict[Modality, tuple[str, ...]] = {
     "om": (SILVER, "pas", "masson", "he", "jones"),
     "if": ("IgG", "IgA", "IgM", "C3", "C1q", "kappa", "lambda", "fibrinogen"),
     "tem": (),
+}
+# Jones' stain is one of silver, too; it is scored, but no case's call is taken from it.
+STAIN_OF_MARKER: dict[str, StainName] = {
+    SILVER: "silver",
+    "jones": "silver",
+    "pas": "PAS",
+    "he": "H&E",
+    "masson": "trichrome",
 }
 NAMES: dict[Modality, str] = {"om": "light", "if": "fluorescence", "tem": "electron"}  # microscopy
 MPP_LIMITS: dict[Modality, tuple[float, float]] = {

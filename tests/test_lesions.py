@@ -25,11 +25,12 @@ from glomspike.lesions import train as lesions_train
 from glomspike.lesions.crops import load_lesions
 from glomspike.lesions.evaluate import evaluate_lesions
 from glomspike.lesions.model import LesionNetwork, focal_loss
+from glomspike.lesions.probability import over_thresholds
 from glomspike.lesions.stage import LesionStage
 from glomspike.metrics import bootstrap
 from glomspike.metrics.classes import class_quality, class_statistics
 from glomspike.networks.models import Model, load_model
-from glomspike.networks.weights import Card, Normalisation
+from glomspike.networks.weights import Card, Normalisation, load_card
 from glomspike.results.table import write_table
 
 CPU = torch.device("cpu")
@@ -206,6 +207,36 @@ def test_each_detected_glomerulus_is_told_by_its_own_crop() -> None:
     dark, bright = stage.apply([], [stage.region(TwoGlomeruli(), circle) for circle in circles])
     assert (dark.name, bright.name) == CLASSES[::-1]
     assert sum(dark.probabilities.values()) == pytest.approx(1)
+
+
+PLATT = {"method": "platt", "scale": 1.0, "data": "tests"}
+
+
+def test_a_stain_has_its_calibration_and_a_threshold_goes_before_the_likeliest() -> None:
+    circles = [Circle(100, 100, 40, 0.9), Circle(300, 100, 50, 0.9)]
+    fields = [LesionStage(model()).region(TwoGlomeruli(), circle) for circle in circles]
+    (_, plain) = LesionStage(model()).apply([], fields)
+    changes = {
+        "calibration": {**PLATT, "offset": 0.0},
+        "stain_calibrations": {"silver": {**PLATT, "offset": -3.0}},
+        "thresholds": {"bright": 0.9999999},
+    }
+    card = Card.model_validate(model().card.model_dump() | changes)
+    careful = replace(model(), card=card)
+    (_, pas) = LesionStage(careful, "PAS").apply([], fields)
+    (_, silver) = LesionStage(careful, "silver").apply([], fields)
+    assert pas.probabilities["bright"] == pytest.approx(plain.probabilities["bright"], abs=1e-6)
+    assert silver.probabilities["bright"] < pas.probabilities["bright"]
+    assert sum(silver.probabilities.values()) == pytest.approx(1)
+    assert (plain.name, pas.name) == ("bright", "dark")
+
+
+def test_the_shipped_classifier_calls_scars_from_its_threshold() -> None:
+    card, _ = load_card("lesions", None)
+    assert set(card.stain_calibrations) == {"silver", "H&E", "trichrome"}
+    threshold = card.thresholds["globally sclerosed"]
+    for probability, called in ((threshold + 0.01, 0), (threshold - 0.01, 1)):
+        assert over_thresholds(np.array([[probability, 1 - probability]]), card).argmax() == called
 
 
 SCLEROSED = Classification("globally sclerosed", {"globally sclerosed": 0.9, "not sclerosed": 0.1})

@@ -11,6 +11,7 @@ ORDER = (
     *("errors", "findings", "names", "modalities", "geometry", "metrics", "slide", "annotate", "results"),
     *(
         "networks",
+        "gates",
         "review",
         "learn",
         "phantom",

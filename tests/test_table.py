@@ -1,6 +1,7 @@
 """`glomeruli.csv`."""
 
 import csv
+from dataclasses import replace
 
 from results import glomerulus, slide_result, spike_score
 
@@ -17,12 +18,14 @@ def test_the_columns_are_those_of_the_contract(tmp_path):
     write_table(tmp_path / "glomeruli.csv", slide_result())
     assert (tmp_path / "glomeruli.csv").read_bytes() == (
         b"id,x,y,radius_um,detection_score,area_um2,spike_probability,spiked,call,spike_fraction,tiles,"
-        b"positive_tiles,top_tiles,touches_edge,unreadable_tiles,membrane_tiles,spiked_membrane_share,extent\n"
+        b"positive_tiles,top_tiles,touches_edge,unreadable_tiles,membrane_tiles,spiked_membrane_share,extent,"
+        b"sharpness\n"
     )
 
 
 def test_a_scored_glomerulus_fills_every_cell(tmp_path):
-    (row,) = rows(tmp_path, slide_result(glomerulus(3, x0=10_000.256, spikes=spike_score(0.93))))
+    scored = replace(glomerulus(3, x0=10_000.256, spikes=spike_score(0.93)), sharpness=0.4567)
+    (row,) = rows(tmp_path, slide_result(scored))
     assert row == {
         "id": "3",
         "x": "10000.26",
@@ -42,6 +45,7 @@ def test_a_scored_glomerulus_fills_every_cell(tmp_path):
         "membrane_tiles": "16",
         "spiked_membrane_share": "0.2500",
         "extent": "segmental",
+        "sharpness": "0.457",
     }
 
 
@@ -60,6 +64,7 @@ def test_without_a_score_its_cells_are_empty_and_not_zero(tmp_path):
         "membrane_tiles",
         "spiked_membrane_share",
         "extent",
+        "sharpness",
     }
 
 

@@ -1,4 +1,4 @@
-"""What measurements and fits write into the card of a classifier; its tensors and their SHA-256 stay."""
+"""What measurements and fits write into the card of weights; their tensors and the SHA-256 stay."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +8,9 @@ from glomspike.networks.weights import Card, Metric, load_card
 from glomspike.results.files import replace_file
 
 
-def change_card(weights: Path | None, changes: dict[str, Any]) -> None:
+def change_card(weights: Path | None, changes: dict[str, Any], kind: str = "classifier") -> None:
     """Puts values in the place of others of the same names; `weights` None are the installed ones."""
-    card, tensors = load_card("classifier", weights)
+    card, tensors = load_card(kind, weights)
     written = Card.model_validate(card.model_dump() | changes)
     replace_file(tensors.with_suffix(".json"), (written.model_dump_json(indent=2) + "\n").encode())
 

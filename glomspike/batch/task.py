@@ -38,8 +38,9 @@ class Batch:
     stage: Path | None = None
 
     def options_of(self, slide: FoundSlide) -> Options:
-        """The options of one slide, whose own µm/px goes before that of all."""
-        return self.options if slide.mpp is None else replace(self.options, mpp=slide.mpp)
+        """The options of one slide, whose own µm/px and stain go before those of all."""
+        mpp = self.options.mpp if slide.mpp is None else slide.mpp
+        return replace(self.options, mpp=mpp, stain=slide.stain or self.options.stain)
 
 
 def do_slide(slide: FoundSlide, near: LocalCopy, batch: Batch, device: str, wait: bool) -> SlideRow | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glomspike.errors import SamplesError
-from glomspike.modalities import SILVER, Modality, check_scale, marker_of, modality_of
+from glomspike.findings import StainName
+from glomspike.modalities import SILVER, STAIN_OF_MARKER, Modality, check_scale, marker_of, modality_of
 
 COLUMNS = ("case", "image", "modality", "marker", "level", "block", "mpp")
 NEEDED = ("case", "image")
@@ -34,6 +35,11 @@ class CaseImage:
     def is_scored(self) -> bool:
         """Whether spikes are looked for: only in silver."""
         return self.modality == "om" and self.marker == SILVER
+
+    @property
+    def stain(self) -> StainName | None:
+        """The stain of a slide, None of other images."""
+        return STAIN_OF_MARKER.get(self.marker)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import click
 
 from glomspike.cli.progress import one_line
 from glomspike.cli.result_options import result_options
+from glomspike.cli.stain_option import stain_typed
 from glomspike.cli.weight_options import given, weight_options
 from glomspike.detect.size_options import expected_um
 from glomspike.networks.kinds import kinds_of
@@ -54,6 +55,7 @@ def command(
     mirrored: bool,
     animal: str | None,
     glomerulus_um: float | None,
+    stain: str | None,
     dicom: bool,
     overwrite: bool,
     workers: int,
@@ -64,8 +66,8 @@ def command(
     """Analyse every slide of TABLE, then assemble the cases: a glomerulus on several levels counts once.
 
     TABLE is a CSV file with the columns case, image, modality, marker, level, block, mpp, one row per image;
-    its µm/px go before --mpp. Or it is a folder, each slide of which is a case. Results of slides
-    are in OUT as for a folder, those of a case in OUT/cases/CASE.
+    its markers and µm/px go before --stain and --mpp. Or it is a folder, each slide of which is a case.
+    Results of slides are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
     from glomspike.cases.write import check_place, check_table
     from glomspike.cli.run import new_batch, run_slides
@@ -82,7 +84,7 @@ def command(
         check_place(out / "cases" / case.folder)
     options = Options(
         mpp, threshold, "outdated" if overwrite else "never", mirrored=mirrored, dicom=dicom,
-        glomerulus_um=expected_um(animal, glomerulus_um),
+        glomerulus_um=expected_um(animal, glomerulus_um), stain=stain_typed(stain),
     )  # fmt: skip
     batch = new_batch(
         out, {kind: path for kind, path in weights.items() if kind != "disease"}, options, stage
@@ -179,6 +181,6 @@ def _of_table(table: Path, need_slides: bool) -> tuple[tuple["Case", ...], dict[
     images = [image for case in cases for image in case.images if image.modality == "om"]
     folders = folder_names([image.path.stem for image in images], TAKEN)
     return cases, {
-        image.image: FoundSlide(image.path, image.image, folder, mpp=image.mpp)
+        image.image: FoundSlide(image.path, image.image, folder, mpp=image.mpp, stain=image.stain)
         for image, folder in zip(images, folders, strict=True)
     }

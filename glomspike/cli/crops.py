@@ -6,6 +6,7 @@ import click
 
 from glomspike.cli.result_options import Number
 from glomspike.cli.run import run_folder, run_slide
+from glomspike.cli.stain_option import stain_option, stain_typed
 from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import missing_slide
 from glomspike.networks.kinds import kinds_of
@@ -36,6 +37,7 @@ glomerulus; for a folder there are summary.csv and index.html as well."""
 )
 @weight_options(CROP_KINDS)
 @click.option("--threshold", type=Number(0, 1), metavar="P", help="Spike probability that counts as spiked.")
+@stain_option
 @click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
 def command(
     images: Path,
@@ -43,6 +45,7 @@ def command(
     device: str,
     mpp: float | None,
     threshold: float | None,
+    stain: str | None,
     overwrite: bool,
     **typed_weights: Path | None,
 ) -> int:
@@ -55,9 +58,9 @@ def command(
         raise missing_slide(images)
     from glomspike.results.options import Options
 
-    weights = given(typed_weights)
+    weights, known = given(typed_weights), stain_typed(stain)
     if images.is_dir():
-        options = Options(mpp, threshold, "outdated" if overwrite else "never", crops=True)
+        options = Options(mpp, threshold, "outdated" if overwrite else "never", crops=True, stain=known)
         return run_folder(images, out, weights, options, None, device, 1, None)
-    options = Options(mpp, threshold, "always" if overwrite else "never", crops=True)
+    options = Options(mpp, threshold, "always" if overwrite else "never", crops=True, stain=known)
     return run_slide(images, out, weights, options, None, device)

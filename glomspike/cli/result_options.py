@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from glomspike.cli.stain_option import stain_option
 from glomspike.cli.weight_options import weight_options
 from glomspike.detect.size_options import size_options
 from glomspike.networks.kinds import kinds_of
@@ -24,7 +25,7 @@ class Number(click.FloatRange):
 
 
 def result_options(command: F) -> F:
-    """A decorator that adds scale, weights, threshold, outlines, expected size and DICOM to a command."""
+    """A decorator that adds scale, weights, threshold, outlines, size, stain and DICOM to a command."""
     decorators = (
         click.option(
             "--mpp",
@@ -43,6 +44,7 @@ def result_options(command: F) -> F:
             "--mirrored", is_flag=True, help="Outline each glomerulus four times, mirrored, and average."
         ),
         size_options,
+        stain_option,
         click.option("--dicom", is_flag=True, help="Write annotations and a report as DICOM objects too."),
     )
     for decorator in reversed(decorators):

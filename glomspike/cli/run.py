@@ -9,6 +9,7 @@ import click
 
 from glomspike.cli.progress import one_line, shown_batch, shown_progress
 from glomspike.cli.result_options import result_options
+from glomspike.cli.stain_option import stain_typed
 from glomspike.cli.weight_options import given
 from glomspike.detect.size_options import expected_um
 from glomspike.errors import UsageError, missing_slide
@@ -80,6 +81,7 @@ def command(
     mirrored: bool,
     animal: str | None,
     glomerulus_um: float | None,
+    stain: str | None,
     dicom: bool,
     overwrite: bool,
     workers: int | None,
@@ -103,7 +105,10 @@ def command(
     replaced: Literal["always", "outdated", "never"] = "never"
     if overwrite:
         replaced = "outdated" if is_folder else "always"
-    options = Options(mpp, threshold, replaced, mirrored=mirrored, dicom=dicom, glomerulus_um=expected)
+    options = Options(
+        mpp, threshold, replaced, mirrored=mirrored, dicom=dicom, glomerulus_um=expected,
+        stain=stain_typed(stain),
+    )  # fmt: skip
     if is_folder:
         return run_folder(slide, out, weights, options, stage, device, workers or 1, ray)
     return run_slide(slide, out, weights, options, stage, device)

@@ -1,7 +1,7 @@
 """How good a lesion classifier is: the lesion predicted for each glomerulus against that of its row."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import JsonValue
@@ -13,10 +13,11 @@ from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, w
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.lesions.confusion import confusion_picture
 from glomspike.lesions.crops import LesionPatch, load_lesions, network_crop
-from glomspike.lesions.probability import lesion_probabilities
+from glomspike.lesions.probability import calibrated, lesion_probabilities, over_thresholds
 from glomspike.metrics.classes import STATISTICS, Classes, class_quality
+from glomspike.modalities import STAIN_OF_MARKER
 from glomspike.networks.models import Model
-from glomspike.networks.weights import Normalisation
+from glomspike.networks.weights import Card, Normalisation
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,10 @@ def evaluate_lesions(samples: Sequence[Sample], model: Model, progress: Progress
     progress(0, len(patches))
     predictions = predict(model.network, patches, card.classes, card.input_px, card.normalisation)
     progress(len(patches), len(patches))
+    predictions = [_calibrated(one, card) for one in predictions]
     patients = np.array([one.patch.patient for one in predictions])
-    quality = class_quality(*arrays(predictions), patients)
+    probabilities, truth = arrays(predictions)
+    quality = class_quality(over_thresholds(probabilities, card), truth, patients)
     numbers: dict[str, JsonValue] = {**quality.values, **interval_numbers(STATISTICS, quality.ci95)}
     numbers |= {
         "classes": list(card.classes),
@@ -95,6 +98,13 @@ def predict(
     return [
         Prediction(p, crop, classes, scores) for p, crop, scores in zip(patches, crops, found, strict=True)
     ]
+
+
+def _calibrated(prediction: Prediction, card: Card) -> Prediction:
+    """A prediction with the probabilities that the main job gives in tissue of its stain."""
+    marker = prediction.patch.patch.sample.marker
+    stain = None if marker is None else STAIN_OF_MARKER.get(marker)
+    return replace(prediction, probabilities=calibrated(prediction.probabilities[None], card, stain)[0])
 
 
 def arrays(predictions: Sequence[Prediction]) -> tuple[Scores, Classes]:

@@ -50,10 +50,10 @@ def _evaluate(
     return evaluate_lesions(samples, model, progress)
 
 
-def _stage(model: "Model", _slide: "SlideFacts", _options: "Options") -> "Stage":
+def _stage(model: "Model", _slide: "SlideFacts", options: "Options") -> "Stage":
     from glomspike.lesions.stage import LesionStage
 
-    return LesionStage(model)
+    return LesionStage(model, options.stain)
 
 
 def _is_of_use(cards: Mapping[str, "Card"]) -> bool:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from glomspike.findings import Circle, Classification, Glomerulus
-from glomspike.lesions.probability import lesion_probabilities
+from glomspike.findings import Circle, Classification, Glomerulus, StainName
+from glomspike.lesions.probability import calibrated, lesion_probabilities, over_thresholds
 from glomspike.networks.models import Model
 from glomspike.networks.stage import Candidate
 from glomspike.segment.crop import crop_of
@@ -13,9 +13,10 @@ from glomspike.slide.field import Field, RegionReader
 
 @dataclass(frozen=True, eq=False)
 class LesionStage:
-    """Names the likeliest lesion, with the probabilities of all that the model knows."""
+    """Names the lesion that is called, with the calibrated probabilities of all that the model knows."""
 
     model: Model
+    stain: StainName | None = None
     name = "lesions"
 
     def region(self, slide: RegionReader, circle: Circle) -> Field:
@@ -29,9 +30,11 @@ class LesionStage:
         card = self.model.card
         crops = [region.pixels for region in regions if region is not None]
         found = lesion_probabilities(self.model.network, crops, card.normalisation)
+        known = calibrated(found, card, self.stain)
+        called = over_thresholds(known, card).argmax(axis=1).tolist()
         return [
-            Classification.likeliest(dict(zip(card.classes, probabilities.tolist(), strict=True)))
-            for probabilities in found
+            Classification(card.classes[index], dict(zip(card.classes, probabilities.tolist(), strict=True)))
+            for index, probabilities in zip(called, known, strict=True)
         ]
 
     def warnings(self, detected: Sequence[Glomerulus]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from safetensors.torch import load, save
 from scipy.special import expit, softmax
 
 from glomspike.errors import WeightsError, not_there
+from glomspike.findings import StainName
 from glomspike.networks.kinds import ENCODER, KINDS
 from glomspike.results.files import replace_file
 
@@ -147,6 +148,9 @@ class CardDraft(_Strict):
     classes: tuple[str, ...] = Field(min_length=1)
     thresholds: dict[str, float]
     calibration: Calibration | None = None
+    stain_calibrations: dict[StainName, Calibration] = Field(
+        default={}, description="of lesions, in tissue of these stains, where it differs from `calibration`"
+    )
     tile_calibration: Calibration | None = Field(
         default=None, description="of single tiles, where one tile decides; None: that of the glomerulus"
     )

@@ -163,6 +163,8 @@ def _place(x_viewer: float, y_viewer: float) -> str:
 def _notes(glomerulus: Glomerulus) -> Iterator[str]:
     if glomerulus.is_sclerosed:
         yield "Classified as globally sclerosed: interpret the spike score with caution."
+    if glomerulus.is_blurred:
+        yield "Out of focus: the call is uncertain."
     if glomerulus.outline.touches_edge:
         yield "Cut by the slide edge: the measured size is an underestimate."
     if glomerulus.spikes is not None and glomerulus.spikes.unreadable_tiles:

@@ -148,7 +148,7 @@ def _facts(result: SlideResult) -> Iterator[Fact]:
     yield "Scale", f"{x:.4g} µm/px" if x == y else f"{x:.4g} × {y:.4g} µm/px"
     yield "Size", f"{slide.width0:,} × {slide.height0:,} px"
     yield "Scanner", slide.vendor.title() if slide.vendor in SCANNERS else "not known"
-    yield "Stain", "not stated; spikes are looked for as in PASM"
+    yield "Stain", "not measured" if result.stain is None else result.stain.words
 
 
 def _meaning(result: SlideResult, criteria: Criteria) -> Iterator[Fact]:

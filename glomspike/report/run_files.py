@@ -11,7 +11,7 @@ from glomspike.findings import RGB, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.report.overview import write_overview
 from glomspike.results.counting import Summary
-from glomspike.results.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes
+from glomspike.results.record import Counts, RunRecord, RunSettings, SlideRecord, Spikes, StainRecord
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.results.table import write_table
 from glomspike.slide.reader import Slide
@@ -76,6 +76,7 @@ def record_of(written: WrittenRun, settings: RunSettings, device: str) -> RunRec
         counts=written.counts,
         spikes=Spikes.of(written.result),
         warnings=written.result.warnings,
+        stain=StainRecord.of(written.result.stain),
         summary=written.summary,
         tissue=tuple(tuple((round(x), round(y)) for x, y in edge.tolist()) for edge in edges),
     )

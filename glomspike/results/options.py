@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from glomspike.findings import StainName
+
 
 @dataclass(frozen=True)
 class Options:
@@ -11,7 +13,7 @@ class Options:
     `overwrite` says which earlier results are replaced: none, those of other settings, or any. With `crops`
     every picture shows one glomerulus, which needs no detection; `mirrored` outlines each glomerulus from
     four mirror images; `dicom` writes DICOM objects too. `glomerulus_um` is the diameter that glomeruli are
-    expected to have, None that of human ones.
+    expected to have, None that of human ones; `stain` is that of the slide, None where it is to be measured.
     """
 
     mpp: float | None = None
@@ -21,3 +23,4 @@ class Options:
     mirrored: bool = False
     dicom: bool = False
     glomerulus_um: float | None = None
+    stain: StainName | None = None

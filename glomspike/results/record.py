@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import openslide
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from glomspike import __version__
 from glomspike.errors import OutputError
-from glomspike.findings import Glomerulus, SlideFacts, SlideResult, SlideTile, TopTile
+from glomspike.findings import Glomerulus, SlideFacts, SlideResult, SlideTile, Stain, StainName, TopTile
 from glomspike.results.best_tiles import best_of_slide
 from glomspike.results.counting import Summary
 
@@ -202,6 +202,23 @@ def _rounded(tile: Tile) -> Tile:
     return replace(tile, x0=round(tile.x0, 1), y0=round(tile.y0, 1), probability=round(tile.probability, 4))
 
 
+class StainRecord(_Strict):
+    """The stain of a slide; without a probability it was given, not measured."""
+
+    name: StainName
+    basis: Literal["measured", "given"]
+    probability: float | None = None
+
+    @classmethod
+    def of(cls, stain: Stain | None) -> "StainRecord | None":
+        """The record of a stain, None where it could not be measured."""
+        if stain is None:
+            return None
+        if stain.probability is None:
+            return cls(name=stain.name, basis="given")
+        return cls(name=stain.name, basis="measured", probability=round(stain.probability, 4))
+
+
 class RunRecord(_Strict):
     """The contents of `run.json`; `files` maps each other file's relative name to its SHA-256.
 
@@ -219,6 +236,7 @@ class RunRecord(_Strict):
     counts: Counts
     spikes: Spikes
     warnings: tuple[str, ...]
+    stain: StainRecord | None = None
     summary: Summary | None = None
     tissue: tuple[tuple[tuple[float, float], ...], ...] = ()
     files: dict[str, str] = {}

@@ -25,6 +25,7 @@ def run_settings(
         "mirrored": options.mirrored,
         "dicom": options.dicom,
         "glomerulus_um": options.glomerulus_um,
+        "stain": options.stain,
     }
     return RunSettings(
         version=__version__,

@@ -22,7 +22,9 @@ COLUMNS = (
     "touches_edge",
     "unreadable_tiles",
 )
-LAST_COLUMNS = ("membrane_tiles", "spiked_membrane_share", "extent")  # after those of what models classify
+SHARPNESS = "sharpness"
+# After those of what models classify.
+LAST_COLUMNS = ("membrane_tiles", "spiked_membrane_share", "extent", SHARPNESS)
 
 
 def class_columns(subject: str) -> tuple[str, str]:
@@ -59,6 +61,8 @@ def _row(glomerulus: Glomerulus) -> dict[str, str]:
     }
     for classification in glomerulus.classifications:
         row |= _class_cells(classification)
+    if glomerulus.sharpness is not None:
+        row[SHARPNESS] = f"{glomerulus.sharpness:.3f}"
     if glomerulus.spikes is not None:
         row |= _count_cells(glomerulus.spikes)
     if glomerulus.judgement is not None:

@@ -13,30 +13,24 @@ def slide_warnings(
     any_tissue: bool,
     unreadable_windows: int,
     detected: Sequence[Glomerulus],
-    is_dark: bool,
 ) -> list[str]:
     """The warnings of any slide: `notes` of its reader, then of the search, the outlines, and the lesions."""
     return [
         *notes,
-        *search_warnings(any_tissue, bool(detected), unreadable_windows, is_dark),
+        *search_warnings(any_tissue, bool(detected), unreadable_windows),
         *outline_warnings(detected),
         *lesion_warnings(detected),
     ]
 
 
-def search_warnings(
-    any_tissue: bool, any_detected: bool, unreadable_windows: int, is_dark: bool
-) -> Iterator[str]:
-    """Nothing there, or not all of it seen, or a slide that no model knows."""
+def search_warnings(any_tissue: bool, any_detected: bool, unreadable_windows: int) -> Iterator[str]:
+    """Nothing there, or not all of it seen."""
     if not any_tissue:
         yield "no tissue was found on the slide"
     elif not any_detected:
         yield "no glomerulus was found"
     if unreadable_windows:
         yield f"{unreadable_windows} detection windows could not be read in full: glomeruli may be missing"
-    if is_dark:
-        kinds = "as in fluorescence, dark field or inverted colours"
-        yield f"the background of the slide is dark, {kinds}: its results are meaningless"
 
 
 def dropped_warnings(dropped: int) -> Iterator[str]:

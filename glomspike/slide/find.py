@@ -9,6 +9,7 @@ from pathlib import Path
 import openslide
 
 from glomspike.errors import SlideError
+from glomspike.findings import StainName
 from glomspike.slide.dicom import is_damaged, slide_series
 from glomspike.slide.fingerprint import companions
 
@@ -26,7 +27,7 @@ class FoundSlide:
 
     `name` is its path relative to that folder, `folder` that of its results relative to OUT, both with
     forward slashes. `is_picture` where it is a plain picture among slides, which may be a slide or anything.
-    `mpp` is its µm/px where that is known from elsewhere than the file.
+    `mpp` and `stain` are its µm/px and stain where they are known from elsewhere than the file.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class FoundSlide:
     folder: str
     is_picture: bool = False
     mpp: float | None = None
+    stain: StainName | None = None
 
 
 def find_pictures(folder: Path, out: Path) -> tuple[FoundSlide, ...]:
