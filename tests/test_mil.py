@@ -1,5 +1,6 @@
 """MSA-MIL: which tiles a round learns from, and how they are shown."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from glomspike.annotate.imagescope import write_layers
 from glomspike.annotate.layers import Layer, Region, RegionType
 from glomspike.annotate.marks import SPIKE_TILES
 from glomspike.classify.bags import SLACK_UM
+from glomspike.classify.evaluate import ScoredBag
+from glomspike.classify.method import Verdict
 from glomspike.classify.model import NORMALISATION
 from glomspike.classify.msa_mil import tile_log_odds
 from glomspike.classify.tiles import PAPERS, Tiling, grid_of
@@ -151,3 +154,25 @@ def test_the_card_keeps_tiles_calibration_and_thresholds(task: MilTask) -> None:
     sensitivities = [draft.thresholds[f"sensitivity_{share}_on_validation"] for share in (90, 95, 99)]
     assert sensitivities == sorted(sensitivities, reverse=True)
     assert draft.thresholds["spiked"] == 0.5
+
+
+def test_the_card_has_cuts_of_calls_and_a_calibration_of_tiles_where_validation_allows(task: MilTask) -> None:
+    across = np.array([[0.0, 100.0], [400.0, 100.0]])
+    found = []
+    for number in range(12):
+        spiked = number % 2 == 0
+        bag = replace(
+            task.validation[0], spiked=spiked, patient=f"q{number}", stretches_px=(across,) if spiked else ()
+        )
+        found.append(ScoredBag(bag, Verdict(np.where(bag.spiked_px > 0, 0.8, 0.1), 0.9 if spiked else 0.2)))
+    draft = task.card(task.measured(found))
+    calls, tiles = draft.call_thresholds, draft.tile_calibration
+    assert calls is not None
+    assert tiles is not None
+    assert (calls.spiked_patients, calls.not_spiked_patients) == (6, 6)
+    assert calls.alpha == pytest.approx(1 / 7)
+    assert calls.data == "validation patients"
+    low, high = tiles.probability(np.array([-2.2, 1.4]))
+    assert low < 0.5 < high
+    assert "tiles of validation patients" in tiles.data
+    assert {"uncertain_share", "wrong_among_called"} < {metric.name for metric in draft.metrics}
