@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glomspike.detect.decode import decode
-from glomspike.detect.looks import MORE_LOOKS, seen
+from glomspike.detect.looks import MORE_LOOKS, mean_maps
 from glomspike.detect.model import STRIDE, Maps
 
 SIDE_PX = 160
@@ -40,7 +40,7 @@ def spotted(x_px: float, y_px: float) -> Tensor:
 @pytest.mark.parametrize(("x_px", "y_px"), [(50.0, 90.0), (98.0, 42.0), (80.0, 80.0)])
 def test_looks_agree_on_where_and_how_large(x_px: float, y_px: float) -> None:
     network = Spot()
-    best = decode(seen(network, spotted(x_px, y_px)))[0, 0]
+    best = decode(mean_maps(network, spotted(x_px, y_px)))[0, 0]
     assert best[:2].tolist() == pytest.approx([x_px, y_px], abs=STRIDE)
     assert best[2].item() == pytest.approx(8 * STRIDE, rel=0.02)
     assert best[3].item() > 0.99
@@ -49,13 +49,13 @@ def test_looks_agree_on_where_and_how_large(x_px: float, y_px: float) -> None:
 
 def test_what_is_seen_in_one_size_only_is_hardly_seen() -> None:
     window = spotted(60.0, 100.0)
-    sure = decode(seen(Spot(), window))[0, 0, 3].item()
-    unsure = decode(seen(Spot(only_at_px=SIDE_PX), window))[0, 0, 3].item()
+    sure = decode(mean_maps(Spot(), window))[0, 0, 3].item()
+    unsure = decode(mean_maps(Spot(only_at_px=SIDE_PX), window))[0, 0, 3].item()
     assert unsure < 0.1 < sure
 
 
 def test_offsets_are_those_of_the_window_as_it_is() -> None:
-    maps = seen(Spot(), spotted(60.0, 100.0))
+    maps = mean_maps(Spot(), spotted(60.0, 100.0))
     assert (maps.offset == 0.25).all()
     assert maps.centre.shape == (1, 1, SIDE_PX // STRIDE, SIDE_PX // STRIDE)
 
