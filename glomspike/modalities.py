@@ -1,9 +1,11 @@
 """What images of a biopsy may be, as typed in `samples.csv` and `cases.csv`: modality, marker, µm/px."""
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from glomspike.errors import SamplesError
-from glomspike.findings import StainName
+
+if TYPE_CHECKING:
+    from glomspike.findings import StainName
 
 Modality = Literal[
     "om", "if", "tem"
@@ -16,7 +18,7 @@ MARKERS: dict[Modality, tuple[str, ...]] = {
     "tem": (),
 }
 # Jones' stain is one of silver, too; it is scored, but no case's call is taken from it.
-STAIN_OF_MARKER: dict[str, StainName] = {
+STAIN_OF_MARKER: dict[str, "StainName"] = {
     SILVER: "silver",
     "jones": "silver",
     "pas": "PAS",

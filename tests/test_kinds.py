@@ -49,7 +49,7 @@ def test_a_registered_toy_is_in_record_table_report_and_annotations(tmp_path: Pa
     assert "fibrosis" in record["seconds"]
     with (run.folder / "glomeruli.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0])[-5:-3] == ["fibrosis", "fibrosis_probabilities"]
+    assert list(rows[0])[-6:-4] == ["fibrosis", "fibrosis_probabilities"]
     assert {row["fibrosis"] for row in rows} <= set(toy.GRADES)
     report = (run.folder / "report.html").read_text()
     assert "<dt>Fibrosis</dt>" in report

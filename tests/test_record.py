@@ -46,7 +46,7 @@ def test_the_file_says_all_that_a_reader_needs(tmp_path):
     told = json.loads((tmp_path / RECORD_NAME).read_text("utf-8"))
     assert list(told) == [
         "versions", "slide", "options", "weights", "device", "started", "finished", "seconds", "counts",
-        "spikes", "warnings", "summary", "tissue", "files",
+        "spikes", "warnings", "stain", "summary", "tissue", "files",
     ]  # fmt: skip
     assert set(told["versions"]) == {"glomspike", "python", "torch", "openslide"}
     assert told["versions"]["glomspike"] == __version__

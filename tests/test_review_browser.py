@@ -223,7 +223,7 @@ def test_keys_call_undo_redo_and_walk(opened):
     page.keyboard.press("Enter")
     saved(page)
     assert chosen(page) == second
-    assert page.locator("#progress").inner_text() == "1 of 41 looked at"
+    assert page.locator("#progress").inner_text() == "1 of 41 reviewed"
     page.reload()
     page.locator("#queue button").first.wait_for()
     assert call(page, first) == "uncertain"

@@ -1,15 +1,16 @@
 """The option that gives the stain of slides instead of measuring it."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from glomspike.findings import StainName
+if TYPE_CHECKING:
+    from glomspike.findings import StainName
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-STAINS_TYPED: dict[str, StainName] = {
+STAINS_TYPED: dict[str, "StainName"] = {
     "silver": "silver",
     "pas": "PAS",
     "he": "H&E",
@@ -28,6 +29,6 @@ def stain_option(command: F) -> F:
     )(command)
 
 
-def stain_typed(stain: str | None) -> StainName | None:
+def stain_typed(stain: str | None) -> "StainName | None":
     """The stain that was typed; None where it is to be measured."""
     return None if stain is None else STAINS_TYPED[stain]
