@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
@@ -33,7 +32,6 @@ assert torch.compiler.disable.__module__ == "torch.compiler"
 """
 
 
-@pytest.mark.xfail(reason="timm, of which the detector's encoder is, brings the compiler")
 def test_the_models_are_loaded_without_the_compiler_and_it_can_be_had_later() -> None:
     command = [sys.executable, "-c", LOADED_THEN_COMPILED]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

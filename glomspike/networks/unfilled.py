@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 
@@ -14,6 +15,10 @@ def unfilled() -> Iterator[None]:
     """A context in which networks get weights without memory, and none are drawn."""
     with torch.device("meta"), _NoRandomNumbers():
         yield
+
+
+# PyTorch's initialisers show a mode themselves and hide from it what they call.
+_DRAWING = (Tensor.normal_, Tensor.uniform_, init.normal_, init.uniform_)
 
 
 class _NoRandomNumbers(TorchFunctionMode):
@@ -26,6 +31,7 @@ class _NoRandomNumbers(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        named = kwargs or {}
+        if func in _DRAWING:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
