@@ -18,10 +18,9 @@ from torch import Tensor
 from glomspike.classify.bags import load_bags
 from glomspike.classify.evaluate import labels, probabilities, scored
 from glomspike.classify.infer import bag_classifier, tiling_of
-from glomspike.classify.train import SENSITIVITIES, THRESHOLD, calibration
+from glomspike.classify.train import THRESHOLD, calibration, thresholds
 from glomspike.learn.samples import in_split, read_samples
 from glomspike.metrics.calibration import log_odds, platt
-from glomspike.metrics.roc import best_threshold, threshold_of_sensitivity
 from glomspike.networks.models import load_model
 from glomspike.networks.weights import CardDraft, load_card, load_state, save_weights
 
@@ -53,16 +52,8 @@ def main(first: Path, second: Path, out: Path, tables: tuple[Path, ...]) -> None
     )
     odds, spiked = log_odds(probabilities(found)), labels(found)
     fitted = calibration(*platt(odds, spiked))
-    probability = fitted.probability(odds)
-    thresholds = {
-        "spiked": THRESHOLD,
-        "best_f1_on_validation": best_threshold(probability, spiked),
-        **{
-            f"sensitivity_{share}_on_validation": threshold_of_sensitivity(probability, spiked, share / 100)
-            for share in SENSITIVITIES
-        },
-    }
-    save_weights(state, draft.model_copy(update={"calibration": fitted, "thresholds": thresholds}), out, KIND)
+    cuts = {"spiked": THRESHOLD, **thresholds(fitted.probability(odds), spiked)}
+    save_weights(state, draft.model_copy(update={"calibration": fitted, "thresholds": cuts}), out, KIND)
 
 
 if __name__ == "__main__":

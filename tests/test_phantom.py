@@ -171,7 +171,7 @@ def _glomerulus(seed: int) -> GlomerulusPlan:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_spikes_stand_outwards_half_to_two_micrometres_long_on_bare_membrane(seed: int) -> None:
+def test_spikes_stand_outwards_half_to_two_and_a_half_micrometres_long_on_bare_membrane(seed: int) -> None:
     plain = _glomerulus(seed)
     assert not plain.spiked
     rng = np.random.default_rng(seed)
@@ -281,7 +281,7 @@ def test_a_glomerulus_of_whose_spikes_none_can_be_seen_is_undetermined(tmp_path:
     assert spiked.spiked_share == spiked.spikes_per_100_um == 0
 
 
-def test_a_fur_is_short_dense_and_rises_from_a_half_dense_zone_and_a_comb_is_not() -> None:
+def test_a_fur_is_dense_and_rises_from_a_half_dense_zone_and_a_comb_is_not() -> None:
     rng = np.random.default_rng(0)
     furs, combs = ([kind(rng, 0.15) for _ in range(60)] for kind in (Lesion.fur, Lesion.comb))
     assert np.median([one.spacing_um for one in furs]) < 1.0 < np.median([one.spacing_um for one in combs])

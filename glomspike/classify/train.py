@@ -87,13 +87,7 @@ class BagTask(ABC):
             LOG_LIKELIHOOD: -float(log_loss(spiked, calibrated)),
             SCALE: scale,
             OFFSET: offset,
-            f"{THRESHOLDS}best_f1_on_validation": best_threshold(calibrated, spiked),
-            **{
-                f"{THRESHOLDS}sensitivity_{share}_on_validation": threshold_of_sensitivity(
-                    calibrated, spiked, share / 100
-                )
-                for share in SENSITIVITIES
-            },
+            **{f"{THRESHOLDS}{name}": value for name, value in thresholds(calibrated, spiked).items()},
             **_call_numbers(calibrated, spiked, patients_of(found)),
             **(_tile_numbers(found) if issubclass(METHODS[self.architecture], MsaMil) else {}),
         }
@@ -104,7 +98,7 @@ class BagTask(ABC):
         return sheet([one.drawn() for one in found], [one.caption for one in found])
 
     def card(self, measured: dict[str, float]) -> CardDraft:
-        thresholds = {n.removeprefix(THRESHOLDS): v for n, v in measured.items() if n.startswith(THRESHOLDS)}
+        cuts = {n.removeprefix(THRESHOLDS): v for n, v in measured.items() if n.startswith(THRESHOLDS)}
         metrics = {
             n: v
             for n, v in measured.items()
@@ -122,7 +116,7 @@ class BagTask(ABC):
             input_px=self.tiling.tile_px,
             normalisation=NORMALISATION,
             classes=("spiked",),
-            thresholds={"spiked": THRESHOLD, **thresholds},
+            thresholds={"spiked": THRESHOLD, **cuts},
             calibration=calibration(measured[SCALE], measured[OFFSET]),
             tile_calibration=tile_calibration(**tiles, whose=FITTED_ON) if tiles else None,
             call_thresholds=CallThresholds.model_validate({**calls, "data": FITTED_ON}) if calls else None,
@@ -136,6 +130,15 @@ class BagTask(ABC):
 def calibration(scale: float, offset: float) -> Calibration:
     """Platt's, as the card has it."""
     return Calibration(method="platt", scale=scale, offset=offset, data=FITTED_ON)
+
+
+def thresholds(probability: Scores, spiked: Labels) -> dict[str, float]:
+    """Thresholds beside 0.5, as the card names them, from calibrated probabilities (n,) on validation."""
+    sensitive = {
+        f"sensitivity_{share}_on_validation": threshold_of_sensitivity(probability, spiked, share / 100)
+        for share in SENSITIVITIES
+    }
+    return {"best_f1_on_validation": best_threshold(probability, spiked), **sensitive}
 
 
 def _call_numbers(probability: Scores, spiked: Labels, patients: Patients) -> dict[str, float]:

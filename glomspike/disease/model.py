@@ -7,7 +7,7 @@ or `m_maps` (b, n, channels, h, w) what the encoder saw in them, `m_present` (b,
 it says anything.
 """
 
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from glomspike.disease.smil import Aggregate, Aggregation, Weighing
 from glomspike.disease.staging import OrdinalHead
 from glomspike.learn.training import NORMALISATION, Batch
 from glomspike.modalities import MARKERS, MODALITIES, Modality
+from glomspike.networks.freezable import FreezableEncoder
 from glomspike.networks.weights import Normalisation
 
 WIDTH = 256
@@ -46,8 +47,10 @@ class Answer(NamedTuple):
     if_looked: Tensor
 
 
-class DiseaseNetwork(nn.Module):
+class DiseaseNetwork(FreezableEncoder):
     """The network of a form, for so many diseases."""
+
+    encoder: SharedEncoder
 
     def __init__(self, form: Form, diseases: int, *, photographs: bool = False) -> None:
         super().__init__()
@@ -67,18 +70,6 @@ class DiseaseNetwork(nn.Module):
             nn.Linear(together, HIDDEN), nn.Dropout(0.5), nn.ReLU(), nn.Linear(HIDDEN, diseases)
         )
         self.stage = OrdinalHead(together)
-        self.frozen = False
-
-    def freeze_encoder(self) -> None:
-        """From here on the encoder stays as it is."""
-        self.encoder.requires_grad_(requires_grad=False)
-        self.frozen = True
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.frozen:
-            self.encoder.eval()
-        return self
 
     def forward(self, batch: Batch) -> Answer:
         there = {m: batch[f"{m}_present"] for m in MODALITIES}

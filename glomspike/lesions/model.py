@@ -2,11 +2,11 @@
 
 from collections import OrderedDict
 from itertools import islice
-from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glomspike.networks.freezable import FreezableEncoder
 from glomspike.networks.libraries import get_model
 
 FOCAL_GAMMA = 2.5
@@ -20,7 +20,7 @@ ENCODERS = {
 }
 
 
-class LesionNetwork(nn.Module):
+class LesionNetwork(FreezableEncoder):
     """Normalised crops (n, 3, h, w) to scores (n, classes), whose softmax are the probabilities.
 
     `encoder` is one of `ENCODERS` (He et al. 2016).
@@ -32,18 +32,6 @@ class LesionNetwork(nn.Module):
         whole = get_model(name, weights=None)
         self.encoder = nn.Sequential(OrderedDict(islice(whole.named_children(), STEM + stages)))
         self.head = nn.Linear(whole.fc.in_features // 2 ** (4 - stages), classes)
-        self.frozen = False
-
-    def freeze_encoder(self) -> None:
-        """From here on only the head learns: a linear probe of what the encoder knows."""
-        self.encoder.requires_grad_(requires_grad=False)
-        self.frozen = True
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.frozen:
-            self.encoder.eval()  # BatchNorm would go on learning
-        return self
 
     def forward(self, crops: Tensor) -> Tensor:
         """Scores (n, classes), before softmax, of normalised crops (n, 3, h, h)."""

@@ -1,7 +1,7 @@
 """Spikes for a phantom glomerulus: on which stretches of membrane they stand and how they look.
 
-A spike stands on the outer side of the basement membrane, 0.5 to 2 µm long and 0.6 to 2 µm from the
-next. Most patients have a fur: short, thin, dense bristles that rise from a half-dense zone on a
+A spike stands on the outer side of the basement membrane, 0.5 to 2.6 µm long and 0.6 to 2 µm from the
+next. Most patients have a fur: thin, dense bristles that rise from a half-dense zone on a
 thickened wall, all around most loops. Others have a comb: spikes far apart on a clean edge. A glomerulus
 carries them on one short stretch of one loop, on all loops, or anything between. Where the membrane is cut
 along itself they are seen end-on: as dots, as a dark sheet with pale holes, or as a finely mottled patch with
@@ -67,7 +67,7 @@ class Lesion:
 
     @classmethod
     def fur(cls, rng: np.random.Generator, blur_um: float) -> "Lesion":
-        """Short bristles, close together, in a half-dense zone on a thickened wall; ladders among them."""
+        """Bristles close together in a half-dense zone on a thickened wall; ladders among them."""
         spacing_um = rng.uniform(max(0.58, 3.2 * blur_um), max(1.05, 3.8 * blur_um))
         zone = Texture.veil(rng)
         return cls(
