@@ -72,8 +72,7 @@ def stain(public: Path, measuring: Path, card: Path | None) -> None:
             if colours is None:
                 continue
             each = gate.probabilities(colours)
-            called = STAINS[int(each.argmax())]
-            found.append((sample.image.stem, called, float(each[STAINS.index(SILVER)])))
+            found.append((sample.image.stem, gate.called(colours).name, float(each[STAINS.index(SILVER)])))
         silver += [probability for _, _, probability in found]
         truth += [true == SILVER] * len(found)
         calls = Counter(called for _, called, _ in found)

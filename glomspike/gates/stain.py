@@ -52,8 +52,10 @@ class StainGate(BaseModel):
     def stain(self, pictures: Sequence[RGB]) -> Stain | None:
         """The stain of tissue in pictures (h, w, 3) of a slide; None with too little of it or of colour."""
         colours = stain_colours(pictures)
-        if colours is None or is_colourless(colours):
-            return None
+        return None if colours is None or is_colourless(colours) else self.called(colours)
+
+    def called(self, colours: Scores) -> Stain:
+        """The stain that colours (n,) are called, silver from `silver_from` on, else the likeliest other."""
         each = dict(zip(STAINS, self.probabilities(colours).tolist(), strict=True))
         others = {name: probability for name, probability in each.items() if name != SILVER}
         name = SILVER if each[SILVER] >= self.silver_from else max(others, key=others.__getitem__)
