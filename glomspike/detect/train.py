@@ -23,6 +23,7 @@ from glomspike.detect.evaluate import (
 from glomspike.detect.lookalikes import with_lookalikes
 from glomspike.detect.mine import Mistake, mistakes
 from glomspike.detect.model import CircleNet, for_classes
+from glomspike.detect.scars import scarred
 from glomspike.detect.targets import UNCERTAIN, circle_loss, targets_of
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
@@ -69,9 +70,9 @@ BORDER_SHARE = 0.2
 MIRRORED_SHARE = 0.7
 # What enlargement makes smaller is neither right nor wrong: no glomerulus is so small.
 LEAST_RADIUS_UM = 22.0
-# How often a square lies on what the detector took for a glomerulus, and how often something that looks like
-# one is drawn into it.
-MISTAKE_SHARE, LOOKALIKE_SHARE = 0.15, 0.2
+# How often a square lies on what the detector took for a glomerulus, how often its tissue is scarred, and how
+# often something that looks like a glomerulus is drawn into it.
+MISTAKE_SHARE, SCAR_SHARE, LOOKALIKE_SHARE = 0.15, 0.3, 0.2
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,8 @@ class DetectorTask:
             outline = outline_of(one)
             is_small = is_small_piece(outline, box, self.options.mpp)
             glomeruli.append(KnownGlomerulus(mapped(outline, matrix), one.lesion, is_small))
+        if rng.random() < SCAR_SHARE:
+            pixels = scarred(pixels, glomeruli, self.options.mpp, rng)
         if rng.random() < LOOKALIKE_SHARE:
             pixels = with_lookalikes(pixels, glomeruli, self.options.mpp, rng)
         return Cut(pixels, glomeruli)
