@@ -1,5 +1,6 @@
 """Settings of all tests: no deadlines, and a real browser for pages, where there is one."""
 
+import os
 import shutil
 
 import hypothesis
@@ -7,6 +8,9 @@ import pytest
 
 from glomspike.batch.process import prepare_process
 
+if (processes := os.environ.get("PYTEST_XDIST_WORKER_COUNT")) is not None:
+    # Tests that run side by side share the cores.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(processes))))
 prepare_process()  # as the command is, before any test imports PyTorch
 
 # How long an example takes says more of the machine than of the code.

@@ -18,4 +18,5 @@ ruff check .
 ruff format --check .
 if command -v shellcheck >/dev/null; then shellcheck run.sh setup/*.sh tests/*.sh docker/*.sh .ci/run; fi
 mypy
-exec python -m pytest -rs --durations=10 "$@"
+# A process for each core, of which every one loads PyTorch: 1 GB each.
+exec python -m pytest -rs --durations=10 --numprocesses auto --maxprocesses 4 --dist worksteal "$@"

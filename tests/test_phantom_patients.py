@@ -25,20 +25,20 @@ from glomspike.phantom.oracle import Oracle
 from glomspike.phantom.patients import PatientOrder, orders_of, write_patient, write_patients
 from glomspike.phantom.tem import Micrograph, draw_micrograph
 from glomspike.phantom.tem_cells import Greys
-from glomspike.phantom.tem_deposits import Shown
+from glomspike.phantom.tem_deposits import DepositPattern
 from glomspike.phantom.tem_scene import MARGIN_PX
 from glomspike.phantom.tuft import Anatomy, cut_tuft
 from glomspike.results.png import write_rgb
 from glomspike.slide.reader import open_slide
 
 SHOWN = {
-    "nothing": Shown(),
-    "mesangial": Shown(("mesangial",)),
-    "subendothelial": Shown(("subendothelial",)),
-    "stage 1": Shown(("subepithelial",), 1),
-    "stage 2": Shown(("subepithelial",), 2),
-    "stage 3": Shown(("subepithelial",), 3),
-    "stage 4": Shown(("subepithelial",), 4),
+    "nothing": DepositPattern(),
+    "mesangial": DepositPattern(("mesangial",)),
+    "subendothelial": DepositPattern(("subendothelial",)),
+    "stage 1": DepositPattern(("subepithelial",), 1),
+    "stage 2": DepositPattern(("subepithelial",), 2),
+    "stage 3": DepositPattern(("subepithelial",), 3),
+    "stage 4": DepositPattern(("subepithelial",), 4),
 }
 
 

@@ -31,7 +31,8 @@ def test_glass_and_glomeruli_stay_as_they_were(seed):
     drawn = scarred(
         tissue, [KnownGlomerulus(_square(30, 60, 25), None, False)], MPP, np.random.default_rng(seed)
     )
-    assert drawn.shape == tissue.shape and drawn.dtype == np.uint8
+    assert drawn.shape == tissue.shape
+    assert drawn.dtype == np.uint8
     assert np.array_equal(drawn[:, 100:], tissue[:, 100:])
     assert np.abs(drawn[62:83, 32:53].astype(int) - tissue[62:83, 32:53]).max() <= 1
 

@@ -16,7 +16,7 @@ from glomspike.disease.cmsa import cross_modal
 from glomspike.disease.encoder import STRIDE_PX, SharedEncoder
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.form import Form
-from glomspike.disease.smil import Aggregate, Aggregation, Weighing
+from glomspike.disease.smil import Aggregate, Aggregation, BagWeights
 from glomspike.disease.staging import OrdinalHead
 from glomspike.learn.training import NORMALISATION, Batch
 from glomspike.modalities import MARKERS, MODALITIES, Modality
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
     fused: Tensor
     branches: Tensor
     stage: Tensor
-    weighing: Weighing
+    weighing: BagWeights
     om_looked: Tensor
     if_looked: Tensor
 

@@ -19,7 +19,7 @@ TINY = 1e-8
 NEVER = -1e9  # a score whose softmax is 0
 
 
-class Weighing(NamedTuple):
+class BagWeights(NamedTuple):
     """How much each image of a bag counts, all (b, n).
 
     `weights` are 0 for what is absent or not `kept`, `distance` is that to the bag's most central image.
@@ -31,7 +31,7 @@ class Weighing(NamedTuple):
 
 
 class Aggregation(nn.Module):
-    """Maps (b, n, c, h, w) of bags to one map (b, c, h, w) each, with its `Weighing`.
+    """Maps (b, n, c, h, w) of bags to one map (b, c, h, w) each, with its `BagWeights`.
 
     "medoid" drops images farther from the most central one than `keep` times the mean distance, and weighs
     the others by nearness; it is blind to labels. "mean" weighs all alike, "gated-attention" learns what
@@ -44,11 +44,11 @@ class Aggregation(nn.Module):
         self.aggregate, self.keep = aggregate, keep
         self.attention = Attention(channels, HIDDEN, gated=True) if aggregate == "gated-attention" else None
 
-    def forward(self, maps: Tensor, present: Tensor) -> tuple[Tensor, Weighing]:
+    def forward(self, maps: Tensor, present: Tensor) -> tuple[Tensor, BagWeights]:
         weighing = self.weigh(maps, present)
         return torch.einsum("bn,bnchw->bchw", weighing.weights.to(maps.dtype), maps), weighing
 
-    def weigh(self, maps: Tensor, present: Tensor) -> Weighing:
+    def weigh(self, maps: Tensor, present: Tensor) -> BagWeights:
         """How much each image counts."""
         if self.aggregate == "public":
             return public_weighing(maps, present, self.keep)
@@ -63,7 +63,7 @@ class Aggregation(nn.Module):
             weights = present.float()
             if self.aggregate == "mean":
                 weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        return Weighing(weights, present, distance)
+        return BagWeights(weights, present, distance)
 
 
 def distances(pooled: Tensor) -> Tensor:
@@ -72,7 +72,7 @@ def distances(pooled: Tensor) -> Tensor:
     return (directions[:, :, None] - directions[:, None]).square().sum(dim=3).sqrt()
 
 
-def medoid_weighing(pooled: Tensor, present: Tensor, keep: float) -> Weighing:
+def medoid_weighing(pooled: Tensor, present: Tensor, keep: float) -> BagWeights:
     """The rule of nearness for pooled features (b, n, c).
 
     S holds the medoid and what lies within `keep` times the mean distance from it; weights are the softmax
@@ -88,10 +88,10 @@ def medoid_weighing(pooled: Tensor, present: Tensor, keep: float) -> Weighing:
     alike = (present.sum(dim=1) <= 2) | (near.mean == 0)
     kept = torch.where(alike[:, None], present, kept)
     equal = present.float() / present.sum(dim=1, keepdim=True).clamp(min=1)
-    return Weighing(torch.where(alike[:, None], equal, by_nearness), kept, near.distance)
+    return BagWeights(torch.where(alike[:, None], equal, by_nearness), kept, near.distance)
 
 
-def public_weighing(maps: Tensor, present: Tensor, keep: float) -> Weighing:
+def public_weighing(maps: Tensor, present: Tensor, keep: float) -> BagWeights:
     """The weights of the public code's equations: laid-flat maps, 1 / distance brought to 0 … 1.
 
     The medoid and its nearest neighbour weigh 1, the farthest image kept 0. Its errors that stop the program
@@ -107,7 +107,7 @@ def public_weighing(maps: Tensor, present: Tensor, keep: float) -> Weighing:
     high = nearness.masked_fill(~others, 0.0).amax(dim=1, keepdim=True)
     weights = torch.where(others, (nearness - low) / (high - low).clamp(min=TINY), near.is_medoid.float())
     few = present.sum(dim=1, keepdim=True) <= 2
-    return Weighing(
+    return BagWeights(
         torch.where(few, present.float(), weights), torch.where(few, present, kept), near.distance
     )
 

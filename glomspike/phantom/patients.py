@@ -33,7 +33,7 @@ from glomspike.phantom.slides import LICENCE, visible_on_slide
 from glomspike.phantom.spikes import Lesion, only
 from glomspike.phantom.stain import Stain
 from glomspike.phantom.tem import draw_micrograph
-from glomspike.phantom.tem_deposits import Shown
+from glomspike.phantom.tem_deposits import DepositPattern
 from glomspike.phantom.tissue import plan_tissue
 from glomspike.phantom.tuft import Anatomy, cut_tuft
 from glomspike.results.png import write_grey, write_rgb
@@ -258,7 +258,7 @@ def _write_tem(
     """Micrographs, those without deposits alike for all diseases."""
     greys, membrane_um = laboratory.block(rng), float(np.clip(rng.normal(0.33, 0.05), 0.2, 0.48))
     for number, finding in enumerate(findings, start=1):
-        shown = Shown(finding.places, finding.stage, rng.uniform(0.3, 1.0))
+        shown = DepositPattern(finding.places, finding.stage, rng.uniform(0.3, 1.0))
         effaced = float(rng.choice([0.0, rng.uniform(0, 0.15), rng.uniform(0.15, 0.7)], p=[0.4, 0.35, 0.25]))
         drawn = draw_micrograph(rng, laboratory.microscope, greys, shown, membrane_um, effaced)
         name = f"tem-{number:02d}"

@@ -1,4 +1,4 @@
-"""Phantom electron micrographs of glomeruli with exact truth: of disease, what `Shown` asks for alone."""
+"""Phantom electron micrographs of glomeruli with exact truth: of disease, what a `DepositPattern` says alone."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ from glomspike.phantom.tem_cells import (
     rim,
     soft,
 )
-from glomspike.phantom.tem_deposits import Shown, lay_deposits
+from glomspike.phantom.tem_deposits import DepositPattern, lay_deposits
 from glomspike.phantom.tem_scene import MARGIN_PX, Scene, draw_scene
 from glomspike.phantom.tem_wall import Deposit, Strip, WallPlan, bare_wall, paint_feet
 
@@ -77,7 +77,7 @@ def draw_micrograph(
     rng: np.random.Generator,
     microscope: Microscope,
     greys: Greys,
-    shown: Shown,
+    shown: DepositPattern,
     membrane_um: float,
     effaced_share: float,
 ) -> Micrograph:
@@ -96,7 +96,7 @@ def draw_micrograph(
     raise RuntimeError(f"no field shows {shown}")
 
 
-def _shows(deposits: tuple[Deposit, ...], plan: WallPlan, shown: Shown) -> bool:
+def _shows(deposits: tuple[Deposit, ...], plan: WallPlan, shown: DepositPattern) -> bool:
     there = {one.place for one in deposits}
     outside = {"subepithelial", "intramembranous"}
     for place in shown.places:

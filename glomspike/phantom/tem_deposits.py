@@ -24,7 +24,7 @@ SLACK_PX = 2.0
 
 
 @dataclass(frozen=True)
-class Shown:
+class DepositPattern:
     """What deposits a picture shows: at which places, and the stage of those outside the membrane.
 
     `spread` is the share of the capillary wall in view that carries those outside the membrane.
@@ -35,7 +35,9 @@ class Shown:
     spread: float = 1.0
 
 
-def lay_deposits(rng: np.random.Generator, scene: Scene, plan: WallPlan, shown: Shown) -> tuple[Deposit, ...]:
+def lay_deposits(
+    rng: np.random.Generator, scene: Scene, plan: WallPlan, shown: DepositPattern
+) -> tuple[Deposit, ...]:
     """Puts deposits into the wall and the mesangium; returns those that the picture shows."""
     if "subepithelial" in shown.places:
         _MEMBRANOUS[shown.stage or 1](rng, scene, plan, _stretches(rng, scene, shown.spread))
