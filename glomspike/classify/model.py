@@ -10,13 +10,11 @@ from itertools import islice
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from glomspike.networks.libraries import BasicBlock, ResNet, resnet18, roi_align, smp
+from glomspike.networks.libraries import BasicBlock, ResNet, resnet18, roi_align
 from glomspike.networks.weights import Normalisation
 
 NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))
-LITE = "tu-tf_efficientnet_lite0"
 AT_ONCE = 256  # tiles that are cut out together
 
 
@@ -91,33 +89,6 @@ def _with_gaps(width: int) -> BasicBlock:
     return block
 
 
-class LiteTiles(DenseTiles):
-    """The first stages of an EfficientNet-Lite0 (Tan and Le 2019), which can begin with those of photographs.
-
-    Features at 8 px are joined by those at 16, which see 200 px around. All is computed in float32, in which
-    depthwise convolutions are quicker on the CPU, so that no grey level is lost.
-    """
-
-    FEATURES = 40 + 112
-    # The first of a kernel's pixels is that of its output, where the padding is TensorFlow's.
-    OFF_PX = -DenseTiles.OFF_PX
-
-    def __init__(self) -> None:
-        nn.Module.__init__(self)
-        self.encoder = smp.encoders.get_encoder(LITE, weights=None, depth=4)
-        self.head = nn.Conv2d(self.FEATURES, 1, kernel_size=1)
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """What is seen, near and further around: (n, 152, h / 8, w / 8), rounded up."""
-        height_px, width_px = pictures.shape[2:]
-        # The padding of odd sides would move everything by half a pixel.
-        coarse_px = 2 * self.STRIDE_PX
-        whole = functional.pad(pictures, (0, -width_px % coarse_px, 0, -height_px % coarse_px))
-        with torch.autocast(pictures.device.type, enabled=False):
-            *_, fine, wide = self.encoder(whole.float())
-        return torch.cat([fine, functional.interpolate(wide, fine.shape[2:], mode="bilinear")], dim=1)
-
-
 class SingleTiles(ResNet):  # type: ignore[misc]
     """A ResNet-18 that is shown each tile by itself, as in Chen et al., section 3.2."""
 
@@ -135,7 +106,6 @@ class SingleTiles(ResNet):  # type: ignore[misc]
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "wide-resnet18": WideTiles,
     "dense-resnet18": DenseTiles,
-    "wide-lite0": LiteTiles,
     "resnet18": SingleTiles,
 }
 

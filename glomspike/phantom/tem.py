@@ -1,4 +1,4 @@
-"""Phantom electron micrographs of glomeruli with exact truth: of disease, what a `DepositPattern` says alone."""
+"""Phantom electron micrographs of glomeruli with exact truth: the disease is all in a `DepositPattern`."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -8,7 +8,7 @@ from glomspike.errors import WeightsError
 from glomspike.networks.weights import load_card, load_state, read_card
 
 PREFIX = "encoder."
-STAGES = ("encoder.layer", "encoder.model.blocks")
+STAGE = "encoder.layer"
 
 
 def load_encoder(path: Path) -> dict[str, Tensor]:
@@ -43,7 +43,7 @@ def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
     initial = network.state_dict()
     if not hasattr(network, "encoder"):
         state = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
-    used = {name: tensor for name, tensor in state.items() if name in initial or not name.startswith(STAGES)}
+    used = {name: tensor for name, tensor in state.items() if name in initial or STAGE not in name}
     try:
         network.load_state_dict({**initial, **used})
     except RuntimeError as error:
