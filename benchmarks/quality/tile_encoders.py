@@ -1,12 +1,12 @@
 """The first stages of an EfficientNet-Lite that knows photographs beside today's tile network.
 
-    python -m benchmarks.quality.tile_encoders LITE0 SAMPLES... --out WORK [--epochs 4] [--seeds 2] [--page PAGE]
+    python -m benchmarks.quality.tile_encoders LITE0 SAMPLES... --out WORK [--epochs 4] [--seeds 2]
 
 LITE0 is the encoder of `datasets.photograph_encoder`. Data, steps and seeds are the same. Neither network has
-seen tissue; the tile network begins with random weights, since of it there are none of photographs. They learn
+seen tissue; the tile network begins with random weights, since none of photographs exist for it. They learn
 from views as the shipped classifier did (docs/adr/0023-learning-from-views.md) and are measured on the
-validation patients after the last round. Below stands what a glomerulus of 1104 x 1104 px costs in the main job,
-on one thread. WORK keeps the trainings; what is done is not done again.
+validation patients after the last round. Below stands what a glomerulus of 1104 x 1104 px costs in the main
+job, on one thread. WORK keeps the trainings; what is done is not done again.
 """
 
 import csv
