@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -52,7 +53,7 @@ class LiteTiles(DenseTiles):
 
     def __init__(self, photographs: dict[str, Tensor]) -> None:
         nn.Module.__init__(self)
-        self.encoder = smp.encoders.get_encoder("tu-tf_efficientnet_lite0", weights=None, depth=4)
+        self.encoder: Any = smp.encoders.get_encoder("tu-tf_efficientnet_lite0", weights=None, depth=4)
         state = self.encoder.state_dict()
         self.encoder.load_state_dict({name: photographs.get(PREFIX + name, state[name]) for name in state})
         self.encoder.model.conv_stem = InFloat32(self.encoder.model.conv_stem)
@@ -113,7 +114,10 @@ def main(
 ) -> None:
     """Train and measure both networks."""
     where = choose_device(device).device
-    networks = {"ResNet-18, wide": WideTiles, "EfficientNet-Lite0": partial(LiteTiles, load_encoder(lite0))}
+    networks: dict[str, Callable[[], nn.Module]] = {
+        "ResNet-18, wide": WideTiles,
+        "EfficientNet-Lite0": partial(LiteTiles, load_encoder(lite0)),
+    }
     rows = ["| network | seed | " + " | ".join(SHOWN.values()) + " |", "|---|---|" + "---|" * len(SHOWN)]
     for seed in range(seeds):
         for number, (name, make) in enumerate(networks.items()):

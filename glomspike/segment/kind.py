@@ -1,6 +1,7 @@
 """The segmenter as a kind of model: the outline of the glomerulus in each circle."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,8 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
         options = SegmenterOptions(chosen.get("architecture", "Unet"))
     else:
         options = SegmenterOptions.of(beginning.model.card)
+    if beginning.encoder is not None:
+        options = replace(options, encoder=beginning.encoder)
     photographs = "imagenet" if beginning.photographs else None
     return SegmenterTask(beginning.tables, options, beginning.state, photographs)
 
@@ -54,7 +57,7 @@ KIND = ModelKind(
         options=(
             click.Option(
                 ["--architecture"],
-                type=click.Choice(["Unet", "DeepLabV3Plus"]),
+                type=click.Choice(["Unet", "DeepLabV3Plus", "Segformer", "UPerNet"]),
                 help="The network of a new segmenter  [default: Unet]",
             ),
         ),

@@ -1,6 +1,7 @@
 """The segmenter: a network that says of each pixel of a crop whether it is of the glomerulus in its middle.
 
-Ronneberger et al., "U-Net" (2015) or Chen et al., "DeepLabV3+" (2018), on a residual encoder.
+Ronneberger et al., "U-Net" (2015), Chen et al., "DeepLabV3+" (2018), or the decoders of Xiao et al.,
+"UPerNet" (2018), or of Xie et al., "SegFormer" (2021), on a convolutional encoder.
 """
 
 from typing import Literal
@@ -9,7 +10,7 @@ from torch import nn
 
 from glomspike.networks.libraries import smp
 
-Architecture = Literal["Unet", "DeepLabV3Plus"]
+Architecture = Literal["Unet", "DeepLabV3Plus", "Segformer", "UPerNet"]
 UNET_CHANNELS = (128, 96, 64, 32, 16)
 
 
@@ -24,6 +25,12 @@ def segmentation_network(architecture: str, encoder: str, encoder_weights: str |
             network = smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
         case "DeepLabV3Plus":
             network = smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+        case "Segformer":
+            network = smp.Segformer(
+                encoder, encoder_weights=encoder_weights, decoder_segmentation_channels=128
+            )
+        case "UPerNet":
+            network = smp.UPerNet(encoder, encoder_weights=encoder_weights, decoder_channels=128)
         case _:
             raise ValueError(architecture)
     return network
