@@ -248,6 +248,15 @@ def test_an_encoder_begins_with_weights_of_a_network_without_modalities() -> Non
         SharedEncoder("resnet50").begin_with(plain)
 
 
+def test_an_encoder_begins_with_that_of_a_disease_network_and_the_norms_of_each_modality() -> None:
+    trained = DiseaseNetwork(Form(), 2)
+    trained.encoder.body.bn1.norms["tem"].weight.data.fill_(0.3)
+    encoder = SharedEncoder("resnet18-short")
+    encoder.begin_with({name: t for name, t in trained.state_dict().items() if name.startswith("encoder.")})
+    for name, tensor in trained.encoder.state_dict().items():
+        assert torch.equal(encoder.state_dict()[name], tensor), name
+
+
 def test_thresholds_of_stages_rise_and_probabilities_sum_to_1() -> None:
     head = OrdinalHead(5)
     head.steps.data = torch.tensor([-30.0, 4.0])

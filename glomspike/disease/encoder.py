@@ -27,8 +27,11 @@ BY_CARD = {
     "resnet18": "resnet18-short",
     "resnet50": "resnet50",
     LITE["efficientnet-lite0"]: "efficientnet-lite0",
+    # Those of a disease network itself.
+    **{name: name for name in ("resnet18-short", "efficientnet-lite0", *SWINS)},
 }
 _OWN = "norms."
+TRAINED = f"{PREFIX}body."  # how a disease network's tensors begin
 
 
 class ModalityNorm(nn.Module):
@@ -73,12 +76,12 @@ class SharedEncoder(nn.Module):
         return functional.adaptive_avg_pool2d(maps, sides) if tuple(maps.shape[2:]) != sides else maps
 
     def begin_with(self, state: dict[str, Tensor]) -> None:
-        """Takes the tensors of an encoder, named `encoder.` and as in a network without modalities.
+        """Takes the tensors of an encoder, named `encoder.`, of a disease network or without modalities.
 
         Raises WeightsError where they are those of another architecture.
         """
         initial = self.body.state_dict()
-        given = {name: state.get(PREFIX + _plain_name(name)) for name in initial}
+        given = {name: state.get(TRAINED + name, state.get(PREFIX + _plain_name(name))) for name in initial}
         lacking = [
             name for name, tensor in given.items() if tensor is None or tensor.shape != initial[name].shape
         ]
