@@ -12,7 +12,7 @@ from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
 from glomspike.detect.sizes import magnification, size_warnings
 from glomspike.findings import RGB, Classification, Glomerulus, Outline, SlideResult, Stain
-from glomspike.gates.admission import Admission, admission, blurred_warning, measured_stain
+from glomspike.gates.admission import Admission, admission, blurred_warning, stain_of
 from glomspike.gates.sharpness import OUT_OF_FOCUS, sharpness
 from glomspike.geometry.frames import FieldFrame
 from glomspike.networks.kinds import kind_of
@@ -84,7 +84,7 @@ def run_analysis(
         else:
             found = search(slide, models["detector"], progress, watch, magnification(options.glomerulus_um))
         with watch("stain"):
-            stain = measured_stain(slide, found.tissue, options.stain)
+            stain = stain_of(slide, found.tissue, options.stain)
         stages = _stages(slide, models, options, stain)
         mpp = field_mpp(slide.facts.mpp, models["classifier"].card.mpp)
         ahead = ReadAhead(slide, segmenter, mpp, [stage.region for stage in stages], readers, watch)

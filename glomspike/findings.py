@@ -173,15 +173,24 @@ STAINS: tuple[StainName, ...] = get_args(StainName)
 
 @dataclass(frozen=True)
 class Stain:
-    """The stain of a slide, and how probable it is; without a probability it was given, not measured."""
+    """The stain of a slide, and how probable it is; without a probability it was given, not measured.
+
+    `measured` is what the colours of the tissue say where another stain or the same was given, None where
+    there is too little tissue to measure.
+    """
 
     name: StainName
     probability: float | None = None
+    measured: "Stain | None" = None
 
     @property
     def words(self) -> str:
         """The stain and where it is known from, as in "silver (measured)"."""
-        return f"{self.name} ({'given' if self.probability is None else 'measured'})"
+        if self.probability is not None:
+            return f"{self.name} (measured)"
+        if self.measured is None or self.measured.name == self.name:
+            return f"{self.name} (given)"
+        return f"{self.name} (given; {self.measured.name} by its colours)"
 
 
 LESION = "lesion"
@@ -300,7 +309,8 @@ class SlideRow:
     work on it took, in the earlier run where it was skipped. All but the first three are None where it failed
     or was omitted; `cause` says why, and what to do, in one line, and is else empty. `spiked_low` and
     `spiked_high` are the 95 % interval of the share of spiked glomeruli, `adequacy` is the verdict on their
-    number by Banff's rule; the last count glomeruli by the extent of spikes.
+    number by Banff's rule; `extent_` columns count glomeruli by the extent of spikes. `stain` is in words,
+    `sharpness` the median of scored glomeruli, `out_of_focus` how many of them are too blurred for a call.
     """
 
     slide: str
@@ -332,3 +342,6 @@ class SlideRow:
     extent_none: int | None = None
     extent_segmental: int | None = None
     extent_global: int | None = None
+    stain: str | None = None
+    sharpness: float | None = None
+    out_of_focus: int | None = None

@@ -23,7 +23,7 @@ from glomspike.report.run_files import (
     write_annotations,
     write_dicom_objects,
 )
-from glomspike.results.counting import CountedGlomerulus, summarise
+from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.folder import ResultFolder
 from glomspike.results.options import Options
 from glomspike.results.record import Counts, RunSettings
@@ -105,9 +105,8 @@ def _write_results(
     analysis = run_analysis(slide, models, options, progress, picture, watch)
     result, tissue = analysis.result, analysis.tissue
     counts = Counts.of(result)
-    summary = summarise(
-        map(CountedGlomerulus.of, result.glomeruli), None if tissue is None else tissue.area_mm2
-    )
+    area_mm2, focus = None if tissue is None else tissue.area_mm2, Focus.of_slide(result.glomeruli)
+    summary = summarise(map(CountedGlomerulus.of, result.glomeruli), area_mm2, focus=focus)
     with watch("annotate"):
         write_annotations(folder, stem, result, analysis.thumbnail)
         write_tiles(folder / "tiles.csv", tiles)

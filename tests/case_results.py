@@ -1,5 +1,6 @@
 """Tables of cases and their slides' results, for the tests of what becomes of them."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -7,13 +8,15 @@ import numpy as np
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.cases.assemble import assemble
+from glomspike.cases.markers import with_markers
 from glomspike.cases.table import read_cases
-from glomspike.findings import Classification, SlideRow
+from glomspike.findings import Classification, SlideRow, Stain
 from glomspike.networks.weights import Calibration, Card
 from glomspike.results.adequacy import BANFF
 from glomspike.results.case_record import CaseRecord
+from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.png import write_rgb
-from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, write_record
+from glomspike.results.record import Counts, RunRecord, SlideRecord, Spikes, StainRecord, write_record
 from glomspike.results.table import write_table
 from glomspike.segment.ahead import MARGIN_UM
 from tests.cards import DRAFT
@@ -24,6 +27,7 @@ PLACES0 = np.array([[3000, 3000], [5200, 3100], [7600, 3400], [3400, 5600], [590
 EDGE0 = [(2000.0, 2000.0), (9300.0, 2000.0), (9300.0, 7000.0), (2000.0, 7000.0)]
 SHOWN_MPP = 0.5  # of the pictures of glomeruli
 TILE_UM = 12.5
+BLURRED = 4  # the place of a glomerulus that is out of focus
 MARK = (230, 20, 200)  # the colour of a glomerulus's most suspicious tile
 CALIBRATION = Calibration(method="platt", scale=1.0, offset=0.0, data="validation phantoms")
 CARDS = {
@@ -39,13 +43,20 @@ CARDS = {
 
 def table(tmp_path: Path, *rows: str, header: str = HEADER) -> Path:
     """A table of cases with these rows."""
+    tmp_path.mkdir(exist_ok=True)
     path = tmp_path / "biopsies.csv"
     path.write_text(header + "\n".join(rows) + "\n", encoding="utf-8")
     return path
 
 
-def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: int | None = None) -> SlideRow:
-    """A slide's results: glomeruli at PLACES0, the nth one of its own size, one of them spiked."""
+def slide_folder(
+    out: Path,
+    name: str,
+    left_out: tuple[int, ...] = (),
+    spiked: int | None = None,
+    stain: Stain | None = None,
+) -> SlideRow:
+    """A slide's results: glomeruli of different sizes at PLACES0, one of them spiked, one blurred."""
     folder = out / name
     (folder / "images").mkdir(parents=True)
     kept = [n for n in range(len(PLACES0)) if n not in left_out]
@@ -55,7 +66,8 @@ def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: i
         tiles0 = ((x0 - 100, y0 - 50), (x0 + 40, y0 + 60))
         one = glomerulus(number, x0, y0, 70.0 + 6 * n, spike_score(0.9 if n == spiked else 0.1, tiles0))
         lesion = Classification.likeliest({"globally sclerosed": 0.9 if n == 5 else 0.1, "other": 0.5})
-        found.append(type(one)(one.id, one.circle, one.outline, one.spikes, (lesion,)))
+        sharpness = 0.2 if n == BLURRED else 0.6
+        found.append(replace(one, classifications=(lesion,), sharpness=sharpness, is_blurred=n == BLURRED))
         write_rgb(folder / "images" / f"{number:04d}.png", _picture(one.outline.polygon0, tiles0[0]))
     result = slide_result(*found, slide=slide_facts(name=f"{name}.svs"))
     write_table(folder / "glomeruli.csv", result)
@@ -65,7 +77,8 @@ def slide_folder(out: Path, name: str, left_out: tuple[int, ...] = (), spiked: i
     record = RunRecord(
         slide=SlideRecord.of(result.slide, "f" * 64), options={"threshold": 0.5}, weights={}, device="cpu",
         started=now, finished=now, seconds={}, counts=Counts.of(result), spikes=Spikes.of(result),
-        warnings=("the stain is pale",), tissue=(tuple(EDGE0),),
+        warnings=("the stain is pale",), tissue=(tuple(EDGE0),), stain=StainRecord.of(stain),
+        summary=summarise(map(CountedGlomerulus.of, found), 2.5, focus=Focus.of_slide(found)),
     )  # fmt: skip
     write_record(folder, record)
     return SlideRow(f"{name}.svs", "done", "", folder=name, glomeruli=len(found), tissue_mm2=2.5)
@@ -91,4 +104,4 @@ def case_of(tmp_path: Path, *rows: str) -> CaseRecord:
         "b.svs": slide_folder(tmp_path, "b", left_out=(1,), spiked=2),
         "c.svs": SlideRow("c.svs", "failed", "is empty; copy it again"),
     }
-    return assemble(case, done, tmp_path, BANFF, CARDS)
+    return assemble(with_markers(case, done, tmp_path), done, tmp_path, BANFF, CARDS)

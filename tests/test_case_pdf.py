@@ -56,7 +56,11 @@ def test_whoever_has_only_the_pdf_knows_what_was_counted_how_surely_and_what_was
     assert "all slides: the stain is pale" in said
     assert "Weights: classifier tuft outlines 1, SHA-256 cccc" in said
     assert "calibrated on validation phantoms" in said
-    assert "Glomerulus 3 spiked, probability 0.90" in said
+    assert "Glomerulus 3 spiked, probability 0.90; spikes segmental" in said
+    assert "5 none, 1 segmental, 0 global" in said
+    assert "2 out of focus, so that their call is uncertain; median sharpness 0.60 of 11 scored" in said
+    assert "3 spiked 0.90 segmental no" in said
+    assert "1/3, 3/2 99 %" in said
     assert "profiles (slide/number): 1/3, 3/2; matched with at least 99 % certainty" in said
     assert "inadequate (Banff" in said
     assert "0.25" in said

@@ -12,13 +12,19 @@ from click.testing import CliRunner, Result
 from lxml import html
 
 from glomspike.batch.task import Batch
+from glomspike.cases.assemble import assemble
 from glomspike.cases.folder import cases_of_folder
+from glomspike.cases.markers import with_markers
 from glomspike.cases.table import folder_names, read_cases
+from glomspike.cases.tables import cases_table
 from glomspike.cases.write import check_place, write_case, write_cases
 from glomspike.cli.cases import _assemble, command
 from glomspike.errors import OutputError, SamplesError
-from glomspike.findings import SlideRow
+from glomspike.findings import SlideRow, Stain
+from glomspike.report.case_words import focus_words, stain_words
+from glomspike.report.index import write_index
 from glomspike.results.adequacy import BANFF
+from glomspike.results.counting import Focus
 from glomspike.results.options import Options
 from glomspike.slide.find import FoundSlide, find_slides
 from tests.case_results import CARDS, case_of, slide_folder, table
@@ -28,17 +34,18 @@ def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
     rows = ["B 1,two.svs,om,PAS,2,A,", "B 1,one.svs,,,1,A,0.25", "other,x.svs,,,,,", "B 1,c.png,if,igg,,,"]
     first, second = read_cases(table(tmp_path, *rows))
     assert [image.image for image in first.images] == ["c.png", "one.svs", "two.svs"]
-    assert [image.is_scored for image in first.images] == [False, True, False]
+    assert [image.stain for image in first.images] == [None, None, "PAS"]
     assert (first.name, first.folder, second.name) == ("B 1", "B 1", "other")
     assert first.images[1].path == tmp_path / "one.svs"
     assert first.images[0].marker == "IgG"
-    assert (first.images[1].mpp, first.images[1].marker) == (0.25, "silver")
+    assert (first.images[1].mpp, first.images[1].marker) == (0.25, "")
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
         (["a,,om,,,,"], "row 2 has no image"),
+        (["a,a\0.svs,om,,,,"], "row 2 has a character of code 0"),
         ([",a.svs,om,,,,"], "row 2 has no case"),
         (["a,a.svs,xray,,,,"], "unknown modality 'xray'"),
         (["a,a.svs,om,giemsa,,,"], "unknown stain 'giemsa'"),
@@ -47,7 +54,8 @@ def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
         (["a,a.svs,om,,two,,"], "has 'two' as level"),
         (["a,a.svs,om,,1.5,,"], "the level '1.5'"),
         (["a,a.svs,om,,1,,-1"], "has '-1' as mpp"),
-        (["a,a.svs,,,,,", "b,./a.svs,,,,,"], "names a.svs twice"),
+        (["a,a.svs,,,,,", "b,./a.svs,,,,,"], "names a.svs twice, in rows 2 and 3"),
+        (["a,a.svs,,,,,", "", "b,none/../a.svs,,,,,"], "names a.svs twice, in rows 2 and 4"),
         (["a,a.tif,tem,,,,"], "case 'a' has no slide"),
         ([], "has no row"),
     ],
@@ -57,6 +65,15 @@ def test_each_fault_of_a_table_is_one_line(tmp_path: Path, rows: list[str], said
         read_cases(table(tmp_path, *rows))
     assert said in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+def test_cases_that_differ_only_in_capitals_are_two_and_say_so(tmp_path: Path) -> None:
+    first, second, other = read_cases(table(tmp_path, "B17,a.svs,,,,,", "b17,b.svs,,,,,", "B18,c.svs,,,,,"))
+    assert (first.folder, second.folder) == ("B17", "b17-2")
+    assert first.notes == ("case 'b17' differs only in capitals and is taken for another biopsy",)
+    assert other.notes == ()
+    rows = {"a.svs": slide_folder(tmp_path, "a")}
+    assert assemble(first, rows, tmp_path, BANFF, CARDS).warnings == first.notes
 
 
 def test_a_missing_column_and_what_is_no_text_are_named(tmp_path: Path) -> None:
@@ -92,6 +109,72 @@ def test_another_stain_than_silver_has_no_say_in_spikes(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
     assert (record.summary.spiked.n, record.summary.spiked.of) == (0, 6)
     assert record.unseen == ("spikes in stains other than silver, which do not show them: b.svs (pas)",)
+
+
+def test_the_stain_is_measured_where_the_table_has_none(tmp_path: Path) -> None:
+    (case,) = read_cases(table(tmp_path, "k,a.svs,,,1,,", "k,b.svs,,,2,,", "k,c.svs,,,3,,", "k,d.svs,,,4,,"))
+    rows = {
+        "a.svs": slide_folder(tmp_path, "a", stain=Stain("silver", 0.98)),
+        "b.svs": slide_folder(tmp_path, "b", stain=Stain("PAS", 0.97), spiked=2),
+        "c.svs": slide_folder(tmp_path, "c", stain=Stain("immuno", 0.9), spiked=2),
+        "d.svs": slide_folder(tmp_path, "d"),  # not to be measured, and scored like any such slide
+    }
+    known = with_markers(case, rows, tmp_path)
+    assert [image.marker for image in known.images] == ["silver", "pas", "immuno", "silver"]
+    record = assemble(known, rows, tmp_path, BANFF, CARDS)
+    assert record.summary.spiked.n == 0
+    assert [stain_words(image) for image in record.images] == [
+        "silver (measured)", "pas (measured)", "immuno (measured)", "silver",
+    ]  # fmt: skip
+
+
+def test_a_slide_that_looks_unlike_the_table_s_stain_says_so(tmp_path: Path) -> None:
+    (case,) = read_cases(table(tmp_path, "k,a.svs,,silver,1,,"))
+    rows = {"a.svs": slide_folder(tmp_path, "a", stain=Stain("silver", measured=Stain("PAS", 0.97)))}
+    (image,) = assemble(case, rows, tmp_path, BANFF, CARDS).images
+    assert stain_words(image) == "silver (PAS by its colours)"
+
+
+def test_extent_is_that_of_the_membrane_on_all_profiles_in_silver(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,")
+    (spiked,) = [one for one in record.glomeruli if one.call == "spiked"]
+    assert (spiked.extent, spiked.membrane_tiles, spiked.spiked_membrane_share) == ("segmental", 32, 0.25)
+    assert record.summary.extents == {"none": 5, "segmental": 1, "global": 0}
+    apart = case_of(tmp_path / "pas", "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
+    assert {(one.extent, one.membrane_tiles) for one in apart.glomeruli} == {("none", 16)}
+
+
+def test_focus_is_that_of_all_profiles_in_silver(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,")
+    assert record.summary.focus == Focus(measured=11, median_sharpness=0.6, out_of_focus=2)
+    assert [focus_words(image) for image in record.images] == ["0.60, 1 blurred"] * 2
+    silver = case_of(tmp_path / "pas", "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
+    assert silver.summary.focus == Focus(measured=6, median_sharpness=0.6, out_of_focus=1)
+
+
+def test_warnings_of_a_case_and_of_its_slides_are_counted(tmp_path: Path) -> None:
+    record = case_of(tmp_path, "k,a.svs,,,1,,", "k,b.svs,,,2,,", "k,c.svs,,,3,,")
+    (row,) = csv.DictReader(cases_table([("cases/k", record)]).decode().splitlines())
+    assert row["warnings"] == "2"  # one that both slides have, and that a slide failed
+    assert (row["extent_segmental"], row["sharpness"], row["out_of_focus"]) == ("1", "0.6", "2")
+    write_index(tmp_path, [], [("cases/k", record)])
+    page = html.fromstring((tmp_path / "index.html").read_text())
+    assert page.cssselect("section.table tbody td")[-1].text_content() == "2"
+
+
+def test_a_case_that_cannot_be_assembled_leaves_the_others_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases = read_cases(table(tmp_path, "\"bad\nname\",a.svs,,,,,", "good,b.svs,,,,,"))
+    rows = {"a.svs": slide_folder(tmp_path, "a"), "b.svs": slide_folder(tmp_path, "b")}
+    (tmp_path / "a" / "glomeruli.csv").write_text("id\none\n")
+    batch = Batch(tmp_path, {}, CARDS, Options())
+    assert _assemble(tmp_path, cases, rows, batch, BANFF) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("glomspike: case bad")
+    assert "cannot be read" in line
+    assert [place.name for place in (tmp_path / "cases").iterdir()] == ["good"]
+    assert "good" in (tmp_path / "cases.csv").read_text()
 
 
 def test_blocks_are_not_matched_with_each_other(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_glomeruli_of_slides_are_looked_at_as_in_training(model: Model, tmp_path
     large = cv2.resize(picture, None, fx=40, fy=40, interpolation=cv2.INTER_NEAREST)
     cv2.imwrite(str(tmp_path / "a.png"), large)
     row: SlideRow = slide_folder(tmp_path, "a", spiked=2)
-    (tmp_path / "cases.csv").write_text("case,image,mpp\nk,a.png,0.25\n")
+    (tmp_path / "cases.csv").write_text("case,image,marker,mpp\nk,a.png,silver,0.25\n")
     (case,) = read_cases(tmp_path / "cases.csv")
     record = disease_of(case, {"a.png": row}, tmp_path, model).record
     assert record.fused.modalities == "om"

@@ -13,12 +13,13 @@ from results import MPP, glomerulus, round_outline, spike_score
 
 from glomspike.errors import WeightsError
 from glomspike.findings import STAINS, Circle, Stain
-from glomspike.gates.admission import Admission, blurred_warning, measured_stain
+from glomspike.gates.admission import Admission, blurred_warning, stain_of
 from glomspike.gates.colours import stain_colours
 from glomspike.gates.kidney import perhaps_no_kidney
 from glomspike.gates.sharpness import OUT_OF_FOCUS, sharpness
 from glomspike.gates.stain import load_stain_gate
 from glomspike.geometry.frames import FieldFrame
+from glomspike.results.record import StainRecord
 from glomspike.slide.field import Field
 from glomspike.slide.reader import open_slide
 from glomspike.slide.tissue import Tissue, find_tissue
@@ -36,23 +37,35 @@ def stripes(light: tuple[int, int, int], dark: tuple[int, int, int], side_px: in
 
 def test_the_example_is_silver() -> None:
     with open_slide(EXAMPLE) as slide:
-        stain = measured_stain(slide, find_tissue(slide), None)
+        stain = stain_of(slide, find_tissue(slide), None)
     assert stain is not None
     assert stain.words == "silver (measured)"
 
 
-def test_a_given_stain_is_not_measured(tmp_path: Path) -> None:
+def test_a_given_stain_counts_and_what_the_colours_say_is_kept(tmp_path: Path) -> None:
     write_aperio(tmp_path / "s.svs", stripes((240, 240, 240), (60, 60, 60)), mpp=1.0)
     with open_slide(tmp_path / "s.svs") as slide:
-        assert measured_stain(slide, None, "PAS") == Stain("PAS")
+        measured, typed = stain_of(slide, None, None), stain_of(slide, None, "PAS")
+    assert typed == Stain("PAS", measured=measured)
+    record = StainRecord.of(typed)
+    assert record is not None
+    assert (record.name, record.basis) == ("PAS", "given")
+    with open_slide(EXAMPLE) as slide:
+        example = stain_of(slide, find_tissue(slide), "PAS")
+    assert example is not None
+    assert example.words == "PAS (given; silver by its colours)"
+    kept = StainRecord.of(example)
+    assert kept is not None
+    assert kept.measured == "silver"
+    assert kept.stain.words == example.words
 
 
 def test_empty_glass_has_no_stain(tmp_path: Path) -> None:
     write_aperio(tmp_path / "s.svs", np.full((200, 200, 3), 240, np.uint8), mpp=1.0)
     with open_slide(tmp_path / "s.svs") as slide:
         nothing = Tissue(np.zeros((10, 10), bool), FieldFrame(0, 0, 20, 20), 20.0)
-        assert measured_stain(slide, nothing, None) is None
-        assert measured_stain(slide, None, None) is None
+        assert stain_of(slide, nothing, None) is None
+        assert stain_of(slide, None, None) is None
 
 
 def test_shades_of_grey_are_no_stain(tmp_path: Path) -> None:
@@ -60,7 +73,7 @@ def test_shades_of_grey_are_no_stain(tmp_path: Path) -> None:
     grey[:] = grey.mean(axis=2, keepdims=True).astype(np.uint8)
     write_aperio(tmp_path / "s.svs", grey, mpp=1.0)
     with open_slide(tmp_path / "s.svs") as slide:
-        assert measured_stain(slide, None, None) is None
+        assert stain_of(slide, None, None) is None
 
 
 @given(dim=st.floats(0.55, 1.0))
@@ -95,6 +108,10 @@ def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
         (Admission(None), True, False, ""),
         (Admission(Stain("PAS", 0.9)), False, False, "PAS (measured)"),
         (Admission(Stain("H&E")), False, False, "H&E (given)"),
+        (Admission(Stain("silver", measured=Stain("silver", 0.99))), True, False, ""),
+        (Admission(Stain("silver", measured=Stain("PAS", 0.6))), True, False, ""),
+        (Admission(Stain("silver", measured=Stain("PAS", 0.99))), True, False, "colours are those of PAS"),
+        (Admission(Stain("PAS", measured=Stain("silver", 0.99))), False, False, "those of silver"),
         (Admission(Stain("silver", 0.9), is_dark=True), True, True, "background of the slide is dark"),
         (Admission(Stain("silver", 0.9), perhaps_no_kidney=True), True, True, "may not be kidney cortex"),
     ],

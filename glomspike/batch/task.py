@@ -79,19 +79,24 @@ def failed_row(slide: FoundSlide, failure: Exception) -> SlideRow:
 
     A picture among slides that has no scale may be a label or a map: it is omitted.
     """
+    is_gone = isinstance(failure, FileNotFoundError) and not slide.path.exists()
+    cause = "does not exist; check the path" if is_gone else cause_of(failure)
+    is_any_picture = slide.is_picture and isinstance(failure, NoScaleError)
+    return SlideRow(slide.name, "omitted" if is_any_picture else "failed", cause)
+
+
+def cause_of(failure: Exception) -> str:
+    """What went wrong with a slide or a case and what to do about it, in one line."""
     match failure:
         case GlomspikeError():
             cause = f"{failure.cause}; {failure.cure}"
         case MemoryError() | torch.OutOfMemoryError():
             cause = "there is not enough memory for it; use fewer workers, or a machine with more"
-        case FileNotFoundError() if not slide.path.exists():
-            cause = "does not exist; check the path"
         case OSError():
             cause = f"{failure.strerror or failure}; check the disk, its permissions and the free space"
         case _:
             cause = f"failed unexpectedly ({type(failure).__name__}: {failure}); please report this"
-    is_any_picture = slide.is_picture and isinstance(failure, NoScaleError)
-    return SlideRow(slide.name, "omitted" if is_any_picture else "failed", " ".join(cause.split()))
+    return " ".join(cause.split())
 
 
 def _row(slide: FoundSlide, batch: Batch, skipped: bool) -> SlideRow:
@@ -114,6 +119,7 @@ def _row(slide: FoundSlide, batch: Batch, skipped: bool) -> SlideRow:
         unreadable_tiles=counts.unreadable_tiles,
         warnings=len(record.warnings),
         seconds=(record.finished - record.started).total_seconds(),
+        stain=None if record.stain is None else record.stain.stain.words,
         **_summary_cells(record.summary),
     )
 
@@ -134,6 +140,8 @@ def _summary_cells(summary: Summary | None) -> dict[str, Any]:
         "glomeruli_per_mm2": summary.glomeruli_per_mm2,
         "adequacy": summary.adequacy.verdict,
         **{f"extent_{extent}": count for extent, count in (summary.extents or {}).items()},
+        "sharpness": None if summary.focus is None else summary.focus.median_sharpness,
+        "out_of_focus": None if summary.focus is None else summary.focus.out_of_focus,
     }
 
 

@@ -4,7 +4,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from glomspike.cases.identity import Identity, Link, identify
 from glomspike.cases.piece import Piece, Profile, pieces_of
 from glomspike.cases.table import Case, CaseImage
 from glomspike.classify.tiles import Tiling
-from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, Points, SlideFacts, SlideRow
+from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, CallRule, Points, SlideFacts, SlideRow
 from glomspike.geometry.circles import circle_polygon
 from glomspike.networks.weights import Card
 from glomspike.results.adequacy import AdequacyRule
@@ -26,7 +28,7 @@ from glomspike.results.case_record import (
     Sections,
     WeightsRecord,
 )
-from glomspike.results.counting import CountedGlomerulus, summarise
+from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
 
@@ -38,7 +40,7 @@ class _Slide:
     image: CaseImage
     found: SlideFindings
 
-    @property
+    @cached_property
     def glomeruli(self) -> dict[int, Finding]:
         """Findings that are glomeruli, by id."""
         return {
@@ -46,6 +48,22 @@ class _Slide:
             for one in self.found.findings
             if one.lesion is None or one.lesion.name != NON_GLOMERULAR
         }
+
+    @property
+    def focus(self) -> Focus | None:
+        """How sharp its glomeruli are, None where none was scored."""
+        summary = self.found.record.summary
+        return None if summary is None else summary.focus
+
+    @property
+    def rule(self) -> CallRule:
+        """How its probabilities became calls."""
+        options = self.found.record.options
+        cuts = (options.get(name) for name in ("not_spiked_below", "spiked_from", "no_extent_below"))
+        below, above, no_extent = (float(cut) if isinstance(cut, int | float) else None for cut in cuts)
+        if below is None or above is None:
+            return CallRule.of_one_cut(self.found.threshold)
+        return CallRule(self.found.threshold, below, above, no_extent or 0.0)
 
     def outline0(self, finding: Finding) -> Points:
         """The outline (n, 2) of a finding, its circle where there is none, in level-0 pixels."""
@@ -97,6 +115,7 @@ def assemble(
         for image in case.images
     )
     judged = None if disease is None else disease.record
+    warnings = [*case.notes, *_warnings(images, apart, slides), *(() if judged is None else judged.warnings)]
     return CaseRecord(
         case=case.name,
         made=datetime.now(UTC),
@@ -106,13 +125,13 @@ def assemble(
         spiked_from=_option(slides, "spiked_from"),
         tile_um=_tile_um(cards) if slides else None,
         images=images,
-        summary=summarise(map(_counted, glomeruli), None, rule),
+        summary=summarise(map(_counted, glomeruli), None, rule, _focus(slides)),
         sections=Sections.of(images),
         glomeruli=tuple(glomeruli),
         fitted=tuple(fitted),
         apart=tuple(apart),
         unseen=tuple(_unseen(images, slides, glomeruli)),
-        warnings=(*_warnings(images, apart, slides), *(() if judged is None else judged.warnings)),
+        warnings=tuple(warnings),
         disease=judged,
     )
 
@@ -144,19 +163,37 @@ def _glomeruli(identity: Identity, slides: Sequence[_Slide], first_id: int) -> l
     for id_, (group, certainty) in enumerate(groups, start=first_id):
         profiles = tuple(_profile(slides[number], one, sure.get((number, one))) for number, one in group)
         calls = [profile.call for profile in profiles if profile.call is not None]
+        call = next((call for call in STRONGEST if call in calls), None)
         probabilities = [p.spike_probability for p in profiles if p.spike_probability is not None]
         scars = [profile.sclerosed for profile in profiles if profile.sclerosed is not None]
         glomerulus = CaseGlomerulus(
             id=id_,
-            call=next((call for call in STRONGEST if call in calls), None),
+            call=call,
             spike_probability=max(probabilities, default=None),
             sclerosed=2 * sum(scars) > len(scars) if scars else None,
             disagreement=len(set(scars)) > 1,
             certainty=round(certainty, 4),
             profiles=profiles,
+            **_membrane(call, [(slides[number], slides[number].glomeruli[one]) for number, one in group]),
         )
         found.append(glomerulus)
     return found
+
+
+def _membrane(call: Call | None, profiles: Sequence[tuple[_Slide, Finding]]) -> dict[str, Any]:
+    """The extent of spikes over the membrane of all profiles in silver; empty where none is scored."""
+    scored = [(slide, one.membrane) for slide, one in profiles if slide.image.is_scored]
+    membranes = [(slide, membrane) for slide, membrane in scored if membrane is not None]
+    if call is None or not membranes:
+        return {}
+    (slide, _), tiles = membranes[0], sum(membrane.tiles for _, membrane in membranes)
+    positive = sum(membrane.positive_tiles for _, membrane in membranes)
+    share = positive / tiles if tiles else float("nan")
+    return {
+        "extent": slide.rule.extent(call, share),
+        "membrane_tiles": tiles,
+        "spiked_membrane_share": round(share, 4) if tiles else None,
+    }
 
 
 def _surest(links: Sequence[Link]) -> dict[tuple[int, int], float]:
@@ -183,6 +220,8 @@ def _profile(slide: _Slide, id_: int, certainty: float | None) -> ProfileRecord:
         box0=(round(left, 1), round(top, 1), round(right, 1), round(bottom, 1)),
         certainty=None if certainty is None else round(certainty, 4),
         top_tiles=finding.top_tiles if scored else (),
+        extent=finding.membrane.extent if scored and finding.membrane is not None else None,
+        sharpness=finding.sharpness if scored else None,
     )
 
 
@@ -190,8 +229,18 @@ def _counted(glomerulus: CaseGlomerulus) -> CountedGlomerulus:
     """What is counted of a distinct glomerulus: it is as large as its largest profile."""
     largest = max(glomerulus.profiles, key=lambda profile: profile.area_um2)
     return CountedGlomerulus(
-        largest.area_um2, not largest.touches_edge, glomerulus.sclerosed, glomerulus.call
+        largest.area_um2, not largest.touches_edge, glomerulus.sclerosed, glomerulus.call, glomerulus.extent
     )
+
+
+def _focus(slides: Sequence[_Slide]) -> Focus | None:
+    """The focus of all profiles that are scored, None where none is."""
+    scored = [slide for slide in slides if slide.image.is_scored]
+    measured = [focus for slide in scored if (focus := slide.focus) is not None]
+    if not measured:
+        return None
+    sharpness = [one.sharpness for slide in scored for one in slide.glomeruli.values() if one.sharpness]
+    return Focus.of(sharpness, sum(focus.out_of_focus for focus in measured))
 
 
 def _image_record(
@@ -226,6 +275,8 @@ def _image_record(
         unreadable_windows=None if row is None else row.unreadable_windows,
         unreadable_tiles=None if row is None else row.unreadable_tiles,
         warnings=() if found is None else found.record.warnings,
+        stain=None if found is None else found.record.stain,
+        focus=None if found is None or found.record.summary is None else found.record.summary.focus,
     )
 
 

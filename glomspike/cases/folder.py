@@ -5,7 +5,6 @@ from pathlib import Path
 
 from glomspike.cases.table import Case, CaseImage, folder_names
 from glomspike.errors import SamplesError
-from glomspike.modalities import SILVER
 from glomspike.names import as_text
 from glomspike.slide.find import FoundSlide
 
@@ -13,7 +12,7 @@ CASES = "cases"  # the folder of OUT that holds cases
 
 
 def cases_of_folder(folder: Path, slides: Sequence[FoundSlide]) -> tuple[Case, ...]:
-    """A case for each slide, named as its results are, which is taken to be in silver.
+    """A case for each slide, named as its results are.
 
     Raises SamplesError where the results of a slide would lie among those of cases.
     """
@@ -29,4 +28,4 @@ def cases_of_folder(folder: Path, slides: Sequence[FoundSlide]) -> tuple[Case, .
 
 
 def _image(case: str, slide: FoundSlide) -> CaseImage:
-    return CaseImage(case, as_text(slide.name), slide.path, "om", SILVER, level=1, block="", mpp=None)
+    return CaseImage(case, as_text(slide.name), slide.path, "om", "", level=1, block="", mpp=None)

@@ -1,9 +1,9 @@
 """`cases.csv`: which images belong to which biopsy, one row an image."""
 
 import csv
+import os
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,10 @@ _LONGEST = 80
 
 @dataclass(frozen=True)
 class CaseImage:
-    """One row: `image` as typed, `path` where that is; `level` orders the serial sections of a `block`."""
+    """One row: `image` as typed, `path` where that is; `level` orders the serial sections of a `block`.
+
+    Without a `marker` the stain of a slide is measured.
+    """
 
     case: str
     image: str
@@ -38,17 +41,21 @@ class CaseImage:
 
     @property
     def stain(self) -> StainName | None:
-        """The stain of a slide, None of other images."""
+        """The stain of a slide, None where it is to be measured, and of other images."""
         return STAIN_OF_MARKER.get(self.marker)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One biopsy: its name, its folder's name under `OUT/cases`, its images by block and level."""
+    """One biopsy: its name, its folder's name under `OUT/cases`, its images by block and level.
+
+    `notes` are what a reader should know of it from the table.
+    """
 
     name: str
     folder: str
     images: tuple[CaseImage, ...]
+    notes: tuple[str, ...] = ()
 
 
 def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
@@ -59,7 +66,7 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            columns, rows = reader.fieldnames or [], list(reader)
+            columns, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SamplesError(table, f"cannot be read ({error})", "give a CSV file in UTF-8") from error
     missing = [name for name in NEEDED if name not in columns]
@@ -67,20 +74,40 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
         raise SamplesError(table, f"has no column {missing[0]}", f"give the columns {', '.join(COLUMNS)}")
     if not rows:
         raise SamplesError(table, "has no row", "give one row for each image")
-    images = [_image(table, number, row) for number, row in enumerate(rows, start=2)]
-    repeated = [path for path, count in Counter(one.path for one in images).items() if count > 1]
-    if repeated:
-        raise SamplesError(table, f"names {repeated[0].name} twice", "give one row for each image")
+    images = [_image(table, number, row) for number, row in rows]
+    _refuse_repeated(table, images)
     names = list(dict.fromkeys(one.case for one in images))
     folders = folder_names(names)
     cases = tuple(
-        Case(name, folder, tuple(sorted((i for i in images if i.case == name), key=_place)))
+        Case(
+            name,
+            folder,
+            tuple(sorted((i for i in images if i.case == name), key=_place)),
+            tuple(_capitals(name, names)),
+        )
         for name, folder in zip(names, folders, strict=True)
     )
     for case in cases:
         if need_slides and not any(image.modality == "om" for image in case.images):
             raise SamplesError(table, f"case {case.name!r} has no slide", "add a row of modality om to it")
     return cases
+
+
+def _refuse_repeated(table: Path, images: Sequence[CaseImage]) -> None:
+    """Raises SamplesError where two rows name the same file, by whatever path."""
+    rows: dict[str, int] = {}
+    for image in images:
+        first = rows.setdefault(os.path.realpath(image.path), image.row)
+        if first != image.row:
+            cause = f"names {image.path.name} twice, in rows {first} and {image.row}"
+            raise SamplesError(table, cause, "give one row for each image")
+
+
+def _capitals(name: str, names: Sequence[str]) -> Iterator[str]:
+    """That other cases have the same name but for capitals, which may be a slip."""
+    for other in names:
+        if other != name and other.casefold() == name.casefold():
+            yield f"case {other!r} differs only in capitals and is taken for another biopsy"
 
 
 def _place(image: CaseImage) -> tuple[str, int]:
@@ -92,9 +119,11 @@ def _image(table: Path, number: int, row: Mapping[str, str | None]) -> CaseImage
     for name in NEEDED:
         if not cells[name]:
             raise _wrong(table, number, f"has no {name}", f"fill in the column {name}")
+    if any("\0" in cell for cell in cells.values()):
+        raise _wrong(table, number, "has a character of code 0", "save the table as CSV in UTF-8")
     place = f"{table} row {number}"
     modality = modality_of(cells["modality"], place)
-    marker = marker_of(cells["marker"], modality, place) or (SILVER if modality == "om" else "")
+    marker = marker_of(cells["marker"], modality, place) or ""
     level = _number(table, number, "level", cells["level"] or "1")
     if level != int(level):
         raise _wrong(table, number, f"has the level {cells['level']!r}", "give a whole number")

@@ -4,15 +4,18 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 
+from glomspike.report.case_words import warning_words
 from glomspike.results.case_record import CaseGlomerulus, CaseRecord
 from glomspike.results.disease_record import DiseaseRecord
 
 COLUMNS = (
     "id", "call", "sclerosed", "disagreement", "certainty", "area_um2", "profiles", "spike_probability",
+    "extent", "membrane_tiles", "spiked_membrane_share",
 )  # fmt: skip
 CASE_COLUMNS = (
     "case", "folder", "images", "failed", "glomeruli", "spiked", "scored", "spiked_low", "spiked_high",
     "sclerosed", "adequacy", "counted_apart", "warnings", "uncertain", "profiles", "tissue_mm2",
+    "extent_none", "extent_segmental", "extent_global", "sharpness", "out_of_focus",
 )  # fmt: skip
 
 # Only where a disease model was given; then a column p_NAME for each disease that it knows.
@@ -73,6 +76,9 @@ def _glomerulus_cells(one: CaseGlomerulus) -> Cells:
         "area_um2": f"{max(profile.area_um2 for profile in one.profiles):.1f}",
         "profiles": ";".join(f"{profile.image}:{profile.id}" for profile in one.profiles),
         "spike_probability": None if probability is None else f"{probability:.6f}",
+        "extent": one.extent,
+        "membrane_tiles": one.membrane_tiles,
+        "spiked_membrane_share": one.spiked_membrane_share,
     }
 
 
@@ -92,8 +98,11 @@ def _case_cells(folder: str, record: CaseRecord) -> Cells:
         "sclerosed": summary.sclerosed.n if summary.sclerosed.of else None,
         "adequacy": summary.adequacy.verdict,
         "counted_apart": int(len(record.apart) > len(blocks)),
-        "warnings": len(record.warnings),
+        "warnings": len(warning_words(record)),
         "uncertain": summary.uncertain.n if summary.uncertain.of else None,
         "profiles": record.sections.profiles,
         "tissue_mm2": record.sections.tissue_mm2,
+        **{f"extent_{extent}": count for extent, count in (summary.extents or {}).items()},
+        "sharpness": None if summary.focus is None else summary.focus.median_sharpness,
+        "out_of_focus": None if summary.focus is None else summary.focus.out_of_focus,
     }

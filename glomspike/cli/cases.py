@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from glomspike.cli.batch_options import batch_options, device_option
 from glomspike.cli.progress import one_line
 from glomspike.cli.result_options import result_options
 from glomspike.cli.stain_option import stain_typed
@@ -33,18 +34,10 @@ TAKEN = ("cases", "cases.csv", "summary.csv", "index.html")  # names in OUT that
     "--adequacy", default="banff", show_default=True, metavar="banff|N|N/M",
     help="How many glomeruli are adequate; N/M: adequate from N, marginal from M.",
 )  # fmt: skip
-@click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@device_option
 @result_options
 @weight_options(kinds_of("cases"))
-@click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
-@click.option(
-    "--workers", default=1, type=click.IntRange(1), metavar="N", help="How many GPUs, or processes, to use."
-)
-@click.option("--ray", metavar="ADDRESS|local", help="Give the slides to the Ray cluster at this address.")
-@click.option(
-    "--stage", type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True), metavar="FOLDER",
-    help="Copy each slide to this folder on a fast local disk first.",
-)  # fmt: skip
+@batch_options
 def command(
     table: Path,
     out: Path,
@@ -58,7 +51,7 @@ def command(
     stain: str | None,
     dicom: bool,
     overwrite: bool,
-    workers: int,
+    workers: int | None,
     ray: str | None,
     stage: Path | None,
     **typed_weights: Path | None,
@@ -70,7 +63,7 @@ def command(
     Results of slides are in OUT as for a folder, those of a case in OUT/cases/CASE.
     """
     from glomspike.cases.write import check_place, check_table
-    from glomspike.cli.run import new_batch, run_slides
+    from glomspike.cli.run import new_batch, print_causes, run_slides
     from glomspike.results.adequacy import adequacy_rule
     from glomspike.results.options import Options
 
@@ -82,6 +75,8 @@ def command(
     check_table(out)
     for case in cases:
         check_place(out / "cases" / case.folder)
+        for note in case.notes:
+            click.echo(f"glomspike: {one_line(f'case {case.name!r}: {note}')}", err=True)
     options = Options(
         mpp, threshold, "outdated" if overwrite else "never", mirrored=mirrored, dicom=dicom,
         glomerulus_um=expected_um(animal, glomerulus_um), stain=stain_typed(stain),
@@ -89,14 +84,11 @@ def command(
     batch = new_batch(
         out, {kind: path for kind, path in weights.items() if kind != "disease"}, options, stage
     )
-    done = run_slides(list(slides.values()), batch, device, workers, ray)
+    done = run_slides(list(slides.values()), batch, device, workers or 1, ray)
     rows = dict(zip(slides, done, strict=True))
-    for name, row in rows.items():
-        if row.cause:
-            omitted = "omitted: " if row.status == "omitted" else ""
-            click.echo(f"glomspike: {one_line(name)}: {omitted}{row.cause}", err=True)
-    unread = _assemble(table, cases, rows, batch, rule, model)
-    return 1 if unread or any(row.status == "failed" for row in done) else 0
+    print_causes(done)
+    failed = _assemble(table, cases, rows, batch, rule, model)
+    return 1 if failed or any(row.status == "failed" for row in done) else 0
 
 
 def _assemble(
@@ -107,29 +99,37 @@ def _assemble(
     rule: "AdequacyRule",
     model: "Model | None" = None,
 ) -> int:
-    """Writes what there is of each case, then what lists them all; how many images were unreadable.
+    """Writes what there is of each case, then what lists them all; how many images or cases failed in that.
 
-    A picture that was omitted makes no case.
+    A picture that was omitted makes no case. A case that cannot be assembled leaves the others as they are.
     """
+    from glomspike.batch.task import cause_of
     from glomspike.cases.assemble import assemble
     from glomspike.cases.disease import disease_of
+    from glomspike.cases.markers import with_markers
     from glomspike.cases.write import write_case, write_cases
     from glomspike.report.index import write_index
 
     records: list[tuple[str, CaseRecord]] = []
-    unread = 0
-    for case in cases:
-        if {rows[image.image].status for image in case.images if image.image in rows} == {"omitted"}:
+    failed = 0
+    for typed in cases:
+        if {rows[image.image].status for image in typed.images if image.image in rows} == {"omitted"}:
             continue
-        disease = None if model is None else disease_of(case, rows, batch.out, model)
-        record = assemble(case, rows, batch.out, rule, batch.cards, disease)
-        write_case(batch.out, case.folder, record, {} if disease is None else disease.pictures)
-        unread += _report_unread(table, case, disease)
+        try:
+            case = with_markers(typed, rows, batch.out)
+            disease = None if model is None else disease_of(case, rows, batch.out, model)
+            record = assemble(case, rows, batch.out, rule, batch.cards, disease)
+            write_case(batch.out, case.folder, record, {} if disease is None else disease.pictures)
+        except Exception as failure:  # noqa: BLE001  (whatever it is, it is this case's)
+            failed += 1
+            click.echo(f"glomspike: {one_line(f'case {typed.name}')}: {cause_of(failure)}", err=True)
+            continue
+        failed += _report_unread(table, case, disease)
         records.append((f"cases/{case.folder}", record))
         click.echo(f"{one_line(str(batch.out / 'cases' / case.folder))}: {_line(record)}")
     write_cases(batch.out, records)
     write_index(batch.out, list(rows.values()), records)
-    return unread
+    return failed
 
 
 def _line(record: "CaseRecord") -> str:

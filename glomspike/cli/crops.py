@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from glomspike.cli.batch_options import device_option, overwrite_option
 from glomspike.cli.result_options import Number
 from glomspike.cli.run import run_folder, run_slide
 from glomspike.cli.stain_option import stain_option, stain_typed
@@ -28,7 +29,7 @@ glomerulus; for a folder there are summary.csv and index.html as well."""
 )
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--device", default="auto", metavar="auto|cuda|cuda:N|cpu", help="Where to compute.")
+@device_option
 @click.option(
     "--mpp",
     type=Number(0.05, 5),
@@ -38,7 +39,7 @@ glomerulus; for a folder there are summary.csv and index.html as well."""
 @weight_options(CROP_KINDS)
 @click.option("--threshold", type=Number(0, 1), metavar="P", help="Spike probability that counts as spiked.")
 @stain_option
-@click.option("--overwrite", is_flag=True, help="Replace earlier results of other settings.")
+@overwrite_option
 def command(
     images: Path,
     out: Path,

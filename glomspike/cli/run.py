@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from glomspike.cli.batch_options import batch_options, device_option
 from glomspike.cli.progress import one_line, shown_batch, shown_progress
 from glomspike.cli.result_options import result_options
 from glomspike.cli.stain_option import stain_typed
@@ -43,35 +44,9 @@ For research use only."""
 @click.command(name="run", epilog=EXAMPLES, short_help="The main job; the word `run` may be omitted.")
 @click.argument("slide", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option(
-    "--device",
-    default="auto",
-    metavar="auto|cuda|cuda:N|cpu",
-    help="Where to compute. auto, the default, takes the GPU where there is one.",
-)
+@device_option
 @result_options
-@click.option(
-    "--overwrite",
-    is_flag=True,
-    help="Replace earlier results; of a folder's slides only those of other settings.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(1),
-    metavar="N",
-    help="For a folder: how many GPUs to use, or processes where there is none. The default is 1.",
-)
-@click.option(
-    "--ray",
-    metavar="ADDRESS|local",
-    help="For a folder: give its slides to the Ray cluster at this address.",
-)
-@click.option(
-    "--stage",
-    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
-    metavar="FOLDER",
-    help="Copy each slide to this folder on a fast local disk first.",
-)
+@batch_options
 def command(
     slide: Path,
     out: Path,
@@ -212,13 +187,18 @@ def _print_results(done: "SlideRun") -> None:
     click.echo(f"{done.folder}: {count} {'glomerulus' if count == 1 else 'glomeruli'}, {verdict}")
 
 
-def _print_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
-    """What became of a folder's slides, each failure with its cause; the exit status."""
-    count = Counter(row.status for row in rows)
+def print_causes(rows: Sequence["SlideRow"]) -> None:
+    """Prints a line for each slide that failed or was omitted, with the cause."""
     for row in rows:
         if row.cause:
             omitted = "omitted: " if row.status == "omitted" else ""
             click.echo(f"glomspike: {one_line(row.slide)}: {omitted}{row.cause}", err=True)
+
+
+def _print_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
+    """What became of a folder's slides, each failure with its cause; the exit status."""
+    count = Counter(row.status for row in rows)
+    print_causes(rows)
     counts = f"{count['done']} done, {count['skipped']} skipped, {count['failed']} failed"
     counts += f", {count['omitted']} omitted" if count["omitted"] else ""
     click.echo(f"{one_line(str(out / 'summary.csv'))}: {counts}")

@@ -12,6 +12,8 @@ from glomspike.slide.field import RegionReader
 from glomspike.slide.light import is_dark_field
 from glomspike.slide.tissue import Tissue
 
+SURELY = 0.95  # probability of a measured stain, from which a slide given as another is warned of
+
 
 @dataclass(frozen=True)
 class Admission:
@@ -39,18 +41,26 @@ class Admission:
         if self.perhaps_no_kidney:
             yield "no sure glomerulus was found: this may not be kidney cortex, and every call is uncertain"
         if self.stain is not None and not self.is_scored:
+            scored = "" if self.stain.probability is None else "; --stain silver scores all the same"
             yield (
-                f"nothing was scored for spikes, which silver alone shows: the stain is {self.stain.words}; "
-                "--stain silver scores all the same"
+                f"nothing was scored for spikes, which silver alone shows: the stain is {self.stain.words}"
+                f"{scored}"
+            )
+        if self.stain is not None and (measured := contradicting(self.stain)) is not None:
+            yield (
+                f"the stain was given as {self.stain.name}, but the colours are those of {measured.name} "
+                f"(probability {measured.probability:.2f}): check that the slide is the right one"
             )
 
 
-def measured_stain(slide: RegionReader, tissue: Tissue | None, given: StainName | None) -> Stain | None:
-    """The stain of a slide: the one given, else that of its tissue; None where there is too little tissue."""
-    if given is not None:
-        return Stain(given)
+def stain_of(slide: RegionReader, tissue: Tissue | None, given: StainName | None) -> Stain | None:
+    """The stain of a slide: the one given, else that of its tissue; None where there is too little tissue.
+
+    That of the tissue is measured in either case.
+    """
     fields = tissue_fields(slide, tissue)
-    return _gate().stain(fields) if fields else None
+    measured = _gate().stain(fields) if fields else None
+    return measured if given is None else Stain(given, measured=measured)
 
 
 def admission(
@@ -68,6 +78,17 @@ def admission(
         return Admission(stain)
     is_kidney_doubtful = perhaps_no_kidney(circles, threshold, tissue.area_mm2)
     return Admission(stain, is_dark_field(thumbnail), is_kidney_doubtful)
+
+
+def contradicting(stain: Stain) -> Stain | None:
+    """The measured stain of a slide given as another; None where the two do not surely contradict each other.
+
+    They do where only one of them is silver: other stains resemble each other too much to say so.
+    """
+    measured = stain.measured
+    if measured is None or (measured.name == SILVER) == (stain.name == SILVER):
+        return None
+    return measured if (measured.probability or 0.0) >= SURELY else None
 
 
 @cache

@@ -1,6 +1,6 @@
 """What is in a case's `report.pdf`, as the template `case.typ` fills it in."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from glomspike.report.case_portrait import most_suspicious, portray_profile
 from glomspike.report.case_words import (
     RESEARCH,
     case_summary,
+    certainty_percent,
     date_words,
+    focus_words,
     glomerulus_words,
     match_words,
     meaning_words,
     scale_words,
     slide_numbers,
     slides_words,
+    stain_words,
     unseen_words,
     warning_words,
 )
@@ -35,12 +38,16 @@ _CIRCLES = (
     "Numbers are this report's glomeruli; circles have the colour of the spike probability, which in other "
     "stains than silver says nothing."
 )
-_COLUMNS = ("", "image", "block", "level", "stain", "µm/px", "glomeruli", "tissue, mm²")
+_GLOMERULUS_COLUMNS = (
+    *("", "call", "probability", "extent", "sclerosed", "area, µm²", "profiles (slide/number)"),
+    "match at least",
+)
+_COLUMNS = ("", "image", "block", "level", "stain", "µm/px", "profiles", "tissue, mm²", "focus")
 
 
 @dataclass(frozen=True)
 class Room:
-    """How much is shown: overviews and their size, glomeruli of either strip, sentences of a list, slides."""
+    """How much is shown: overviews and their size, glomeruli of either strip, rows of tables, sentences."""
 
     columns: int
     overview_mm: int
@@ -49,6 +56,7 @@ class Room:
     portraits: int
     sentences: int
     slides: int
+    glomeruli: int
 
 
 @dataclass
@@ -83,6 +91,7 @@ def case_content(record: CaseRecord, out: Path, room: Room, place: Path) -> dict
         "unseen": _sentences(unseen_words(record), room),
         "meaning": list(meaning_words(record)),
         **_overviews(record, out, room, pictures),
+        **_glomeruli(record, room),
         "strip_note": _strip_note(record, min(len(suspicious), room.portraits), len(suspicious)),
         "suspicious": [_portrait(one, record, out, pictures) for one in suspicious[: room.portraits]],
         "uncertain_note": _more(len(uncertain) - room.portraits, "glomerulus", "glomeruli"),
@@ -120,10 +129,46 @@ def _slides(record: CaseRecord, room: Room) -> dict[str, Any]:
 
 
 def _slide_cells(image: ImageRecord, number: int) -> list[str]:
-    stain, scale = image.marker or image.modality, scale_words(image)
+    stain, scale = stain_words(image), scale_words(image)
     found = str(image.profiles) if image.status == "done" else image.status
     tissue = "" if image.tissue_mm2 is None else f"{image.tissue_mm2:.2f}"
-    return [str(number), image.image, image.block, str(image.level), stain, scale, found, tissue]
+    return [
+        str(number),
+        image.image,
+        image.block,
+        str(image.level),
+        stain,
+        scale,
+        found,
+        tissue,
+        focus_words(image),
+    ]
+
+
+def _glomeruli(record: CaseRecord, room: Room) -> dict[str, Any]:
+    """The table of distinct glomeruli, as many as there is room for."""
+    numbers = slide_numbers(record)
+    rows = [_glomerulus_cells(one, numbers) for one in record.glomeruli[: room.glomeruli]]
+    more = _more(len(record.glomeruli) - room.glomeruli, "glomerulus", "glomeruli")
+    return {"glomerulus_columns": _GLOMERULUS_COLUMNS, "glomeruli": rows, "glomeruli_note": more}
+
+
+def _glomerulus_cells(one: CaseGlomerulus, numbers: Mapping[str, int]) -> list[str]:
+    probability = "" if one.spike_probability is None else f"{one.spike_probability:.2f}"
+    scars = [profile.sclerosed for profile in one.profiles if profile.sclerosed is not None]
+    sclerosed = "" if one.sclerosed is None else "yes" if one.sclerosed else "no"
+    largest = max(one.profiles, key=lambda profile: profile.area_um2)
+    cut = " (cut)" if largest.touches_edge else ""
+    return [
+        str(one.id),
+        one.call or "not scored",
+        probability,
+        one.extent or "",
+        f"{sclerosed} ({sum(scars)} of {len(scars)})" if one.disagreement else sclerosed,
+        f"{largest.area_um2:,.0f}{cut}",
+        ", ".join(f"{numbers[profile.image]}/{profile.id}" for profile in one.profiles),
+        "" if len(one.profiles) == 1 else f"{certainty_percent(one)} %",
+    ]
 
 
 def _overviews(record: CaseRecord, out: Path, room: Room, pictures: _Pictures) -> dict[str, Any]:

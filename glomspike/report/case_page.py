@@ -11,11 +11,13 @@ from glomspike.report.case_overview import CaseOverview, case_overview
 from glomspike.report.case_words import (
     case_summary,
     date_words,
+    focus_words,
     glomerulus_words,
     match_words,
     meaning_words,
     scale_words,
     slide_numbers,
+    stain_words,
     unseen_words,
     warning_words,
 )
@@ -121,12 +123,14 @@ def _report_address(folder: str) -> str:
 def _slide(image: ImageRecord, record: CaseRecord, out: Path) -> SlideView:
     block = f"block {image.block}, " if image.block else ""
     tissue = "" if image.tissue_mm2 is None else f", {image.tissue_mm2:.2f} mm² of tissue"
-    found = f"{image.profiles} profiles, {scale_words(image)} µm/px{tissue}"
+    sharp = focus_words(image)
+    focus = f", focus {sharp}" if sharp else ""
+    found = f"{image.profiles} profiles, {scale_words(image)} µm/px{tissue}{focus}"
     overview = case_overview(image, record.glomeruli, out, OVERVIEW_PX)
     return SlideView(
         slide_numbers(record)[image.image],
         image.image,
-        image.marker or image.modality,
+        stain_words(image),
         f"{block}level {image.level}",
         found if image.status == "done" else image.status,
         None if image.folder is None else _report_address(image.folder),

@@ -20,11 +20,15 @@ PDF_NAME = "report.pdf"
 MOST_PAGES = 3
 # From roomy to tight: the first that fits is taken.
 ROOMS = (
-    Room(columns=3, overview_mm=62, overview_px=1000, overviews=6, portraits=6, sentences=12, slides=12),
-    Room(columns=3, overview_mm=44, overview_px=800, overviews=9, portraits=6, sentences=10, slides=16),
-    Room(columns=4, overview_mm=34, overview_px=600, overviews=16, portraits=4, sentences=8, slides=24),
-    Room(columns=5, overview_mm=24, overview_px=500, overviews=30, portraits=2, sentences=6, slides=30),
-)
+    Room(columns=3, overview_mm=62, overview_px=1000, overviews=6, portraits=6, sentences=12,
+         slides=12, glomeruli=40),
+    Room(columns=3, overview_mm=44, overview_px=800, overviews=9, portraits=6, sentences=10,
+         slides=16, glomeruli=30),
+    Room(columns=4, overview_mm=34, overview_px=600, overviews=16, portraits=4, sentences=8,
+         slides=24, glomeruli=20),
+    Room(columns=5, overview_mm=24, overview_px=500, overviews=30, portraits=2, sentences=6,
+         slides=30, glomeruli=12),
+)  # fmt: skip
 
 
 def write_case_pdf(path: Path, record: CaseRecord, out: Path) -> None:

@@ -42,6 +42,8 @@ def glomerulus_words(one: CaseGlomerulus) -> str:
     parts: list[str] = [one.call or "not scored"]
     if one.spike_probability is not None:
         parts[0] += f", probability {one.spike_probability:.2f}"
+    if one.extent in ("segmental", "global"):
+        parts.append(f"spikes {one.extent}")
     if one.sclerosed:
         parts.append("globally sclerosed")
     if one.disagreement:
@@ -53,7 +55,12 @@ def match_words(one: CaseGlomerulus) -> str:
     """How sure it is that a glomerulus's profiles belong together; empty for a single profile."""
     if len(one.profiles) == 1:
         return ""
-    return f"matched with at least {min(int(100 * one.certainty), 99)} % certainty"
+    return f"matched with at least {certainty_percent(one)} % certainty"
+
+
+def certainty_percent(one: CaseGlomerulus) -> int:
+    """How sure it is that a glomerulus's profiles belong together, at most 99."""
+    return min(int(100 * one.certainty), 99)
 
 
 def date_words(record: CaseRecord) -> str:
@@ -97,6 +104,25 @@ def scale_words(image: ImageRecord) -> str:
     return f"{image.mpp_x:.4g}" if same else f"{image.mpp_x:.4g} × {image.mpp_y:.4g}"
 
 
+def stain_words(image: ImageRecord) -> str:
+    """The stain or antibody of an image: by the table, by measure, or by both where these differ."""
+    said = image.marker or image.modality
+    if image.stain is None:
+        return said
+    if image.stain.basis == "measured":
+        return f"{said} (measured)"
+    measured = image.stain.measured
+    return said if measured in (None, image.stain.name) else f"{said} ({measured} by its colours)"
+
+
+def focus_words(image: ImageRecord) -> str:
+    """How sharp the scored glomeruli of an image are, empty where none was scored."""
+    if image.focus is None or image.focus.median_sharpness is None:
+        return ""
+    blurred = f", {image.focus.out_of_focus} blurred" if image.focus.out_of_focus else ""
+    return f"{image.focus.median_sharpness:.2f}{blurred}"
+
+
 def meaning_words(record: CaseRecord) -> Iterator[str]:
     """How the numbers are meant, and how far they can be trusted."""
     yield (
@@ -107,6 +133,16 @@ def meaning_words(record: CaseRecord) -> Iterator[str]:
         "A glomerulus that several levels show counts once. It is spiked if one of its profiles in silver "
         "is, sclerosed if most of its profiles are, and as large as its largest profile."
     )
+    if record.summary.extents is not None:
+        yield (
+            "The extent of spikes is global where half or more of the membrane on all profiles in silver "
+            "shows them, segmental where less does."
+        )
+    if record.summary.focus is not None:
+        yield (
+            "Focus is the contrast of the finest edges of a glomerulus over that of coarser ones, mostly 0.4 "
+            "to 1.2; a profile below 0.3 is blurred and its call uncertain."
+        )
     if record.threshold is not None:
         yield _probability(record)
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from glomspike.errors import OutputError, SlideError
 from glomspike.findings import SlideRow
 from glomspike.report.case_pdf import PDF_NAME
+from glomspike.report.case_words import warning_words
 from glomspike.report.html import GENERATOR, data_uri, write_page
 from glomspike.report.page import REPORT_NAME
 from glomspike.report.portrait import encode_jpeg, shrunk
@@ -37,7 +38,7 @@ class IndexRow:
 
 @dataclass(frozen=True)
 class CaseRow:
-    """A case as the page shows it; `missing` counts its slides that failed."""
+    """A case as the page shows it; `missing` counts slides that failed, `warnings` those of slides too."""
 
     case: str
     summary: Summary
@@ -108,7 +109,7 @@ def _case_row(folder: str, record: CaseRecord) -> CaseRow:
         record.case,
         record.summary,
         sum(image.status == "failed" for image in record.images),
-        len(record.warnings),
+        len(warning_words(record)),
         f"./{quote(folder)}/{REPORT_NAME}",
         f"./{quote(folder)}/{PDF_NAME}",
     )

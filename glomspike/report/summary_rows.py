@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from glomspike.results.counting import FEWEST_MEASURED, Share, Summary
+from glomspike.results.counting import FEWEST_MEASURED, Focus, Share, Summary
 
 Fact = tuple[str, str]  # a heading or term, and what is said of it
 
@@ -24,11 +24,23 @@ def summary_rows(summary: Summary) -> Iterator[Fact]:
             yield "Extent of spikes", ", ".join(f"{n} {extent}" for extent, n in summary.extents.items())
     else:
         yield "Spikes", "nothing was scored"
+    if summary.focus is not None:
+        yield "Focus", _focus(summary.focus)
     yield "Size", _size(summary)
     if summary.tissue_mm2 is not None:
         density = summary.glomeruli_per_mm2
         per_mm2 = "" if density is None else f", {density:.2f} glomeruli per mm²"
         yield "Tissue", f"{summary.tissue_mm2:.2f} mm²{per_mm2}"
+
+
+def _focus(focus: Focus) -> str:
+    if focus.median_sharpness is None:
+        return "could not be measured"
+    blurred = f"{focus.out_of_focus} out of focus, so that their call is uncertain"
+    return (
+        f"{blurred if focus.out_of_focus else 'none out of focus'}; median sharpness "
+        f"{focus.median_sharpness:.2f} of {focus.measured} scored (in focus mostly 0.4 to 1.2)"
+    )
 
 
 def share_words(share: Share) -> str:

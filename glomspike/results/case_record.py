@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from glomspike.findings import Call, TopTile
-from glomspike.results.counting import Summary
+from glomspike.findings import Call, Extent, TopTile
+from glomspike.results.counting import Focus, Summary
 from glomspike.results.disease_record import DiseaseRecord
-from glomspike.results.record import Versions
+from glomspike.results.record import StainRecord, Versions
 
 CASE_NAME = "case.json"
 ImageStatus = Literal["done", "failed", "not analysed"]
@@ -41,7 +41,8 @@ class ImageRecord(_Strict):
     follows are None or empty where there are none. `profiles` counts what was detected, `mpp_x` and `mpp_y`
     are the scale that was used, `bounds0` left, top, width and height of what the overview shows in level-0
     pixels, `tissue_mm2` is the area of the tissue, `warnings` are the slide's. Windows and tiles that could
-    not be read were not searched and not scored.
+    not be read were not searched and not scored. `stain` and `focus` are those of the slide's `run.json`;
+    `marker` is by the stain where the table has none.
     """
 
     image: str
@@ -61,14 +62,16 @@ class ImageRecord(_Strict):
     unreadable_windows: int | None = None
     unreadable_tiles: int | None = None
     warnings: tuple[str, ...] = ()
+    stain: StainRecord | None = None
+    focus: Focus | None = None
 
 
 class ProfileRecord(_Strict):
     """A glomerulus as one section shows it: the image, its `id` in that slide's `glomeruli.csv`.
 
-    `call`, `spike_probability` and `top_tiles` are None or empty in other stains than silver. `box0` is the
-    outline's box, left, top, right, bottom; it and the corners of tiles are in level-0 pixels. `certainty` is
-    that of the surest match to another profile.
+    `call`, `spike_probability`, `extent`, `sharpness` and `top_tiles` are None or empty in other stains than
+    silver. `box0` is the outline's box, left, top, right, bottom; it and the corners of tiles are in level-0
+    pixels. `certainty` is that of the surest match to another profile.
     """
 
     image: str
@@ -81,13 +84,17 @@ class ProfileRecord(_Strict):
     box0: tuple[float, float, float, float]
     certainty: float | None
     top_tiles: tuple[TopTile, ...] = ()
+    extent: Extent | None = None
+    sharpness: float | None = None
 
 
 class CaseGlomerulus(_Strict):
     """A distinct glomerulus: spiked if any profile in silver is, sclerosed by majority.
 
     `spike_probability` is the highest of its profiles in silver. `certainty` is the least sure match that
-    holds its profiles together; `disagreement` where profiles differ in sclerosis.
+    holds its profiles together; `disagreement` where profiles differ in sclerosis. `extent` is that of spikes
+    on the membrane of all its profiles in silver together: `membrane_tiles` cross it, of which
+    `spiked_membrane_share` are positive.
     """
 
     id: int
@@ -97,6 +104,9 @@ class CaseGlomerulus(_Strict):
     disagreement: bool
     certainty: float
     profiles: tuple[ProfileRecord, ...]
+    extent: Extent | None = None
+    membrane_tiles: int | None = None
+    spiked_membrane_share: float | None = None
 
 
 class Sections(_Strict):

@@ -1,6 +1,6 @@
 """A slide or a case in numbers: how many glomeruli, how many spiked or sclerosed, how large, how dense."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import pi, sqrt
 from statistics import median
@@ -26,7 +26,7 @@ class _Strict(BaseModel):
 class CountedGlomerulus:
     """What is counted of a glomerulus; `sclerosed` is None where no weights name lesions, `call` unscored.
 
-    `extent` is None also where several profiles stand for one glomerulus.
+    `extent` is None where it is unscored.
     """
 
     area_um2: float
@@ -68,6 +68,32 @@ class Share(_Strict):
         )
 
 
+class Focus(_Strict):
+    """How sharp the scored glomeruli are whose sharpness could be `measured`: the median, None without any.
+
+    `out_of_focus` of them are too blurred for a call.
+    """
+
+    measured: int
+    median_sharpness: float | None
+    out_of_focus: int
+
+    @classmethod
+    def of(cls, sharpness: Sequence[float], out_of_focus: int) -> "Focus":
+        """The focus of glomeruli of these sharpnesses, so many of which are out of focus."""
+        middle = round(median(sharpness), 3) if sharpness else None
+        return cls(measured=len(sharpness), median_sharpness=middle, out_of_focus=out_of_focus)
+
+    @classmethod
+    def of_slide(cls, glomeruli: Iterable[Glomerulus]) -> "Focus | None":
+        """The focus of a slide's glomeruli, None where none was scored."""
+        scored = [one for one in glomeruli if one.judgement is not None]
+        if not scored:
+            return None
+        sharpness = [one.sharpness for one in scored if one.sharpness is not None]
+        return cls.of(sharpness, sum(one.is_blurred for one in scored))
+
+
 class Adequacy(_Strict):
     """The verdict on the number of glomeruli, and the rule that says so, in words."""
 
@@ -81,7 +107,8 @@ class Summary(_Strict):
     `sclerosed` are globally sclerosed ones of those with a named lesion; `spiked`, `not_spiked` and
     `uncertain` are calls of those scored. Medians are of the `measured` glomeruli, whole and not sclerosed,
     and not reliable under 10 of them; the diameter is that of a circle of the same area. `tissue_mm2` is None
-    where tissue was not searched for, `extents` where nothing was scored, and of cases.
+    where tissue was not searched for, `extents` and `focus` where nothing was scored. `focus` of a case is
+    that of all profiles in silver.
     """
 
     glomeruli: int
@@ -99,10 +126,14 @@ class Summary(_Strict):
     glomeruli_per_mm2: float | None
     adequacy: Adequacy
     extents: dict[Extent, int] | None = None
+    focus: Focus | None = None
 
 
 def summarise(
-    glomeruli: Iterable[CountedGlomerulus], tissue_mm2: float | None, rule: AdequacyRule = BANFF
+    glomeruli: Iterable[CountedGlomerulus],
+    tissue_mm2: float | None,
+    rule: AdequacyRule = BANFF,
+    focus: Focus | None = None,
 ) -> Summary:
     """The numbers of glomeruli that lie in that much tissue."""
     counted = list(glomeruli)
@@ -128,4 +159,5 @@ def summarise(
         glomeruli_per_mm2=round(len(counted) / tissue_mm2, 3) if tissue_mm2 else None,
         adequacy=Adequacy(verdict=rule.verdict(len(counted)), rule=rule.words),
         extents={extent: extents.count(extent) for extent in get_args(Extent)} if extents else None,
+        focus=focus,
     )

@@ -14,11 +14,23 @@ from glomspike.annotate.geojson import read_geojson
 from glomspike.annotate.layers import RegionType
 from glomspike.annotate.marks import OUTLINES
 from glomspike.errors import AnnotationError, OutputError
-from glomspike.findings import Call, Circle, Classification, Mpp, Points, SlideFacts, TopTile
+from glomspike.findings import (
+    Call,
+    Circle,
+    Classification,
+    Extent,
+    Mpp,
+    Points,
+    SlideFacts,
+    SpikedMembrane,
+    TopTile,
+)
 from glomspike.geometry.frames import from_viewer
 from glomspike.results.record import RunRecord, read_record
+from glomspike.results.table import SHARPNESS
 
 _CALLS: dict[str, Call] = {call: call for call in get_args(Call)}
+_EXTENTS: dict[str, Extent] = {extent: extent for extent in get_args(Extent)}
 _TABLE = "glomeruli.csv"
 
 
@@ -26,8 +38,9 @@ _TABLE = "glomeruli.csv"
 class Finding:
     """One row of `glomeruli.csv` and the outline of its number.
 
-    `outline0` (n, 2) is in level-0 pixels and None where the annotations have none, `probability`, `call` and
-    `spike_fraction` are None where nothing was scored, `lesion` where no weights name lesions.
+    `outline0` (n, 2) is in level-0 pixels and None where the annotations have none, `probability`, `call`,
+    `spike_fraction` and `membrane` are None where nothing was scored, `sharpness` where it was not measured,
+    `lesion` where no weights name lesions.
     """
 
     id: int
@@ -40,6 +53,8 @@ class Finding:
     spike_fraction: float | None
     top_tiles: tuple[TopTile, ...]
     lesion: Classification | None
+    membrane: SpikedMembrane | None
+    sharpness: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +136,8 @@ def _finding(row: Mapping[str, str], outlines: Mapping[int, Points]) -> Finding:
         spike_fraction=_number(row, "spike_fraction"),
         top_tiles=_tiles(row.get("top_tiles") or ""),
         lesion=_lesion(row),
+        membrane=_membrane(row),
+        sharpness=_number(row, SHARPNESS),
     )
 
 
@@ -136,6 +153,14 @@ def _call(written: str, spiked: str) -> Call | None:
 
 def _tiles(cell: str) -> tuple[TopTile, ...]:
     return tuple(TopTile(*map(float, tile.split(":"))) for tile in cell.split(";") if tile)
+
+
+def _membrane(row: Mapping[str, str]) -> SpikedMembrane | None:
+    extent, tiles = _EXTENTS.get(row.get("extent") or ""), row.get("membrane_tiles")
+    if extent is None or not tiles:
+        return None
+    share = _number(row, "spiked_membrane_share") or 0.0
+    return SpikedMembrane(int(tiles), round(share * int(tiles)), extent)
 
 
 def _lesion(row: Mapping[str, str]) -> Classification | None:

@@ -203,10 +203,15 @@ def _rounded(tile: Tile) -> Tile:
 
 
 class StainRecord(_Strict):
-    """The stain of a slide; without a probability it was given, not measured."""
+    """The stain of a slide: the one given, or by the colours of its tissue.
+
+    `measured` is the latter in either case and `probability` how probable it is; both are None where there
+    is too little tissue.
+    """
 
     name: StainName
     basis: Literal["measured", "given"]
+    measured: StainName | None = None
     probability: float | None = None
 
     @classmethod
@@ -214,9 +219,22 @@ class StainRecord(_Strict):
         """The record of a stain, None where it could not be measured."""
         if stain is None:
             return None
-        if stain.probability is None:
-            return cls(name=stain.name, basis="given")
-        return cls(name=stain.name, basis="measured", probability=round(stain.probability, 4))
+        measured = stain.measured if stain.probability is None else stain
+        probability = None if measured is None else measured.probability
+        return cls(
+            name=stain.name,
+            basis="given" if stain.probability is None else "measured",
+            measured=None if measured is None else measured.name,
+            probability=None if probability is None else round(probability, 4),
+        )
+
+    @property
+    def stain(self) -> Stain:
+        """The stain that this is the record of."""
+        if self.basis == "measured":
+            return Stain(self.name, self.probability)
+        measured = None if self.measured is None else Stain(self.measured, self.probability)
+        return Stain(self.name, measured=measured)
 
 
 class RunRecord(_Strict):
