@@ -41,6 +41,15 @@ def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
     assert (first.images[1].mpp, first.images[1].marker) == (0.25, "")
 
 
+def test_a_spreadsheet_s_separators_decimal_commas_and_empty_rows_are_read(tmp_path: Path) -> None:
+    header = "\ufeffCase; image ;MPP;note\n"
+    (case,) = read_cases(table(tmp_path, "B 17;a.svs;0,25;first", ";;;", 'B 17;"b;c.svs"', header=header))
+    assert [(one.path.name, one.mpp, one.row) for one in case.images] == [
+        ("a.svs", 0.25, 2),
+        ("b;c.svs", None, 4),
+    ]
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -55,6 +64,10 @@ def test_rows_become_cases_with_their_images_in_order(tmp_path: Path) -> None:
         (["a,a.svs,om,,1.5,,"], "the level '1.5'"),
         (["a,a.svs,om,,1,,-1"], "has '-1' as mpp"),
         (["a,a.svs,,,,,", "b,./a.svs,,,,,"], "names a.svs twice, in rows 2 and 3"),
+        (
+            ["left, right,a.svs,,,,,"],
+            "row 2 has 8 cells, and there are 7 columns; put names with a separator",
+        ),
         (["a,a.svs,,,,,", "", "b,none/../a.svs,,,,,"], "names a.svs twice, in rows 2 and 4"),
         (["a,a.tif,tem,,,,"], "case 'a' has no slide"),
         ([], "has no row"),
@@ -165,7 +178,7 @@ def test_warnings_of_a_case_and_of_its_slides_are_counted(tmp_path: Path) -> Non
 def test_a_case_that_cannot_be_assembled_leaves_the_others_as_they_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cases = read_cases(table(tmp_path, "\"bad\nname\",a.svs,,,,,", "good,b.svs,,,,,"))
+    cases = read_cases(table(tmp_path, '"bad\nname",a.svs,,,,,', "good,b.svs,,,,,"))
     rows = {"a.svs": slide_folder(tmp_path, "a"), "b.svs": slide_folder(tmp_path, "b")}
     (tmp_path / "a" / "glomeruli.csv").write_text("id\none\n")
     batch = Batch(tmp_path, {}, CARDS, Options())

@@ -1,6 +1,7 @@
 """`cases.csv`: which images belong to which biopsy, one row an image."""
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from glomspike.errors import SamplesError
 from glomspike.findings import StainName
+from glomspike.learn.corrections.patients import SEPARATORS
 from glomspike.modalities import SILVER, STAIN_OF_MARKER, Modality, check_scale, marker_of, modality_of
 
 COLUMNS = ("case", "image", "modality", "marker", "level", "block", "mpp")
@@ -64,14 +66,9 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
     It is where `need_slides` and a case has none.
     """
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
+        rows = list(_rows(table, table.read_text(encoding="utf-8-sig")))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SamplesError(table, f"cannot be read ({error})", "give a CSV file in UTF-8") from error
-    missing = [name for name in NEEDED if name not in columns]
-    if missing:
-        raise SamplesError(table, f"has no column {missing[0]}", f"give the columns {', '.join(COLUMNS)}")
     if not rows:
         raise SamplesError(table, "has no row", "give one row for each image")
     images = [_image(table, number, row) for number, row in rows]
@@ -91,6 +88,25 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
         if need_slides and not any(image.modality == "om" for image in case.images):
             raise SamplesError(table, f"case {case.name!r} has no slide", "add a row of modality om to it")
     return cases
+
+
+def _rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table by column, each with the number of its line, those without text omitted.
+
+    Raises SamplesError where a column is missing, or a row has more cells than there are columns.
+    """
+    heading = text.partition("\n")[0]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=heading.count))
+    columns = [name.strip().casefold() for name in next(reader, [])]
+    if missing := [name for name in NEEDED if name not in columns]:
+        raise SamplesError(table, f"has no column {missing[0]}", f"give the columns {', '.join(COLUMNS)}")
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) > len(columns):
+            cause = f"has {len(cells)} cells, and there are {len(columns)} columns"
+            raise _wrong(table, reader.line_num, cause, "put names with a separator in them in quotes")
+        yield reader.line_num, dict(zip(columns, cells, strict=False))
 
 
 def _refuse_repeated(table: Path, images: Sequence[CaseImage]) -> None:
@@ -114,8 +130,8 @@ def _place(image: CaseImage) -> tuple[str, int]:
     return image.block, image.level
 
 
-def _image(table: Path, number: int, row: Mapping[str, str | None]) -> CaseImage:
-    cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+def _image(table: Path, number: int, row: Mapping[str, str]) -> CaseImage:
+    cells = {name: row.get(name, "").strip() for name in COLUMNS}
     for name in NEEDED:
         if not cells[name]:
             raise _wrong(table, number, f"has no {name}", f"fill in the column {name}")
@@ -145,7 +161,7 @@ def _image(table: Path, number: int, row: Mapping[str, str | None]) -> CaseImage
 
 def _number(table: Path, number: int, column: str, cell: str) -> float:
     try:
-        value = float(cell)
+        value = float(cell.replace(",", "."))  # a decimal comma
     except ValueError:
         value = -1.0
     if not 0 < value < 10_000:
