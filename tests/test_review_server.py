@@ -234,7 +234,7 @@ def test_pictures_lie_where_the_place_says(client):
 
 
 def tile(slide, pyramid, zoom, column, row):
-    return np.asarray(Image.open(io.BytesIO(read_tile(slide, pyramid, zoom, column, row)))).astype(int)
+    return read_tile(slide, pyramid, zoom, column, row).astype(int)
 
 
 def test_tiles_of_every_zoom_show_the_slide_in_its_place(tmp_path):
@@ -252,6 +252,41 @@ def test_tiles_of_every_zoom_show_the_slide_in_its_place(tmp_path):
         assert abs(whole - blocks)[4:-4, 4:-4].mean() < 4
         assert not pyramid.holds(2, 4, 0)
         assert not pyramid.holds(3, 0, 0)
+
+
+def test_coarse_tiles_are_made_of_small_reads_and_show_the_same(tmp_path, monkeypatch):
+    picture = waves(1500, 1100)
+    with open_slide(write_aperio(tmp_path / "waves.svs", picture, factors=(), mpp=0.25)) as slide:
+        sizes = crops_of(slide, monkeypatch)
+        pyramid = Pyramid.of(slide.facts)
+        assert pyramid.mpps == (2.0, 1.0, 0.5, 0.25)
+        whole = tile(slide, pyramid, 0, 0, 0)
+        assert set(sizes) == {(0, 512, 512)}
+        blocks = picture[:1096, :1496].reshape(137, 8, 187, 8, 3).mean(axis=(1, 3))
+        assert abs(whole[:137, :187] - blocks)[2:-2, 2:-2].mean() < 4
+        assert whole[140:].min() >= 250
+
+
+def crops_of(slide, monkeypatch):
+    """The level, width and height of what is decoded of a slide from now on."""
+    sizes, crop = [], slide._source.crop
+
+    def counted(level, x0, y0, width_px, height_px):
+        sizes.append((level, width_px, height_px))
+        return crop(level, x0, y0, width_px, height_px)
+
+    monkeypatch.setattr(slide._source, "crop", counted)
+    return sizes
+
+
+def test_pixels_that_are_copied_are_read_without_any_around_them(tmp_path, monkeypatch):
+    path = write_aperio(tmp_path / "waves.svs", waves(900, 700), factors=(4,), mpp=0.25)
+    with open_slide(path) as slide:
+        sizes = crops_of(slide, monkeypatch)
+        pyramid = Pyramid.of(slide.facts)
+        for zoom in (2, 1, 0):
+            read_tile(slide, pyramid, zoom, 0, 0)
+        assert sizes == [(0, 256, 256), (0, 512, 512), (1, 256, 256)]
 
 
 def test_a_pyramid_starts_at_the_bounds_and_is_square_whatever_the_pixels_are():

@@ -54,9 +54,10 @@ def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str | N
     """
     from glomspike.review.app import make_app
     from glomspike.review.find import find_results
-    from glomspike.review.serve import is_local, listen, open_browser, serve
+    from glomspike.review.serve import is_local, limit_memory, listen, open_browser, serve
     from glomspike.review.slides import open_reviewed
 
+    limit_memory()
     found, failures = open_reviewed(out, find_results(out), slides)
     for line in _remarks(found, failures):
         click.echo(f"glomspike: {line}", err=True)

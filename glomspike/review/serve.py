@@ -14,10 +14,13 @@ from starlette.types import ASGIApp
 
 from glomspike.errors import UsageError
 from glomspike.review.guard import LOOPBACK_NAMES, Guard
+from glomspike.slide.scan import limit_tile_cache
 
 USUAL_PORT = 8765
 TOKEN_BYTES = 24
-ARENA_MAX = -8  # glibc's M_ARENA_MAX
+ARENA_MAX, MMAP_THRESHOLD = -8, -3  # glibc's M_ARENA_MAX, M_MMAP_THRESHOLD
+RETURNED_BYTES = 2**20  # from which on memory goes back to the system once it is free
+TILE_CACHE_BYTES = 64 * 2**20  # of decoded pixels of all slides: some 250 stored tiles
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 only where the user wants it
 
 
@@ -63,7 +66,6 @@ def serve(app: ASGIApp, bound: socket.socket, anywhere: bool, announce: Callable
     """
     # Each picture is decoded in a separate thread: threads within one would only wait for one another.
     cv2.setNumThreads(1)
-    _share_arenas()
     host, port = bound.getsockname()[:2]
     token = secrets.token_urlsafe(TOKEN_BYTES)
     names = frozenset({socket.gethostname().lower()}) if anywhere else frozenset[str]()
@@ -72,10 +74,16 @@ def serve(app: ASGIApp, bound: socket.socket, anywhere: bool, announce: Callable
     server_of(Guard(app, token, port, anywhere, names)).run(sockets=[bound])
 
 
-def _share_arenas() -> None:
-    """Lets threads allocate from two arenas: with glibc's usual many, what tiles leave unused adds up."""
+def limit_memory() -> None:
+    """Keeps the memory of a server that runs for days within bounds. Call it before slides are opened.
+
+    With glibc's usual many arenas, what each thread leaves unused adds up; and once a large piece of memory
+    was free, it would keep the next ones of that size.
+    """
+    limit_tile_cache(TILE_CACHE_BYTES)
     if hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(ARENA_MAX, 2)
+        libc.mallopt(MMAP_THRESHOLD, RETURNED_BYTES)
 
 
 def server_of(guard: Guard) -> uvicorn.Server:

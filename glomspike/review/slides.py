@@ -113,7 +113,7 @@ class ReviewedSlide:
         key = (self.name, zoom, column, row)
         held = cache.get(key)
         if held is None:
-            held = read_tile(self.slide, self.pyramid, zoom, column, row)
+            held = jpeg(read_tile(self.slide, self.pyramid, zoom, column, row))
             cache.put(key, held)
         return held
 

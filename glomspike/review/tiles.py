@@ -7,15 +7,18 @@ tile, and each further zoom halves the µm/px, down to that of the slide.
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import product
 from threading import Lock
 
 import cv2
+import numpy as np
 
 from glomspike.findings import RGB, SlideFacts
 from glomspike.slide.field import read_field
 from glomspike.slide.reader import Slide
 
 TILE_PX = 256
+MOST_SHRINKING = 2  # of the pixels that a tile is read from; a stored tile is then decoded for few tiles
 JPEG_QUALITY = 85
 CACHE_BYTES = 32 * 2**20
 UNREADABLE = (200, 200, 200)
@@ -47,15 +50,39 @@ class Pyramid:
         return 0 <= column * side_um < self.width_um and 0 <= row * side_um < self.height_um
 
 
-def read_tile(slide: Slide, pyramid: Pyramid, zoom: int, column: int, row: int) -> bytes:
-    """A tile of a slide as JPEG, white beyond the slide's end and grey where it cannot be decoded."""
+def read_tile(slide: Slide, pyramid: Pyramid, zoom: int, column: int, row: int) -> RGB:
+    """A tile (TILE_PX, TILE_PX, 3), white beyond the slide's end and grey where it cannot be decoded.
+
+    Where whole pixels of a level make up one of the tile, they are averaged: resampling would decode the
+    stored tiles around them as well. Where they are much finer, it is made of the four of the next zoom,
+    so that no read is large.
+    """
     facts, mpp = slide.facts, pyramid.mpps[zoom]
-    side_um = TILE_PX * mpp
-    corner_x0 = facts.bounds_x0 + column * side_um / facts.mpp.x
-    corner_y0 = facts.bounds_y0 + row * side_um / facts.mpp.y
-    field = read_field(slide, corner_x0, corner_y0, TILE_PX, TILE_PX, mpp)
+    ratio = mpp / slide.level_mpp_for(mpp)
+    if ratio > MOST_SHRINKING and zoom + 1 < len(pyramid.mpps):
+        return _composed(slide, pyramid, zoom, column, row)
+    times = int(ratio) if ratio.is_integer() else 1
+    corner_x0 = facts.bounds_x0 + column * TILE_PX * (mpp / facts.mpp.x)
+    corner_y0 = facts.bounds_y0 + row * TILE_PX * (mpp / facts.mpp.y)
+    field = read_field(slide, corner_x0, corner_y0, times * TILE_PX, times * TILE_PX, mpp / times)
     field.pixels[~field.readable] = UNREADABLE
-    return jpeg(field.pixels)
+    return field.pixels if times == 1 else _shrunk(field.pixels)
+
+
+def _composed(slide: Slide, pyramid: Pyramid, zoom: int, column: int, row: int) -> RGB:
+    """A tile made of the four of the next zoom."""
+    pixels = np.full((2 * TILE_PX, 2 * TILE_PX, 3), 255, np.uint8)
+    for down, across in product((0, 1), repeat=2):
+        place = zoom + 1, 2 * column + across, 2 * row + down
+        if pyramid.holds(*place):
+            top, left = down * TILE_PX, across * TILE_PX
+            pixels[top : top + TILE_PX, left : left + TILE_PX] = read_tile(slide, pyramid, *place)
+    return _shrunk(pixels)
+
+
+def _shrunk(pixels: RGB) -> RGB:
+    """A square picture as a tile (TILE_PX, TILE_PX, 3), each pixel the mean of those that it stands for."""
+    return np.asarray(cv2.resize(pixels, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def jpeg(pixels: RGB) -> bytes:

@@ -125,6 +125,10 @@ class Slide:
         """µm/px of each level, finest first; of the coarser axis where the two differ."""
         return tuple(self._level_mpp(level) for level in self._source.levels)
 
+    def level_mpp_for(self, mpp: float) -> float:
+        """µm/px of the level that `read` takes for `mpp` µm/px."""
+        return self.level_mpps[self._level_for(mpp)]
+
     def read(self, x0: float, y0: float, width0: float, height0: float, mpp: float) -> RGB:
         """The region as sRGB on white, (round(height), round(width)) square pixels of `mpp` µm.
 
@@ -210,9 +214,11 @@ def _pieces(corner_px: float, length_px: int, ratio: float, step0: float) -> lis
 
     The picture begins at level pixel `corner_px` and has `ratio` level pixels to each of its pixels.
     """
+    # Pixels that are copied need none beside them, which would be decoded from up to eight tiles more.
     # With a margin as wide as the filter, neighbouring pieces meet without a seam. One pixel more, because
     # a crop begins at a whole level pixel, and that at a whole level-0 pixel.
-    margin_px = math.ceil(_FILTER_RADIUS_PX * max(ratio, 1.0)) + 1
+    is_copied = ratio == 1 and float(corner_px).is_integer() and float(step0).is_integer()
+    margin_px = 0 if is_copied else math.ceil(_FILTER_RADIUS_PX * max(ratio, 1.0)) + 1
     side = max(1, int((BLOCK_PX - 2 * margin_px - 2) / ratio))
     pieces = []
     for first in range(0, length_px, side):

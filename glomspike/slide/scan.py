@@ -14,9 +14,14 @@ from glomspike.slide.levels import StoredLevel, fit_levels
 from glomspike.slide.source import Bounds
 
 TILE_CACHE_BYTES = 256 * 2**20
-_tile_cache = openslide.OpenSlideCache(TILE_CACHE_BYTES)  # shared by all slides of the process
+_shared = {"tile cache": openslide.OpenSlideCache(TILE_CACHE_BYTES)}  # by all slides of the process
 
 _COPY_AGAIN = "copy the slide again, or scan it again if the original is damaged too"
+
+
+def limit_tile_cache(capacity_bytes: int) -> None:
+    """Lets all slides that are opened from now on keep so many bytes of decoded tiles together."""
+    _shared["tile cache"] = openslide.OpenSlideCache(capacity_bytes)
 
 
 class Scan:
@@ -129,7 +134,7 @@ def _cure(error: openslide.OpenSlideError) -> str:
 
 def _open(path: Path) -> openslide.OpenSlide:
     handle = openslide.OpenSlide(path)
-    handle.set_cache(_tile_cache)
+    handle.set_cache(_shared["tile cache"])
     return handle
 
 
