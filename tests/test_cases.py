@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import cv2
 import numpy as np
@@ -21,11 +22,13 @@ from glomspike.cases.write import check_place, write_case, write_cases
 from glomspike.cli.cases import _assemble, command
 from glomspike.errors import OutputError, SamplesError
 from glomspike.findings import SlideRow, Stain
-from glomspike.report.case_words import focus_words, stain_words
+from glomspike.report.case_words import case_summary, focus_words, stain_words
 from glomspike.report.index import write_index
 from glomspike.results.adequacy import BANFF
 from glomspike.results.counting import Focus
 from glomspike.results.options import Options
+from glomspike.review.changes import NewChange
+from glomspike.review.slides import ReviewedSlide
 from glomspike.slide.find import FoundSlide, find_slides
 from tests.case_results import CARDS, case_of, slide_folder, table
 
@@ -96,6 +99,38 @@ def test_a_missing_column_and_what_is_no_text_are_named(tmp_path: Path) -> None:
     path.write_bytes(b"case,image\n\xff\xfe,\xff\n")
     with pytest.raises(SamplesError, match="give a CSV file in UTF-8"):
         read_cases(path)
+
+
+def test_a_case_is_counted_again_as_its_reviewers_call_it(tmp_path: Path) -> None:
+    rows = "k,a.svs,om,,1,A,", "k,b.svs,om,,2,A,"
+    before = case_of(tmp_path, *rows)
+    assert before.reviews == ()
+    place = tmp_path / "a"
+    slide = ReviewedSlide(place, "a", ())
+    slide.begin()
+    circle = {"x0": 4400, "y0": 4400, "radius_um": 70}
+    for edit in (
+        {"kind": "call", "glomerulus": "1", "call": "spiked"},
+        {"kind": "presence", "glomerulus": "2", "is_glomerulus": False},
+        {"kind": "drawn", "glomerulus": "drawn-00000001", "circle": circle},
+        {"kind": "call", "glomerulus": "drawn-00000001", "call": "uncertain"},
+    ):
+        slide.save(NewChange.model_validate({"id": str(uuid4()), "reviewer": "Ada", "edit": edit}))
+    slide.close()
+    (case,) = read_cases(table(tmp_path, *rows))
+    done = {name: SlideRow(name, "done", "", folder=name[0], glomeruli=6) for name in ("a.svs", "b.svs")}
+    case = with_markers(case, done, tmp_path)
+    after = assemble(case, done, tmp_path, BANFF, CARDS)
+    (review,) = after.reviews
+    assert (review.reviewer, review.slides, review.complete) == ("Ada", 1, False)
+    # The second, which the other level lacks, is gone; the first is spiked now, and so is another on level 2.
+    assert (review.glomeruli, review.removed, review.added) == (6, 1, 1)
+    assert (review.spiked, review.uncertain, review.not_spiked) == (before.summary.spiked.n + 1, 1, 3)
+    (said,) = [text for term, text in case_summary(after) if term == "Partly reviewed by Ada"]
+    assert said.startswith("2 of 6 spiked, 1 uncertain, 1 added, not matched to other levels, 1 removed; 1 ")
+    of_another = (place / "review.json").read_text().replace("f" * 64, "0" * 64)
+    (tmp_path / "b" / "review.json").write_text(of_another)
+    assert assemble(case, done, tmp_path, BANFF, CARDS).reviews == after.reviews
 
 
 def test_folders_of_cases_suit_every_file_system() -> None:

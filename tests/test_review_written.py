@@ -112,6 +112,26 @@ def test_the_summary_escapes_what_people_type_and_loads_nothing(place):
     assert "default-src &#39;none&#39;" in text
 
 
+def test_the_slides_report_says_what_reviewers_say_and_all_else_of_it_stays(place):
+    folder = place / "out" / "biopsy"
+    report = '<header></header>\n<section class="summary">5 found</section>\n'
+    (folder / "report.html").write_text(report)
+    slide = review(folder, EDITS[:1])
+    write_files(slide, "7: Ada <b>")
+    slide.close()
+    partly = (folder / "report.html").read_text()
+    assert "Partly reviewed by 7: Ada &lt;b&gt;, 1 of 5" in partly
+    slide = review(folder, EDITS[1:], "Ben")
+    write_files(slide, "Ben")
+    slide.close()
+    both = (folder / "report.html").read_text()
+    assert both.count("After review") == 1
+    assert "Partly reviewed by Ben, 5 of 6" in both
+    assert "3 of 5 spiked, 1 uncertain" in both
+    begin, end = both.index("<!-- after review -->"), both.index("<!-- end of review -->\n")
+    assert both[:begin] + both[end + len("<!-- end of review -->\n") :] == report
+
+
 def samples(*arguments):
     command = [sys.executable, "-m", "glomspike", "samples", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)

@@ -13,6 +13,7 @@ import numpy as np
 from glomspike.cases.disease import CaseDisease
 from glomspike.cases.identity import Identity, Link, identify
 from glomspike.cases.piece import Piece, Profile, pieces_of
+from glomspike.cases.reviewed import STRONGEST, case_reviews, reviews_of
 from glomspike.cases.table import Case, CaseImage
 from glomspike.classify.tiles import Tiling
 from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Call, CallRule, Points, SlideFacts, SlideRow
@@ -22,6 +23,7 @@ from glomspike.results.adequacy import AdequacyRule
 from glomspike.results.case_record import (
     CaseGlomerulus,
     CaseRecord,
+    CaseReview,
     ImageRecord,
     ImageStatus,
     ProfileRecord,
@@ -31,8 +33,6 @@ from glomspike.results.case_record import (
 from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
-
-STRONGEST: tuple[Call, ...] = ("spiked", "uncertain", "not spiked")  # the first that a profile has counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,16 @@ def assemble(
         unseen=tuple(_unseen(images, slides, glomeruli)),
         warnings=tuple(warnings),
         disease=judged,
+        reviews=_reviews(slides, rows, out, glomeruli),
     )
+
+
+def _reviews(
+    slides: Sequence[_Slide], rows: Mapping[str, SlideRow], out: Path, glomeruli: Sequence[CaseGlomerulus]
+) -> tuple[CaseReview, ...]:
+    folders = {one.image.image: out / str(rows[one.image.image].folder) for one in slides}
+    scored = {one.image.image for one in slides if one.image.is_scored}
+    return case_reviews(glomeruli, reviews_of({o.image.image: o.found for o in slides}, folders), scored)
 
 
 def _option(slides: Sequence[_Slide], name: str) -> float | None:

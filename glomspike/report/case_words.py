@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from glomspike.report.summary_rows import Fact, summary_rows
-from glomspike.results.case_record import CaseGlomerulus, CaseRecord, ImageRecord
+from glomspike.results.case_record import CaseGlomerulus, CaseRecord, CaseReview, ImageRecord
 
 SURE = 0.95  # of a match; less is said to be unsure
 RESEARCH = "For research use only: not a medical device, not for diagnosis."
@@ -21,6 +21,24 @@ def case_summary(record: CaseRecord) -> Iterator[Fact]:
         density = sections.profiles_per_mm2
         per_mm2 = "" if density is None else f", {density:.2f} profiles per mm²"
         yield "All sections", f"{sections.tissue_mm2:.2f} mm² of tissue{per_mm2}"
+    for review in record.reviews:
+        yield (
+            f"{'Reviewed' if review.complete else 'Partly reviewed'} by {review.reviewer}",
+            _reviewed(review),
+        )
+
+
+def _reviewed(review: CaseReview) -> str:
+    """What a reviewer makes of the case."""
+    called = review.spiked + review.not_spiked + review.uncertain
+    parts = [f"{review.spiked} of {called} spiked"]
+    for count, what in (
+        (review.uncertain, "uncertain"),
+        (review.added, "added, not matched to other levels"),
+        (review.removed, "removed"),
+    ):
+        parts += [f"{count} {what}"] * bool(count)
+    return f"{', '.join(parts)}; {review.slides} slide{'s' * (review.slides != 1)} reviewed"
 
 
 def _levels(record: CaseRecord) -> str:

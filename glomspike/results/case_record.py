@@ -129,6 +129,24 @@ class Sections(_Strict):
         return cls(profiles=profiles, tissue_mm2=round(area, 4), profiles_per_mm2=density)
 
 
+class CaseReview(_Strict):
+    """What a reviewer makes of a case: its distinct glomeruli and their calls after review.
+
+    `slides` were reviewed; it is complete where these are all that are scored, with all their glomeruli.
+    `added` counts what no profile of the run is, `removed` what has none left.
+    """
+
+    reviewer: str
+    slides: int
+    complete: bool
+    glomeruli: int
+    spiked: int
+    not_spiked: int
+    uncertain: int
+    added: int
+    removed: int
+
+
 class CaseRecord(_Strict):
     """The contents of `case.json`.
 
@@ -140,7 +158,8 @@ class CaseRecord(_Strict):
     `fitted` are pairs of images whose sections were registered, an image with itself where it shows the same
     tissue again; `apart` are groups of images between which nothing fitted: their glomeruli are counted
     apart. `unseen` says what was not analysed, `warnings` what a reader should know, a sentence each.
-    `disease` is what a disease model says, None where there was none. `files` maps each other file to its
+    `disease` is what a disease model says, None where there was none. `reviews` is what each reviewer makes
+    of the case, as it stood when the case was put together. `files` maps each other file to its
     SHA-256.
     """
 
@@ -161,4 +180,5 @@ class CaseRecord(_Strict):
     unseen: tuple[str, ...]
     warnings: tuple[str, ...]
     disease: DiseaseRecord | None = None
+    reviews: tuple[CaseReview, ...] = ()
     files: dict[str, str] = {}

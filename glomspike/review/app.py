@@ -161,8 +161,8 @@ def _written(slide: ReviewedSlide, reviewer: str) -> Response:
         paths = write_files(slide, reviewer)
     except GlomspikeError as failure:
         return JSONResponse({"problem": str(failure)}, 507)
-    names = f"{', '.join(path.name for path in paths)} in {slide.folder.absolute()}"
-    return JSONResponse({"written": f"Written: {names}"})
+    names = ", ".join(path.name for path in paths)
+    return JSONResponse({"written": f"Written: {names} in {slide.folder.absolute()}; counts in report.html"})
 
 
 def _reviewer(request: Request) -> str:

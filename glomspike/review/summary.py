@@ -103,6 +103,17 @@ class ReviewCounts(_Strict):
         uncertain = f", {self.uncertain} uncertain" if self.uncertain else ""
         return f"{self.spiked} of {called} spiked{uncertain}"
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that is listed was reviewed."""
+        return self.reviewed == self.listed
+
+    def by(self, reviewer: str) -> str:
+        """Who reviewed, in words."""
+        if self.is_complete:
+            return f"Reviewed by {reviewer}"
+        return f"Partly reviewed by {reviewer}, {self.reviewed} of {self.listed}"
+
 
 class ReviewerState(_Strict):
     """One reviewer's review of a slide."""
@@ -190,13 +201,18 @@ def cohens_kappa(pairs: Sequence[tuple[Call, Call]]) -> float | None:
     return None if chance == 1 else (observed - chance) / (1 - chance)
 
 
-def remembered_path(folder: Path) -> Path | None:
-    """Where the slide of results under review was when they were last changed, None where that is unknown."""
+def read_review(folder: Path) -> Review | None:
+    """How the results in a folder stand after review, None where that is unknown."""
     try:
-        path = Review.model_validate_json((folder / REVIEW_NAME).read_bytes()).path
+        return Review.model_validate_json((folder / REVIEW_NAME).read_bytes())
     except (OSError, ValidationError):  # it is made again with the next change
         return None
-    return None if path is None else Path(path)
+
+
+def remembered_path(folder: Path) -> Path | None:
+    """Where the slide of results under review was when they were last changed, None where that is unknown."""
+    review = read_review(folder)
+    return None if review is None or review.path is None else Path(review.path)
 
 
 def write_review(folder: Path, review: Review) -> None:

@@ -19,6 +19,7 @@ from glomspike.errors import OutputError
 from glomspike.findings import NON_GLOMERULAR
 from glomspike.geometry.frames import mpp_shown
 from glomspike.results.files import replace_file
+from glomspike.review.in_report import add_to_report
 from glomspike.review.marks import reviewed_marks, styles_used
 from glomspike.review.slides import ReviewedSlide
 from glomspike.review.state import ReviewedGlomerulus
@@ -35,6 +36,7 @@ def write_files(slide: ReviewedSlide, reviewer: str) -> tuple[Path, ...]:
     """A reviewer's annotations and summary, beside the results and never over them.
 
     `reviewed-NAME.xml` and `.geojson` are what `glomspike samples` reads, `reviewed-NAME.html` is for people.
+    The slide's report gets a section of what all reviewers say; nothing else of it is changed.
     Raises OutputError where they cannot be written.
     """
     start = slide.folder / f"reviewed-{_slug(reviewer)}"
@@ -43,6 +45,7 @@ def write_files(slide: ReviewedSlide, reviewer: str) -> tuple[Path, ...]:
         write_reviewed_imagescope(paths[0], slide, reviewer)
         write_reviewed_geojson(paths[1], slide, reviewer)
         _write_page(paths[2], slide, reviewer)
+        add_to_report(slide.folder, slide.review())
     except OSError as error:
         cause = f"cannot be written ({error.strerror})"
         raise OutputError(slide.folder, cause, "make it writable for you, or free some disk space") from error
