@@ -239,6 +239,35 @@ def test_the_queue_is_sorted_in_four_ways(opened):
     assert len(set(listed(page))) == 41
 
 
+def test_all_slides_are_gone_through_by_what_a_correction_teaches(opened, made, tmp_path):
+    folders = [shutil.copytree(made / "out" / "forty", tmp_path / "two" / name) for name in ("a", "b")]
+    page = opened([reviewed(folder, made / "forty.svs") for folder in folders])
+    page.locator("#order").select_option("informative")
+    until(page, "document.querySelectorAll('#queue button').length === 82")
+    ids = page.locator("#queue button").evaluate_all("all => all.map(one => one.dataset.id)")
+    assert page.locator("#queue button").first.inner_text().count("a: ") == 1
+    # The second slide is a copy of the first: all of it comes after what it repeats.
+    last = max(place for place, one in enumerate(ids) if one.startswith("0/"))
+    page.locator(f"#queue [data-id='{ids[last]}']").click()
+    for place in (last, last + 1):
+        until(page, f"document.querySelector('#queue [aria-current=true]').dataset.id === '{ids[place]}'")
+        page.keyboard.press("1")
+        saved(page)
+        page.keyboard.press("Enter")
+        saved(page)
+    until(page, "document.getElementById('progress').textContent === '2 of 82 reviewed'")
+    called = [[one.edit.glomerulus for one in read_changes(folder)] for folder in folders]
+    assert called == [[ids[last][2:]] * 2, [ids[last + 1][2:]] * 2]
+    page.locator(f"#queue [data-id='{ids[0]}']").click()
+    until(page, "location.hash === '#a'")
+    page.keyboard.press("z")
+    until(page, f"document.querySelector('#queue [aria-current=true]').dataset.id === '{ids[last + 1]}'")
+    saved(page)
+    assert [one.edit.kind for one in read_changes(folders[1])] == ["call", "agree", "undo"]
+    page.locator("#order").select_option("place")
+    assert listed(page) == [str(number) for number in range(1, 42)]
+
+
 def test_the_view_zooms_turns_and_fades_by_keys(opened):
     page = opened()
     settled(page)

@@ -230,6 +230,23 @@ def test_pictures_lie_where_the_place_says(client):
     assert max(small.size) == 112
 
 
+def test_the_glomeruli_of_all_slides_come_by_what_they_teach_and_reviewed_ones_last(tmp_path):
+    slides = []
+    for name, probabilities in (("a", (0.02, 0.48, 0.97)), ("b", (0.5, 0.03, 0.98))):
+        path = write_discs(tmp_path / f"{name}.svs", [(x, y, 60) for x, y in PLACES])
+        found = [RunFinding(x, y, 60, p) for (x, y), p in zip(PLACES, probabilities, strict=True)]
+        slides.append(reviewed(write_results(tmp_path / "out" / name, path, found), path))
+    with served(slides) as client:
+        rows = client.get("/informative?reviewer=Ada")
+        assert sorted((row["slide"], row["key"]) for row in rows) == [(s, k) for s in (0, 1) for k in "123"]
+        assert (rows[0]["slide"], rows[0]["key"]) == (1, "1")
+        assert rows[0]["run"]["reason"] == "call uncertain"
+        assert {row["run"]["reason"] for row in rows[-2:]} == {"unlike those before it"}
+        client.post({"kind": "agree", "glomerulus": "1"}, slide=1)
+        after = client.get("/informative?reviewer=Ada")
+        assert (after[-1]["slide"], after[-1]["key"], after[-1]["reviewed"]) == (1, "1", True)
+
+
 # ---- tiles
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glomspike.errors import GlomspikeError
+from glomspike.review.orders import ORDERS, USUAL
 
 if TYPE_CHECKING:
     from glomspike.review.slides import ReviewedSlide
@@ -17,6 +18,7 @@ EXAMPLES = """\b
 Examples:
   glomspike review results                        slides beside the results
   glomspike review results --slide /data/slides   slides in another folder
+  glomspike review results --order informative    what teaches most, of all slides
   glomspike review results --port 9000 --no-browser
 
 \b
@@ -45,8 +47,17 @@ For research use only."""
     metavar="ADDRESS",
     help="Let other machines connect: 0.0.0.0, or one of this machine's addresses.",
 )
+@click.option(
+    "--order",
+    type=click.Choice(list(ORDERS)),
+    default=USUAL,
+    show_default=True,
+    help="The queue's at first; informative: of all slides, by what a correction teaches.",
+)
 @click.option("--no-browser", is_flag=True, help="Print the address, and open no browser.")
-def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str | None, no_browser: bool) -> int:
+def command(
+    out: Path, slides: tuple[Path, ...], port: int | None, host: str | None, order: str, no_browser: bool
+) -> int:
     """Look at the results in OUT in the browser, and correct them.
 
     OUT is the folder that results were written to, or that of one slide. Changes are saved at once, beside
@@ -78,7 +89,7 @@ def command(out: Path, slides: tuple[Path, ...], port: int | None, host: str | N
             open_browser(address)
 
     try:
-        serve(make_app(found, _login_name()), bound, anywhere, announce)
+        serve(make_app(found, _login_name(), order), bound, anywhere, announce)
     except KeyboardInterrupt:
         pass  # the way in which it is ended
     finally:

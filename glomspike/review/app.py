@@ -17,9 +17,10 @@ from starlette.routing import Route
 from glomspike import __version__
 from glomspike.errors import GlomspikeError
 from glomspike.review.changes import NewChange, Reviewer
+from glomspike.review.orders import ORDERS, USUAL
 from glomspike.review.slides import ReviewedSlide
 from glomspike.review.tiles import PictureCache
-from glomspike.review.views import glomeruli_view, slide_line, slide_view, state_view
+from glomspike.review.views import glomeruli_view, informative_view, slide_line, slide_view, state_view
 from glomspike.review.written import write_files
 
 READERS = 4  # pictures decoded at once
@@ -33,9 +34,13 @@ _PAGES = Environment(
 )
 
 
-def make_app(slides: Sequence[ReviewedSlide], proposed_reviewer: str) -> Starlette:
-    """The application for some slides; `proposed_reviewer` is shown in the field for the reviewer's name."""
-    return Starlette(routes=_Review(slides, proposed_reviewer).routes)
+def make_app(slides: Sequence[ReviewedSlide], proposed_reviewer: str, order: str = USUAL) -> Starlette:
+    """The application for some slides.
+
+    `proposed_reviewer` is shown in the field for the reviewer's name; `order`, of ORDERS, is the queue's at
+    first.
+    """
+    return Starlette(routes=_Review(slides, proposed_reviewer, order).routes)
 
 
 class _WriteRequest(BaseModel):
@@ -43,9 +48,9 @@ class _WriteRequest(BaseModel):
 
 
 class _Review:
-    def __init__(self, slides: Sequence[ReviewedSlide], proposed_reviewer: str) -> None:
+    def __init__(self, slides: Sequence[ReviewedSlide], proposed_reviewer: str, order: str) -> None:
         self._slides = slides
-        self._proposed_reviewer = proposed_reviewer
+        self._first = {"reviewer": proposed_reviewer, "order": order, "orders": ORDERS}
         self._cache = PictureCache()
         self._readers: CapacityLimiter | None = None
         self._page_files = {
@@ -61,6 +66,7 @@ class _Review:
             Route("/", self.page),
             Route("/static/{name}", self.static),
             Route("/slides", self.list),
+            Route("/informative", self.informative),
             Route(slide, self.slide),
             Route(f"{slide}/tiles/{{zoom:int}}/{{column:int}}/{{row:int}}", self.tile),
             Route(f"{slide}/pictures/{{kind}}/{{glomerulus:int}}", self.picture),
@@ -72,7 +78,7 @@ class _Review:
     def page(self, request: Request) -> Response:
         """The page itself."""
         template = _PAGES.get_template("review.html.j2")
-        return HTMLResponse(template.render(version=__version__, reviewer=self._proposed_reviewer))
+        return HTMLResponse(template.render(version=__version__, **self._first))
 
     def static(self, request: Request) -> Response:
         """A script or style: the page's, or the viewer's."""
@@ -87,6 +93,10 @@ class _Review:
         """All slides, and how far a reviewer has come with each."""
         reviewer = _reviewer(request)
         return JSONResponse([slide_line(one, i, reviewer) for i, one in enumerate(self._slides)])
+
+    def informative(self, request: Request) -> Response:
+        """The glomeruli of all slides, those first whose correction teaches most."""
+        return JSONResponse(informative_view(self._slides, _reviewer(request)))
 
     def slide(self, request: Request) -> Response:
         """A slide and a reviewer's state of it."""

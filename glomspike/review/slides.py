@@ -1,6 +1,7 @@
 """The slides that are reviewed: each with its findings, its journal, and its pixels where those are there."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +16,7 @@ from glomspike.findings import RGB
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.review.changes import Change, NewChange
 from glomspike.review.find import find_slide
+from glomspike.review.informative import Features, features_of
 from glomspike.review.journal import Journal, read_changes
 from glomspike.review.state import History, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
 from glomspike.review.summary import Review, review_of, write_review
@@ -24,6 +26,7 @@ from glomspike.slide.reader import Slide, read_picture
 
 PICTURES = ("images", "heatmaps")
 THUMBNAIL_PX = 112
+READERS = 4  # of patches at once
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,14 @@ class ReviewedSlide:
         """How much a look at each of the run's glomeruli is worth, by its number."""
         found = self.found
         return {one.id: worth_of(one, found.slide, found.threshold) for one in found.findings}
+
+    @cached_property
+    def features(self) -> dict[int, Features]:
+        """What `informative_order` knows of each of the run's glomeruli (k,), by its number."""
+        found = self.found.findings
+        with ThreadPoolExecutor(READERS) as pool:
+            patches = pool.map(lambda one: self._read("patches", one.id), found)
+            return {one.id: features_of(one, patch) for one, patch in zip(found, patches, strict=True)}
 
     def review(self) -> Review:
         """How the slide stands after everybody's changes."""

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from glomspike.results.findings import Finding
+from glomspike.review.informative import LEAST_DOUBT, informative_order
 from glomspike.review.slides import ReviewedSlide
 from glomspike.review.state import ReviewedGlomerulus
 from glomspike.review.summary import ReviewCounts, agreements
@@ -54,6 +57,31 @@ def glomeruli_view(slide: ReviewedSlide, reviewer: str) -> list[Json]:
     state = slide.state(reviewer)
     drawn = [one.key for one in state if one.finding is None]
     return [_glomerulus(one, slide, drawn) for one in state]
+
+
+def informative_view(slides: Sequence[ReviewedSlide], reviewer: str) -> list[Json]:
+    """The glomeruli of all slides, those first whose correction teaches most; reviewed ones come last.
+
+    Each is as in `glomeruli_view` without its outline, with the number of its slide, and its reason.
+    """
+    found = [
+        (number, slide, one)
+        for number, slide in enumerate(slides)
+        for one in slide.state(reviewer)
+        if one.finding is not None
+    ]
+    worth = [slide.worth[int(one.key)] for _, slide, one in found]
+    reviewed = np.array([one.reviewed for _, _, one in found], dtype=np.bool_)
+    features = np.array([slide.features[int(one.key)] for _, slide, one in found])
+    order = informative_order(np.array([doubt.value for doubt in worth]), features, reviewed)
+    rows = []
+    for place in (*order, *np.flatnonzero(reviewed).tolist()):
+        number, slide, one = found[place]
+        row = _glomerulus(one, slide, ())
+        if worth[place].value < LEAST_DOUBT:
+            row["run"]["reason"] = "unlike those before it"
+        rows.append(row | {"slide": number, "outline0": None, "boxes0": ()})
+    return rows
 
 
 def _glomerulus(one: ReviewedGlomerulus, slide: ReviewedSlide, drawn: Sequence[str]) -> Json:

@@ -1,4 +1,5 @@
-// The list of glomeruli in the order in which they are reviewed.
+// The list of glomeruli in the order in which they are reviewed: those of a slide, or those of all slides by
+// what a correction teaches. Each has an id; that of another list is of no use in this one.
 
 const CALL_CLASS = { spiked: "spiked", "not spiked": "not-spiked", uncertain: "uncertain" };
 
@@ -52,78 +53,108 @@ export class Queue {
   constructor(list, chosen) {
     this.list = list;
     this.pictures = new Pictures(list);
-    this.order = "worth";
     this.rows = new Map();
-    this.glomeruli = new Map();
+    this.listed = new Map();
+    this.ids = [];
     list.addEventListener("click", (event) => {
       const row = event.target.closest("button");
-      if (row) chosen(row.dataset.key);
+      if (row) chosen(row.dataset.id);
     });
   }
 
-  // Shows other glomeruli, by key; `address` is where their pictures are.
-  open(glomeruli, address) {
-    this.glomeruli = glomeruli;
-    this.address = address;
-    this.rows.clear();
-    this.list.replaceChildren();
-    this.sort(this.order);
-  }
-
-  sort(order) {
-    this.order = order;
-    const rank = new Map([...this.glomeruli.values()].map((one) => [one.key, ORDERS[order](one)]));
-    this.keys = [...rank.keys()].sort((a, b) => {
+  // Shows the glomeruli of a slide, by key; `address` is where their pictures are.
+  open(glomeruli, order, address) {
+    const rank = new Map([...glomeruli.values()].map((one) => [one.key, ORDERS[order](one)]));
+    const keys = [...rank.keys()].sort((a, b) => {
       const [x, y] = [rank.get(a), rank.get(b)];
       return x[0] - y[0] || x[1] - y[1] || 0;
     });
-    for (const key of this.keys) this.draw(this.glomeruli.get(key));
-    this.list.replaceChildren(...this.keys.map((key) => this.rows.get(key)));
+    this.show(keys.map((key) => [key, glomeruli.get(key)]), address, () => address);
   }
 
-  draw(one) {
-    if (!this.rows.has(one.key)) this.rows.set(one.key, this.newRow(one));
-    const row = this.rows.get(one.key);
+  // Shows those of all slides in the order in which they come; `of` is the name of its slide, and
+  // `address(slide)` where its pictures are.
+  openAll(glomeruli, address) {
+    this.show(glomeruli.map((one) => [idIn(one.slide, one.key), one]), "", address);
+  }
+
+  show(entries, source, address) {
+    if (source !== this.source) this.rows.clear();
+    this.source = source;
+    this.address = address;
+    this.listed = new Map(entries);
+    this.ids = [...this.listed.keys()];
+    for (const id of this.ids) this.draw(id, this.listed.get(id));
+    this.list.replaceChildren(...this.ids.map((id) => this.rows.get(id)));
+  }
+
+  // A glomerulus that is listed has changed.
+  change(id, one) {
+    const before = this.listed.get(id);
+    if (before) this.draw(id, { ...before, ...one, run: before.run });
+  }
+
+  draw(id, one) {
+    this.listed.set(id, one);
+    if (!this.rows.has(id)) this.rows.set(id, this.newRow(id, one));
+    const row = this.rows.get(id);
     const call = one.is_glomerulus ? one.call ?? "not scored" : "no glomerulus";
     row.querySelector(".label").textContent = one.label;
-    row.querySelector(".why").textContent = one.note || one.run?.reason || (one.run ? "" : "drawn by you");
+    const why = one.note || one.run?.reason || (one.run ? "" : "drawn by you");
+    row.querySelector(".why").textContent = one.of && why ? `${one.of}: ${why}` : one.of || why;
     const badge = row.querySelector(".call");
     badge.textContent = call;
     badge.className = `call ${one.is_glomerulus ? CALL_CLASS[one.call] ?? "" : "none"}`;
     row.querySelector(".mark").textContent = one.reviewed ? "✓" : "";
-    row.querySelector("button").setAttribute(
-      "aria-label", `Glomerulus ${one.label}, ${call}${one.reviewed ? ", reviewed" : ""}`);
+    row.querySelector("button").setAttribute("aria-label", this.spoken(id));
   }
 
-  newRow(one) {
+  // A glomerulus in words, for those who hear the page.
+  spoken(id) {
+    const one = this.listed.get(id);
+    const call = one.is_glomerulus ? one.call ?? "not scored" : "no glomerulus";
+    return `Glomerulus ${one.label}${one.of ? ` of ${one.of}` : ""}, ${call}${one.reviewed ? ", reviewed" : ""}`;
+  }
+
+  newRow(id, one) {
     const row = document.createElement("li");
     const button = document.createElement("button");
+    button.dataset.id = id;
     button.dataset.key = one.key;
     const picture = document.createElement("img");
     picture.alt = "";
-    if (one.run?.pictured) this.pictures.add(picture, `${this.address}/pictures/images/${one.run.number}?small`);
+    if (one.run?.pictured) this.pictures.add(picture, `${this.address(one.slide)}/pictures/images/${one.run.number}?small`);
     else picture.className = "blank";
     button.append(picture, span("label"), span("mark"), span("call"), span("why"));
     row.append(button);
     return row;
   }
 
-  choose(key) {
-    for (const [other, row] of this.rows) row.querySelector("button").setAttribute("aria-current", String(other === key));
-    this.rows.get(key)?.scrollIntoView({ block: "nearest" });
+  choose(id) {
+    for (const [other, row] of this.rows) row.querySelector("button").setAttribute("aria-current", String(other === id));
+    this.rows.get(id)?.scrollIntoView({ block: "nearest" });
   }
 
   // The next in this order, or the one before; null at the end.
-  beside(key, step) {
-    return this.keys[this.keys.indexOf(key) + step] ?? null;
+  beside(id, step) {
+    return this.ids[this.ids.indexOf(id) + step] ?? null;
+  }
+
+  get reviewed() {
+    return [...this.listed.values()].filter((one) => one.reviewed).length;
   }
 
   // The next that was not reviewed, from the beginning again after the last; null where all were.
-  nextUnseen(key) {
-    const from = this.keys.indexOf(key) + 1;
-    const ahead = [...this.keys.slice(from), ...this.keys.slice(0, from)];
-    return ahead.find((other) => other !== key && !this.glomeruli.get(other).reviewed) ?? null;
+  nextUnseen(id) {
+    const from = this.ids.indexOf(id) + 1;
+    const ahead = [...this.ids.slice(from), ...this.ids.slice(0, from)];
+    return ahead.find((other) => other !== id && !this.listed.get(other).reviewed) ?? null;
   }
+}
+
+// The id of a glomerulus in the list of all slides.
+export function idIn(slide, key) {
+  return `${slide}/${key}`;
 }
 
 function span(name) {

@@ -1,7 +1,7 @@
 // The page: what is chosen, what the keys and buttons do, and what follows a change.
 
 import { Changes, fetchJson } from "./server.js";
-import { Queue } from "./queue.js";
+import { Queue, idIn } from "./queue.js";
 import { Tools } from "./tools.js";
 import { Viewer } from "./viewer.js";
 
@@ -11,7 +11,7 @@ const TURN = 15; // degrees
 const PAN = 0.25; // of the view
 
 const viewer = new Viewer(byId("viewer"), showView, choose);
-const queue = new Queue(byId("queue"), choose);
+const queue = new Queue(byId("queue"), goTo);
 const changes = new Changes(showSaving, take);
 const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), shown: showTool, refuse: showHint });
 
@@ -21,7 +21,11 @@ let number = 0;
 let glomeruli = new Map();
 let chosen = null;
 let heatBefore = 60;
+let opening = 0; // of the slides, the one that was wished last
+const made = []; // where changes were made since the page was opened: {slide, key}
 
+const isOfAll = () => byId("order").value === "informative";
+const idOf = (key) => (isOfAll() ? idIn(number, key) : key);
 const reviewer = () => localStorage.getItem(NAME) ?? "";
 const address = (of = number) => `slides/${of}`;
 
@@ -29,11 +33,14 @@ const address = (of = number) => `slides/${of}`;
 
 async function start() {
   byId("reviewer").textContent = reviewer();
+  made.length = 0;
   slides = await fetchJson(`slides?reviewer=${encodeURIComponent(reviewer())}`);
   byId("slides").replaceChildren(...slides.map((one) => new Option(slideText(one), one.number)));
   changes.serve(new Map(slides.map((one) => [one.name, one.number])));
   const wished = slides.findIndex((one) => one.name === decodeURIComponent(location.hash.slice(1)));
-  await open(Math.max(wished, 0));
+  if (isOfAll()) await listAll();
+  if (wished < 0 && isOfAll() && queue.ids.length) await goTo(queue.ids[0]);
+  else await open(Math.max(wished, 0));
 }
 
 function slideText({ name, reviewed, listed }) {
@@ -41,9 +48,12 @@ function slideText({ name, reviewed, listed }) {
   return reviewed === listed ? `${name} ✓` : `${name} (${reviewed} of ${listed})`;
 }
 
-async function open(which) {
-  slide = await fetchJson(`${address(which)}?reviewer=${encodeURIComponent(reviewer())}`);
-  number = which;
+// Opens a slide at a glomerulus, by its key, or at the first in the queue.
+async function open(which, key = null) {
+  const mine = ++opening;
+  const opened = await fetchJson(`${address(which)}?reviewer=${encodeURIComponent(reviewer())}`);
+  if (mine !== opening) return;
+  [slide, number, chosen] = [opened, which, null];
   byId("slides").value = String(which);
   history.replaceState(null, "", `#${encodeURIComponent(slide.name)}`);
   document.title = `${slide.name} - glomspike review`;
@@ -51,10 +61,47 @@ async function open(which) {
   tools.put();
   viewer.open(slide, address());
   for (const one of glomeruli.values()) viewer.draw(one);
-  queue.open(glomeruli, address());
+  if (!isOfAll()) queue.open(glomeruli, byId("order").value, address());
   showState(slide);
   notice(slide.read_only ? `Nothing can be saved: ${slide.read_only}` : slide.tiles ? "" : "The slide file was not found: its glomeruli are shown from the results. Give it with --slide to see the whole slide.");
-  choose(queue.keys[0] ?? null);
+  choose(key ?? firstListed());
+}
+
+// The glomeruli of all slides, by what a correction teaches.
+async function listAll() {
+  byId("progress").textContent = "Sorting all slides";
+  const listed = await fetchJson(`informative?reviewer=${encodeURIComponent(reviewer())}`);
+  const of = ({ slide: which }) => (slides.length > 1 ? slides[which].name : "");
+  queue.openAll(listed.map((one) => ({ ...one, of: of(one) })), address);
+}
+
+async function sort() {
+  if (isOfAll()) {
+    await listAll();
+    await goTo(queue.ids[0] ?? null);
+  } else {
+    queue.open(glomeruli, byId("order").value, address());
+    choose(firstListed());
+  }
+  showProgress();
+}
+
+// The key of the first glomerulus of this slide in the queue, null where it has none.
+function firstListed() {
+  return (isOfAll() ? queue.ids.map(placeOf).find((place) => place.slide === number)?.key : queue.ids[0]) ?? null;
+}
+
+function placeOf(id) {
+  const [which, key] = id.split("/");
+  return { slide: Number(which), key };
+}
+
+// Goes to what is listed under an id, on whichever slide.
+async function goTo(id) {
+  if (id === null) return;
+  const place = isOfAll() ? placeOf(id) : { slide: number, key: id };
+  if (place.slide === number && slide) choose(place.key);
+  else await open(place.slide, place.key);
 }
 
 // ---- one glomerulus
@@ -64,10 +111,11 @@ function choose(key) {
   chosen = key;
   const one = glomeruli.get(key);
   viewer.choose(one);
-  queue.choose(key);
+  queue.choose(key === null ? null : idOf(key));
   showChosen(one);
   tools.follow(isAnother);
   if (one && isAnother) viewer.fit(one);
+  if (isAnother && byId("notice").classList.contains("done")) notice("");
 }
 
 function showChosen(one) {
@@ -116,7 +164,15 @@ function save(edit) {
     notice(`Nothing can be saved: ${slide.read_only}`);
     return;
   }
+  if (edit.glomerulus) made.push({ slide: number, key: edit.glomerulus });
   changes.add(slide.name, reviewer(), edit);
+}
+
+// Undoes the last change to this slide or, where all slides are gone through, to the one that was changed last.
+async function undo() {
+  const last = made.pop();
+  if (isOfAll() && last && last.slide !== number) await open(last.slide, last.key);
+  save({ kind: "undo" });
 }
 
 function about(kind, values) {
@@ -125,6 +181,12 @@ function about(kind, values) {
 
 // Takes what the server says has changed.
 function take(name, state) {
+  const of = slides.findIndex((one) => one.name === name);
+  if (of >= 0) byId("slides").options[of].text = slideText({ ...state.counts, name });
+  if (isOfAll()) {
+    for (const one of state.glomeruli) queue.change(idIn(of, one.key), one);
+    showProgress();
+  }
   if (!slide || name !== slide.name) return;
   const drawn = state.glomeruli.filter((one) => !glomeruli.has(one.key) && !one.run);
   for (const key of state.gone) {
@@ -135,26 +197,27 @@ function take(name, state) {
     glomeruli.set(one.key, one);
     viewer.draw(one);
   }
-  if (drawn.length || state.gone.length) queue.sort(queue.order);
-  else for (const one of state.glomeruli) queue.draw(one);
+  if (!isOfAll()) {
+    if (drawn.length || state.gone.length) queue.open(glomeruli, byId("order").value, address());
+    else for (const one of state.glomeruli) queue.change(one.key, one);
+  }
   showState(state);
-  const next = drawn.at(-1)?.key ?? (glomeruli.has(chosen) ? chosen : queue.keys[0] ?? null);
+  const next = drawn.at(-1)?.key ?? (glomeruli.has(chosen) ? chosen : firstListed());
   if (next !== chosen || state.glomeruli.some((one) => one.key === chosen)) choose(next);
   const [first] = state.glomeruli;
-  if (first) byId("spoken").textContent = `${queue.rows.get(first.key)?.querySelector("button").getAttribute("aria-label") ?? ""}, saved`;
+  if (first) byId("spoken").textContent = `${queue.listed.has(idOf(first.key)) ? queue.spoken(idOf(first.key)) : "New glomerulus"}, saved`;
 }
 
-function agree() {
+async function agree() {
   if (chosen === null) return;
   about("agree", {});
-  const next = queue.nextUnseen(chosen);
-  if (next === null) notice("All glomeruli of this slide have been reviewed.");
-  else choose(next);
+  const next = queue.nextUnseen(idOf(chosen));
+  if (next === null) done(`All glomeruli of ${isOfAll() ? "all slides" : "this slide"} have been reviewed.`);
+  else await goTo(next);
 }
 
 function step(by) {
-  const next = queue.beside(chosen, by);
-  if (next !== null) choose(next);
+  return goTo(queue.beside(idOf(chosen), by));
 }
 
 function toggleAbsent() {
@@ -170,12 +233,17 @@ function toggleSclerosed() {
 // ---- what is shown of it all
 
 function showState({ counts, undo, redo, agreement }) {
-  byId("slides").options[number].text = slideText({ ...counts, name: slide.name });
   byId("counts").textContent = [`${counts.glomeruli} glomeruli, ${counts.sentence}`, ...agreement].join("; ");
-  byId("progress").textContent = `${counts.reviewed} of ${counts.listed} reviewed`;
+  byId("progress").dataset.slide = `${counts.reviewed} of ${counts.listed} reviewed`;
+  showProgress();
   byId("counts").dataset.undo = String(undo);
-  byId("undo").disabled = !undo;
+  byId("undo").disabled = !undo && !(isOfAll() && made.length);
   byId("redo").disabled = !redo;
+}
+
+function showProgress() {
+  const { slide: ofSlide } = byId("progress").dataset;
+  byId("progress").textContent = isOfAll() ? `${queue.reviewed} of ${queue.ids.length} reviewed` : ofSlide;
 }
 
 function showSaving(waiting, problem) {
@@ -203,7 +271,14 @@ function showHint(text) {
 
 function notice(text) {
   byId("notice").hidden = !text;
+  byId("notice").className = "notice";
   byId("notice").textContent = text;
+}
+
+// Says that something is done, until the next glomerulus is chosen.
+function done(text) {
+  notice(text);
+  byId("notice").className = "notice done";
 }
 
 function fade(slider, to) {
@@ -216,7 +291,8 @@ function fade(slider, to) {
 async function writeFiles() {
   const answer = await fetch(`${address()}/files`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ reviewer: reviewer() }) });
   const said = await answer.json();
-  notice(said.problem ?? said.written);
+  if (said.problem) notice(said.problem);
+  else done(said.written);
 }
 
 function who() {
@@ -231,7 +307,7 @@ byId("who").addEventListener("close", () => {
   return start();
 });
 byId("slides").addEventListener("change", (event) => open(Number(event.target.value)));
-byId("order").addEventListener("change", (event) => queue.sort(event.target.value) ?? choose(queue.keys[0] ?? null));
+byId("order").addEventListener("change", sort);
 byId("outlines").addEventListener("input", (event) => viewer.fadeOutlines(event.target.value / 100));
 byId("heatmap").addEventListener("input", (event) => viewer.fadeHeat(event.target.value / 100));
 byId("note").addEventListener("change", (event) => {
@@ -244,7 +320,7 @@ for (const button of document.querySelectorAll("[data-tool]")) {
   button.addEventListener("click", () => tools.take(button.dataset.tool));
 }
 const ACTIONS = {
-  undo: () => save({ kind: "undo" }),
+  undo,
   redo: () => save({ kind: "redo" }),
   write: writeFiles,
   reviewer: who,
