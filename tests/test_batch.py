@@ -275,7 +275,7 @@ def test_a_folder_of_pictures_is_a_folder_of_slides_also_with_results_beside_the
     assert "glomspike: b.JPG: omitted: has no µm/px; give it with --mpp" in err
     for done in ("3 done, 0 skipped, 0 failed", "0 done, 3 skipped, 0 failed"):
         status, out, _ = run("--mpp", "0.5")
-        assert (status, out.strip().endswith(done)) == (0, True)
+        assert (status, done in out, "slides per hour" in out) == (0, True, done.startswith("3"))
     folders = {path.name for path in tmp_path.iterdir() if path.is_dir()}
     assert folders == {"a", "b.JPG.results", "b.tif.results"}
 
@@ -345,7 +345,7 @@ def test_a_worker_that_dies_fails_its_slide_and_the_others_are_done(tissue: Path
     batch = batch_of(tissue)
     found = find_slides(tissue, batch.out)
     statuses = {}
-    with LocalWorkers(batch, ["cpu"]) as workers:
+    with LocalWorkers(batch, ["cpu"], 1) as workers:
         rows = workers.rows(found, True)
         slide, row = next(rows)
         statuses[slide.name] = row

@@ -36,7 +36,7 @@ def test_a_cluster_does_what_one_machine_does(tmp_path: Path) -> None:
     weights = {}
     near, far = (Batch(tmp_path / out, weights, load_cards(weights), Options()) for out in ("near", "far"))
     found = find_slides(slides, near.out)
-    with LocalWorkers(near, ["cpu"]) as machine:
+    with LocalWorkers(near, ["cpu"], len(found)) as machine:
         expected = {slide.name: row for slide, row in machine.rows(found, True)}
     with ClusterWorkers(far, "local", "cpu") as cluster:
         rows = {slide.name: row for slide, row in cluster.rows(found, True)}

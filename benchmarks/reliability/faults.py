@@ -156,7 +156,7 @@ def damage(work: Path, real: Sequence[Path]) -> bool:
     ends: Counter[str] = Counter()
     longest_s, last = 0.0, time.monotonic()
     found = find_slides(work / "damaged", work / "out")
-    with LocalWorkers(batch, ["cpu"]) as workers:
+    with LocalWorkers(batch, ["cpu"], len(found)) as workers:
         for done, row in workers.rows(found, wait=True):
             assert row is not None
             longest_s, last = max(longest_s, time.monotonic() - last), time.monotonic()

@@ -15,13 +15,13 @@ import torch
 from pebble import ProcessExpired, ProcessPool
 
 from glomspike.batch.local_copy import LocalCopy, local_copy
+from glomspike.batch.shares import cores, shares
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import SlideError
 from glomspike.findings import SlideRow
 from glomspike.results.folder import clear_unfinished
 from glomspike.slide.find import FoundSlide
 
-PROCESSES_PER_GPU = 2  # one reads while the other computes
 AHEAD = 1  # slides that are looked up and copied while all processes are busy
 
 
@@ -33,21 +33,20 @@ class _Worker(NamedTuple):
 
 
 class LocalWorkers:
-    """A context whose processes work on slides: one on each "cpu" among the devices, two on each GPU.
+    """A context whose processes work on so many slides, on the devices of the workers (see `shares`).
 
     A process loads its models once. Leaving the context ends them all; a slide that one was working on is as
     if it had not been begun.
     """
 
-    def __init__(self, batch: Batch, devices: Sequence[str]) -> None:
-        lanes = [device for device in devices for _ in range(1 if device == "cpu" else PROCESSES_PER_GPU)]
-        threads = max(1, len(os.sched_getaffinity(0)) // len(lanes))
+    def __init__(self, batch: Batch, devices: Sequence[str], slides: int) -> None:
+        parts = shares(devices, slides, cores(), torch.get_num_threads())
         self._batch = batch
-        self._workers = [_Worker(_process(threads), device) for device in lanes]
+        self._workers = [_Worker(_process(part.threads), part.device) for part in parts]
         self._free: SimpleQueue[_Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
-        self._feeders = ThreadPoolExecutor(len(lanes) + AHEAD, initializer=_leave_interrupts_to_others)
+        self._feeders = ThreadPoolExecutor(len(parts) + AHEAD, initializer=_leave_interrupts_to_others)
         self._ended: Future[SlideRow | None] = Future()
 
     def __enter__(self) -> Self:

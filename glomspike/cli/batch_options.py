@@ -40,7 +40,7 @@ def batch_options(command: F) -> F:
             type=click.IntRange(1),
             metavar="N",
             help="For several slides: how many GPUs to use, or processes where there is none. "
-            "The default is 1.",
+            "The default is one GPU, or two processes.",
         ),
         click.option(
             "--ray",

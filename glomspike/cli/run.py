@@ -1,5 +1,6 @@
 """`glomspike SLIDE OUT`: the main job."""
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -126,7 +127,9 @@ def run_folder(
     find = find_pictures if options.crops else find_slides
     slides = find(folder.absolute(), out.absolute())
     batch = new_batch(out, weights, options, stage)
-    return _print_batch(out, run_slides(slides, batch, device, workers, ray))
+    began = time.monotonic()
+    rows = run_slides(slides, batch, device, workers, ray)
+    return _print_batch(out, rows, time.monotonic() - began)
 
 
 def new_batch(out: Path, weights: Mapping[str, Path], options: "Options", stage: Path | None) -> "Batch":
@@ -146,18 +149,21 @@ def run_slides(
     """What became of each slide, in their order; the results are where the batch puts them."""
     from glomspike.batch.run import run_batch
 
-    crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers)
+    crew = _on_cluster(batch, ray, device) if ray else _on_this_machine(batch, device, workers, len(slides))
     with shown_batch(len(slides)) as progress, crew:
         return run_batch(slides, crew, batch.out, progress)
 
 
-def _on_this_machine(batch: "Batch", device: str, workers: int) -> "LocalWorkers":
+def _on_this_machine(batch: "Batch", device: str, workers: int, slides: int) -> "LocalWorkers":
     from glomspike.batch.local import LocalWorkers
+    from glomspike.batch.shares import cores
     from glomspike.networks.device import choose_devices
 
     chosen = choose_devices(device, workers)
     _note(chosen[0].note)
-    return LocalWorkers(batch, [str(one.device) for one in chosen])
+    if chosen[0].device.type == "cpu" and workers > cores():
+        _note(f"--workers {workers}: {cores()} at a time, since there are no more processor cores")
+    return LocalWorkers(batch, [str(one.device) for one in chosen], slides)
 
 
 def _on_cluster(batch: "Batch", address: str, device: str) -> "ClusterWorkers":
@@ -195,11 +201,13 @@ def print_causes(rows: Sequence["SlideRow"]) -> None:
             click.echo(f"glomspike: {one_line(row.slide)}: {omitted}{row.cause}", err=True)
 
 
-def _print_batch(out: Path, rows: Sequence["SlideRow"]) -> int:
-    """What became of a folder's slides, each failure with its cause; the exit status."""
+def _print_batch(out: Path, rows: Sequence["SlideRow"], seconds: float) -> int:
+    """What became of a folder's slides, each failure with its cause, and how fast; the exit status."""
     count = Counter(row.status for row in rows)
     print_causes(rows)
     counts = f"{count['done']} done, {count['skipped']} skipped, {count['failed']} failed"
     counts += f", {count['omitted']} omitted" if count["omitted"] else ""
+    if count["done"] > 1:
+        counts += f"; {count['done'] / seconds * 3600:.0f} slides per hour"
     click.echo(f"{one_line(str(out / 'summary.csv'))}: {counts}")
     return 1 if count["failed"] or count["omitted"] == len(rows) else 0
