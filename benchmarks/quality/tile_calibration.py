@@ -56,7 +56,7 @@ def _fitted(classifier: MsaMil, bags: Sequence[Bag], names: Sequence[str]) -> Ca
     known, spiked = known_tiles(judged)
     if not len(spiked) or spiked.all() or not spiked.any():
         return None
-    odds = np.concatenate([classifier.log_odds(bag.grid) for bag in judged])[known]
+    odds = np.concatenate([classifier.log_odds(bag.grid).array() for bag in judged])[known]
     scale, offset = platt(odds, spiked)
     patients = len({bag.patient for bag in judged})
     whose = f"{len(judged)} glomeruli of {patients} validation patients ({', '.join(names)})"

@@ -113,10 +113,10 @@ class Trace:
     def _weighed(self, stage: Callable[..., Any]) -> Callable[..., Any]:
         @contextmanager
         def weighed(job: object, name: str) -> Iterator[None]:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak is reset
+            reset_peak()
             with stage(job, name):
                 yield
-            self.peak_mb[name] = max(self.peak_mb[name], _peak_mb())
+            self.peak_mb[name] = max(self.peak_mb[name], peak_mb())
 
         return weighed
 
@@ -154,7 +154,13 @@ def _reader() -> str:
     return "read"
 
 
-def _peak_mb() -> float:
+def reset_peak() -> None:
+    """Lets `peak_mb` begin anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mb() -> float:
+    """The most memory, resident, that this process has had."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 

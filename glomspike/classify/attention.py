@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from glomspike.classify.method import TrainedMethod, Verdict, network_output
+from glomspike.classify.method import NONE, TrainedMethod, Verdict, network_output
 from glomspike.classify.msa_mil import MsaMil
 from glomspike.classify.tiles import TileGrid
-from glomspike.findings import Scores
+from glomspike.networks.transfer import Delivery
 
 
 class AttentionMil(TrainedMethod):
@@ -19,21 +17,23 @@ class AttentionMil(TrainedMethod):
 
     def verdicts(self, grids: Sequence[TileGrid]) -> list[Verdict]:
         """See `BagClassifier`."""
-        return [self._verdict(grid) for grid in grids]
+        begun = [self._begun(grid) if len(grid.corners_px) else None for grid in grids]
+        return [NONE if answers is None else self._verdict(*answers) for answers in begun]
 
-    def _verdict(self, grid: TileGrid) -> Verdict:
-        if not len(grid.corners_px):
-            return Verdict(np.zeros(0), float("nan"))
+    def _begun(self, grid: TileGrid) -> tuple[Delivery, Delivery]:
+        """Log-odds (1,) of a glomerulus, and how much each tile counts (n,), at most 1."""
         bag, _, attention = network_output(self.network, grid, self.normalisation)
-        probability = float(self.calibration.probability(bag.double().cpu().numpy())[0])
-        share = (attention / attention.max()).double().cpu().numpy()
-        return Verdict(probability * share, probability)
+        return Delivery.of(bag.double()), Delivery.of((attention / attention.max()).double())
+
+    def _verdict(self, bag: Delivery, share: Delivery) -> Verdict:
+        probability = float(self.calibration.probability(bag.array())[0])
+        return Verdict(probability * share.array(), probability)
 
 
 class HighestTile(MsaMil):
     """The same judgement as MSA-MIL's, by a network that was taught to pool tiles by the highest."""
 
-    def log_odds(self, grid: TileGrid) -> Scores:
+    def log_odds(self, grid: TileGrid) -> Delivery:
         """Log-odds of spikes of each tile of a grid, (n,) float64. See `MsaMil`."""
         _, odds, _ = network_output(self.network, grid, self.normalisation)
-        return np.asarray(odds.double().cpu().numpy())
+        return Delivery.of(odds.double())

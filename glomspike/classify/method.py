@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
 from glomspike.networks.models import Model
+from glomspike.networks.transfer import sent, sent_tensor
 from glomspike.networks.weights import Calibration, Normalisation
 
 UNCALIBRATED = Calibration(method="platt", scale=1, offset=0, data="none")
@@ -25,6 +27,9 @@ class Verdict:
 
     tiles: Scores
     probability: float
+
+
+NONE = Verdict(np.zeros(0), float("nan"))  # on a glomerulus without a tile
 
 
 class BagClassifier(Protocol):
@@ -59,8 +64,8 @@ def network_output(network: nn.Module, grid: TileGrid, normalisation: Normalisat
     """What a network says of a glomerulus and its tiles, at least one, computed where the network is."""
     device = next(network.parameters()).device
     with torch.inference_mode():
-        picture = normalisation.apply(torch.from_numpy(grid.pixels[None]).to(device))
-        return network(picture, boxes_of(grid).to(device))
+        picture = normalisation.apply(sent(grid.pixels[None], device))
+        return network(picture, sent_tensor(boxes_of(grid), device))
 
 
 def boxes_of(grid: TileGrid) -> Tensor:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor, nn
 
-from glomspike.classify.method import TrainedMethod, Verdict, network_output
+from glomspike.classify.method import NONE, TrainedMethod, Verdict, network_output
 from glomspike.classify.tiles import TileGrid
 from glomspike.findings import Scores
+from glomspike.networks.transfer import Delivery
 from glomspike.networks.weights import Normalisation
 
 
@@ -22,23 +23,21 @@ class MsaMil(TrainedMethod):
 
     def verdicts(self, grids: Sequence[TileGrid]) -> list[Verdict]:
         """See `BagClassifier`."""
-        return [self._verdict(grid) for grid in grids]
+        begun = [self.log_odds(grid) if len(grid.corners_px) else None for grid in grids]
+        return [NONE if odds is None else self._verdict(odds.array()) for odds in begun]
 
-    def _verdict(self, grid: TileGrid) -> Verdict:
-        if not len(grid.corners_px):
-            return Verdict(np.zeros(0), float("nan"))
-        odds = self.log_odds(grid)
+    def _verdict(self, odds: Scores) -> Verdict:
         of_tiles = self.tile_calibration or self.calibration
         return Verdict(of_tiles.probability(odds), float(self.calibration.probability(odds.max())))
 
-    def log_odds(self, grid: TileGrid) -> Scores:
+    def log_odds(self, grid: TileGrid) -> Delivery:
         """Those of each tile of a glomerulus (n,), of at least one."""
-        return tile_log_odds(self.network, grid, self.normalisation)
+        odds: Tensor = network_output(self.network, grid, self.normalisation)
+        return Delivery.of(odds.double())
 
 
 def tile_log_odds(network: nn.Module, grid: TileGrid, normalisation: Normalisation) -> Scores:
     """What a tile network says of each tile of a grid (n,), computed where the network is."""
     if not len(grid.corners_px):
         return np.zeros(0)
-    odds: Tensor = network_output(network, grid, normalisation)
-    return np.asarray(odds.double().cpu().numpy())
+    return MsaMil(network, normalisation).log_odds(grid).array()

@@ -9,11 +9,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.scan import BATCH, scan_windows
+from glomspike.detect.scan import BATCH, decoded, likely
 from glomspike.detect.windows import SLACK_UM, Window, merged, windows_on
 from glomspike.errors import SlideError
 from glomspike.findings import Circle, Classification, SlideFacts
 from glomspike.geometry.frames import FieldFrame
+from glomspike.networks.ahead import one_ahead
 from glomspike.networks.models import Model
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.slide.field import Field, read_field
@@ -80,12 +81,14 @@ def detect(
     unreadable, lost_px, done = 0, 0, 0
     progress(done, len(windows))
     with ThreadPoolExecutor(READERS) as pool:
-        for some, fields in _batches(pool, slide, windows, frame, mpp):
+        begun = (
+            (some, fields, decoded(detector.network, [f.pixels for f in fields], detector.card.normalisation))
+            for some, fields in _batches(pool, slide, windows, frame, mpp)
+        )
+        for some, fields, circles_of in one_ahead(begun):
             unreadable += sum(not field.readable.all() for field in fields)
             lost_px += sum(int((~field.readable).sum()) for field in fields)
-            pixels = [field.pixels for field in fields]
-            found = scan_windows(detector.network, pixels, detector.card.normalisation)
-            for window, circles in zip(some, found, strict=True):
+            for window, circles in zip(some, likely(circles_of), strict=True):
                 circles[:, :2] += (window.x_px, window.y_px)
                 owned.append(
                     circles[window.owns(circles, SLACK_UM / seen_mpp) & (circles[:, 3] >= threshold)]

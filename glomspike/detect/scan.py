@@ -9,6 +9,7 @@ from glomspike.detect.decode import decode
 from glomspike.detect.looks import mean_maps
 from glomspike.detect.windows import SLACK_UM, merged, windows_over
 from glomspike.findings import RGB
+from glomspike.networks.transfer import Delivery, sent
 from glomspike.networks.weights import Normalisation
 
 BATCH = 16
@@ -48,8 +49,16 @@ def scan_windows(
 
     Computed where the network is. Only those of some likelihood: the rest are the centre map's noise.
     """
-    pixels = torch.from_numpy(np.stack(windows)).to(next(network.parameters()).device)
+    return likely(decoded(network, windows, normalisation))
+
+
+def decoded(network: nn.Module, windows: list[RGB], normalisation: Normalisation) -> Delivery:
+    """What `decode` gives for windows of one size, begun where the network is."""
+    pixels = sent(np.stack(windows), next(network.parameters()).device)
     with torch.inference_mode():
-        decoded = decode(mean_maps(network, normalisation.apply(pixels)))
-    circles = decoded.cpu().numpy().astype(np.float64)
-    return [window[(window[:, 3] >= LEAST_SCORE) & (window[:, 2] > 0)] for window in circles]
+        return Delivery.of(decode(mean_maps(network, normalisation.apply(pixels))))
+
+
+def likely(circles: Delivery) -> list[NDArray[np.float64]]:
+    """Of each window's circles (n, columns of `decode`) those of some likelihood."""
+    return [window[(window[:, 3] >= LEAST_SCORE) & (window[:, 2] > 0)] for window in circles.array()]

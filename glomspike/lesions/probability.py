@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.special import logit
 from torch import nn
 
 from glomspike.findings import RGB, Scores, StainName
+from glomspike.networks.transfer import Delivery, sent
 from glomspike.networks.weights import Card, Normalisation
 
 CROPS_AT_ONCE = 32
@@ -18,11 +18,10 @@ _SURE = 1e-6  # nearer to 0 or 1 a network's probability has no log-odds worth c
 def lesion_probabilities(network: nn.Module, crops: Sequence[RGB], normalisation: Normalisation) -> Scores:
     """The probability of each class (n, classes) for crops of one size, computed where the network is."""
     device = next(network.parameters()).device
-    parts = torch.split(torch.from_numpy(np.stack(crops)).to(device), CROPS_AT_ONCE)
+    parts = torch.split(sent(np.stack(crops), device), CROPS_AT_ONCE)
     with torch.inference_mode():
-        scores = [network(normalisation.apply(part)).float().softmax(dim=1).cpu() for part in parts]
-    found: NDArray[np.float64] = torch.cat(scores).numpy().astype(np.float64)
-    return found
+        scores = [network(normalisation.apply(part)).float().softmax(dim=1) for part in parts]
+        return Delivery.of(torch.cat(scores)).array()
 
 
 def calibrated(probabilities: Scores, card: Card, stain: StainName | None) -> Scores:

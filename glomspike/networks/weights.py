@@ -7,6 +7,7 @@ that says what they are, what they were trained and measured on, and the SHA-256
 import hashlib
 import sysconfig
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
@@ -44,9 +45,15 @@ class Normalisation(_Strict):
 
     def apply(self, pixels: torch.Tensor) -> torch.Tensor:
         """Network input (n, 3, h, w), channels last in memory, of uint8 pictures (n, h, w, 3)."""
-        mean = torch.tensor(self.mean, device=pixels.device)
-        std = torch.tensor(self.std, device=pixels.device)
+        mean, std = _on_device(self.mean, pixels.device), _on_device(self.std, pixels.device)
         return pixels.float().div_(255).sub_(mean).div_(std).permute(0, 3, 1, 2)
+
+
+@cache
+def _on_device(numbers: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Numbers on a device, brought there once: a GPU would wait for them each time."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor(numbers, device=device)
 
 
 class Calibration(_Strict):

@@ -1,7 +1,6 @@
 """What the slide shows of its glomeruli, read some at a time, ahead of whoever works on them."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from glomspike.findings import Circle, Outline
+from glomspike.networks.ahead import one_ahead
 from glomspike.networks.models import Model
 from glomspike.networks.stage import Candidate
 from glomspike.results.stopwatch import Stopwatch
@@ -62,7 +62,7 @@ class ReadAhead:
         Where none is found and part of the crop cannot be read, the circle stands for it.
         """
         parts = parted(circles)
-        crops = _one_ahead([self._submit(self._crop, circle) for circle in part] for part in parts)
+        crops = one_ahead([self._submit(self._crop, circle) for circle in part] for part in parts)
         for part, reading in zip(parts, crops, strict=True):
             with self.watch("read"):
                 cropped = [future.result() for future in reading]
@@ -74,7 +74,7 @@ class ReadAhead:
 
     def groups(self, glomeruli: Sequence[SettledGlomerulus]) -> Iterator[Group]:
         """The glomeruli in their order, numbered from 1; a group is begun before the last is worked on."""
-        return _one_ahead(
+        return one_ahead(
             Group(
                 first_id=number * BATCH + 1,
                 glomeruli=part,
@@ -111,13 +111,3 @@ def field_around(slide: RegionReader, outline: Outline, mpp: float) -> Field:
 def parted(items: Sequence[_Item]) -> list[Sequence[_Item]]:
     """The items some at a time, in their order."""
     return [items[first : first + BATCH] for first in range(0, len(items), BATCH)]
-
-
-def _one_ahead(items: Iterable[_Item]) -> Iterator[_Item]:
-    """The same items, each made before the last is worked on, so that what it began goes on meanwhile."""
-    waiting: deque[_Item] = deque()
-    for item in items:
-        waiting.append(item)
-        if len(waiting) > 1:
-            yield waiting.popleft()
-    yield from waiting

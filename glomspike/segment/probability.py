@@ -5,6 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from glomspike.networks.transfer import sent
 from glomspike.networks.weights import Normalisation
 
 
@@ -14,5 +15,5 @@ def glomerulus_probability(
     """Probabilities (n, h, w) for crops (n, h, w, 3), computed where the network is."""
     device = next(network.parameters()).device
     with torch.inference_mode():
-        logits = network(normalisation.apply(torch.from_numpy(crops).to(device)))
+        logits = network(normalisation.apply(sent(crops, device)))
     return np.asarray(torch.sigmoid(logits[:, 0].float()).cpu().numpy(), dtype=np.float32)
