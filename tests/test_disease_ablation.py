@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from patients import write_patients
+from torchvision.models import resnet18
 
 from benchmarks.quality import disease_ablation as ablation
 from benchmarks.quality import disease_maps
@@ -14,7 +15,6 @@ from benchmarks.quality.disease_controls import counts_alone, permuted, without_
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from glomspike.disease.subsets import SUBSETS, subset_name
 from glomspike.learn.training import NORMALISATION
-from glomspike.networks.libraries import resnet18
 from glomspike.networks.weights import CardDraft, TrainingData, save_weights
 
 CPU = torch.device("cpu")

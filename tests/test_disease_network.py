@@ -234,8 +234,9 @@ def test_modalities_share_convolutions_but_no_normalisation() -> None:
 
 
 def test_an_encoder_begins_with_weights_of_a_network_without_modalities() -> None:
+    from torchvision.models import resnet18
+
     from glomspike.errors import WeightsError
-    from glomspike.networks.libraries import resnet18
 
     plain = {f"encoder.{name}": tensor for name, tensor in resnet18(weights=None).state_dict().items()}
     plain["encoder.bn1.running_mean"] = torch.full((64,), 0.5)

@@ -1,4 +1,4 @@
-"""What networks are built of comes without PyTorch's compiler, which is there when somebody wants it."""
+"""The main job imports no library of networks, and these come without PyTorch's compiler."""
 
 import subprocess
 import sys
@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from glomspike.networks.libraries import resnet18, smp
+from glomspike.networks.libraries import library
 from glomspike.networks.unfilled import unfilled
+from glomspike.segment.model import segmentation_network
 
 ROOT = Path(__file__).parents[1]
 LOADED_THEN_COMPILED = """
@@ -16,6 +17,11 @@ import sys
 import glomspike
 import torch
 glomspike.load_models(device="cpu")
+libraries = ("torchvision", "timm", "segmentation_models_pytorch", "huggingface_hub")
+assert not [name for name in sys.modules if name.startswith(libraries)]
+
+from glomspike.networks.libraries import library
+library("segmentation_models_pytorch")
 assert not [name for name in sys.modules if name.startswith(("torch._dynamo", "torch._inductor"))]
 
 asks = sys.modules["torchvision.ops.roi_align"]
@@ -38,8 +44,13 @@ def test_the_models_are_loaded_without_the_compiler_and_it_can_be_had_later() ->
     assert done.returncode == 0, done.stderr
 
 
+def unet(encoder: str) -> nn.Module:
+    return segmentation_network("Unet", encoder)
+
+
 def test_an_unfilled_network_has_the_shapes_of_a_filled_one_and_takes_its_weights() -> None:
-    for build in (lambda: resnet18(weights=None), lambda: smp.Unet("resnet18", encoder_weights=None)):
+    smp = library("segmentation_models_pytorch")
+    for build in (lambda: smp.Unet("resnet18", encoder_weights=None), lambda: unet("resnet18")):
         filled: nn.Module = build()
         with unfilled():
             empty: nn.Module = build()

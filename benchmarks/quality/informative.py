@@ -37,8 +37,8 @@ from glomspike.classify.model import DenseTiles
 from glomspike.classify.scores import POSITIVE, TOP_TILES, highest_apart
 from glomspike.findings import Circle, TopTile
 from glomspike.learn.samples import read_samples
+from glomspike.networks.boxes import roi_align
 from glomspike.networks.device import has_fast_bfloat16
-from glomspike.networks.libraries import roi_align
 from glomspike.networks.models import CPU, Model, load_model
 from glomspike.results.findings import Finding
 from glomspike.review.informative import features_of, informative_order
@@ -91,7 +91,7 @@ def encoded(bag: Bag, model: Model) -> Glomerulus:
         shifted = boxes + boxes.new_tensor([0, *[DenseTiles.OFF_PX] * 4])
     with torch.inference_mode():
         seen = seen.float()
-        tiles = roi_align(seen, shifted, 1, 1 / DenseTiles.STRIDE_PX, aligned=True).flatten(1).numpy()
+        tiles = roi_align(seen, shifted, 1, 1 / DenseTiles.STRIDE_PX).flatten(1).numpy()
     odds = shipped_layer(model).log_odds(tiles)
     assert model.card.calibration is not None
     of_tiles = model.card.tile_calibration or model.card.calibration

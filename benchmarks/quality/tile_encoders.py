@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import segmentation_models_pytorch as smp
 import torch
 from rich.console import Console
 from torch import Tensor, nn
@@ -29,7 +30,6 @@ from glomspike.classify.train_views import ViewTask
 from glomspike.learn.pretrain.encoder import PREFIX, load_encoder
 from glomspike.learn.training import Settings, fabric_on, train
 from glomspike.networks.device import choose_device
-from glomspike.networks.libraries import smp
 from glomspike.networks.quick import quickened
 
 OPTIONS = MilOptions(k_pos=8, k_neg=24, bags_per_round=80, tiles_per_bag=60, view_px=224)

@@ -4,14 +4,13 @@ They take pictures (n, 3, h, w), normalised, and boxes (m, 5): the number of the
 right and bottom in its pixels; and give log-odds (m,).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
-from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from glomspike.networks.libraries import BasicBlock, ResNet, resnet18, roi_align
+from glomspike.networks.boxes import roi_align
+from glomspike.networks.resnet import BasicBlock, layers, width_of
 from glomspike.networks.weights import Normalisation
 
 NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))
@@ -32,15 +31,15 @@ class DenseTiles(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(OrderedDict(islice(resnet18(weights=None).named_children(), 6)))
+        self.encoder = nn.Sequential(layers("resnet18", stages=2))
         self.head = nn.Conv2d(self.FEATURES, 1, kernel_size=1)
 
     def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
         """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
         evidence = self.head(self.features(pictures)).float()
         # The mean of a linear map is the linear map of the mean: one channel is pooled instead of 128.
-        shifted = boxes + boxes.new_tensor([0, *[self.OFF_PX] * 4])
-        pooled: Tensor = roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX, aligned=True)
+        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + self.OFF_PX], dim=1)
+        pooled: Tensor = roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX)
         return pooled.flatten()
 
     def features(self, pictures: Tensor) -> Tensor:
@@ -89,18 +88,27 @@ def _with_gaps(width: int) -> BasicBlock:
     return block
 
 
-class SingleTiles(ResNet):  # type: ignore[misc]
+class SingleTiles(nn.Module):
     """A ResNet-18 that is shown each tile by itself, as in Chen et al., section 3.2."""
 
     def __init__(self) -> None:
-        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=1)
+        super().__init__()
+        for name, layer in layers("resnet18").items():
+            self.add_module(name, layer)
+        self.fc = nn.Linear(width_of("resnet18", 4), 1)
 
     def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
         """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
-        parts = [
-            super(SingleTiles, self).forward(cut(pictures, part)) for part in torch.split(boxes, AT_ONCE)
-        ]
-        return torch.cat(parts).float().flatten()
+        parts = [self._odds(cut(pictures, part)) for part in torch.split(boxes, AT_ONCE)]
+        return torch.cat(parts).float()
+
+    def _odds(self, tiles: Tensor) -> Tensor:
+        """Those of tiles (m, 3, side, side)."""
+        *convolutions, last = self.children()
+        for layer in convolutions:
+            tiles = layer(tiles)
+        odds: Tensor = last(tiles.mean(dim=(2, 3)))
+        return odds[:, 0]
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
@@ -113,5 +121,5 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 def cut(pictures: Tensor, boxes: Tensor) -> Tensor:
     """The pixels (m, 3, side, side) of boxes that are all of one whole size."""
     side = round(float(boxes[0, 3] - boxes[0, 1]))
-    tiles: Tensor = roi_align(pictures, boxes, side, sampling_ratio=1, aligned=True)
+    tiles: Tensor = roi_align(pictures, boxes, side, sampling_ratio=1)
     return tiles

@@ -4,14 +4,13 @@ Yang et al., "CircleNet: anchor-free glomerulus detection with circle representa
 residual encoder with a feature pyramid to stride 4.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
+from collections.abc import Mapping
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
-from glomspike.networks.libraries import smp
+from glomspike.detect.pyramid import FeaturePyramid
+from glomspike.networks.encoders import image_encoder
 
 STRIDE = 4
 # Before training every place is a centre with a probability of 0.1: sigmoid(-2.19).
@@ -42,15 +41,8 @@ class CircleNet(nn.Module):
         encoder_weights: str | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = smp.encoders.get_encoder(encoder, weights=encoder_weights)
-        self.decoder = smp.decoders.fpn.decoder.FPNDecoder(
-            encoder_channels=self.encoder.out_channels,
-            encoder_depth=5,
-            pyramid_channels=pyramid_channels,
-            segmentation_channels=head_channels,
-            dropout=0.0,
-        )
-        self.decoder.merge = _Sum()
+        self.encoder = image_encoder(encoder, encoder_weights)
+        self.decoder = FeaturePyramid(self.encoder.out_channels, pyramid_channels, head_channels)
         self.centre = _head(head_channels, classes, CENTRE_BIAS)
         self.radius = _head(head_channels, 1)
         self.offset = _head(head_channels, 2)
@@ -58,13 +50,6 @@ class CircleNet(nn.Module):
     def forward(self, images: Tensor) -> Maps:
         features = self.decoder(self.encoder(images))
         return Maps(self.centre(features), self.radius(features), self.offset(features))
-
-
-class _Sum(nn.Module):
-    """The pyramid's levels added up; the decoder's way copies them into one array first."""
-
-    def forward(self, levels: Sequence[Tensor]) -> Tensor:
-        return reduce(torch.add, levels)
 
 
 def for_classes(state: Mapping[str, Tensor], classes: int) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@ normalisation over a mixture of them would be that of none.
 
 from collections import OrderedDict
 from copy import deepcopy
-from itertools import islice
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,12 +13,13 @@ from torch.nn import functional
 from glomspike.errors import WeightsError
 from glomspike.learn.pretrain.encoder import PREFIX
 from glomspike.modalities import MODALITIES, Modality
-from glomspike.networks.libraries import get_model, smp
+from glomspike.networks.encoders import LITE0, image_encoder
+from glomspike.networks.libraries import library
+from glomspike.networks.resnet import layers, width_of
 
 STRIDE_PX = 32  # of an image, for which one place of a map stands
-STEM = 4  # modules of a ResNet before its stages
 RESNETS = {"resnet18-short": ("resnet18", 3), "resnet18": ("resnet18", 4), "resnet50": ("resnet50", 4)}
-LITE = {"efficientnet-lite0": "tu-tf_efficientnet_lite0"}
+LITE = {"efficientnet-lite0": LITE0}
 SWINS = ("swin_t", "swin_b")
 ENCODERS = (*RESNETS, *LITE, *SWINS)
 # The name on an encoder's card to ours; "short" leaves out the last stage, which has most of the weights.
@@ -100,18 +100,20 @@ def _plain_name(name: str) -> str:
 def _body(name: str, photographs: bool) -> tuple[nn.Module, int]:
     """The layers of an encoder, and the channels of its maps."""
     if name in LITE:
-        body = smp.encoders.get_encoder(LITE[name], weights="imagenet" if photographs else None)
+        body = image_encoder(LITE[name], "imagenet" if photographs else None)
         return body, int(body.out_channels[-1])
     weights = "DEFAULT" if photographs else None
     if name in SWINS:
-        whole = get_model(name, weights=weights)
+        whole = library("torchvision.models").get_model(name, weights=weights)
         return nn.Sequential(OrderedDict(features=whole.features, norm=whole.norm)), int(
             whole.head.in_features
         )
     network, stages = RESNETS[name]
-    whole = get_model(network, weights=weights)
-    layers = islice(whole.named_children(), STEM + stages)
-    return nn.Sequential(OrderedDict(layers)), int(whole.fc.in_features) // 2 ** (4 - stages)
+    body = nn.Sequential(layers(network, stages))
+    if photographs:
+        learnt = library("torchvision.models").get_model(network, weights=weights).state_dict()
+        body.load_state_dict({name: learnt[name] for name in body.state_dict()})
+    return body, width_of(network, stages)
 
 
 def _with_norms(module: nn.Module) -> list[ModalityNorm]:

@@ -1,16 +1,12 @@
 """The lesion network: a ResNet, the mean of its features over the crop, and one output per lesion."""
 
-from collections import OrderedDict
-from itertools import islice
-
 from torch import Tensor, nn
 from torch.nn import functional
 
 from glomspike.networks.freezable import FreezableEncoder
-from glomspike.networks.libraries import get_model
+from glomspike.networks.resnet import layers, width_of
 
 FOCAL_GAMMA = 2.5
-STEM = 4  # modules of a ResNet before its stages
 # The ResNet and how many of its four stages; the short one has a quarter of the parameters.
 ENCODERS = {
     "resnet50": ("resnet50", 4),
@@ -29,9 +25,8 @@ class LesionNetwork(FreezableEncoder):
     def __init__(self, encoder: str, classes: int) -> None:
         super().__init__()
         name, stages = ENCODERS[encoder]
-        whole = get_model(name, weights=None)
-        self.encoder = nn.Sequential(OrderedDict(islice(whole.named_children(), STEM + stages)))
-        self.head = nn.Linear(whole.fc.in_features // 2 ** (4 - stages), classes)
+        self.encoder = nn.Sequential(layers(name, stages))
+        self.head = nn.Linear(width_of(name, stages), classes)
 
     def forward(self, crops: Tensor) -> Tensor:
         """Scores (n, classes), before softmax, of normalised crops (n, 3, h, h)."""

@@ -1,19 +1,27 @@
-"""What networks are built of, without PyTorch's compiler: that was half of what all imports took.
+"""Libraries of networks, imported when they are needed, and without PyTorch's compiler.
 
-No network of glomspike's is compiled, but torchvision and segmentation_models_pytorch bring the compiler with
-them: the one for a check that its operators make on a GPU under `torch.use_deterministic_algorithms`, the
-other, by way of timm, to mark what shall not be compiled. Whoever needs either library imports it from here.
+The shipped networks are built without them (`resnet`, `efficientnet`): together they are a quarter of what
+all imports take. No network of glomspike's is compiled. torchvision imports the compiler for a check that its
+operators make on a GPU under `torch.use_deterministic_algorithms`, segmentation_models_pytorch, by way of
+timm, to mark what shall not be compiled.
 """
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import torch
 
 _COMPILER = "torch._dynamo"
+
+
+def library(name: str) -> ModuleType:
+    """A module of torchvision or segmentation_models_pytorch."""
+    with _without_compiler():
+        return import_module(name)
 
 
 @contextmanager
@@ -47,12 +55,3 @@ def _is_compile_supported(device: str) -> bool:
 def _unmarked(fn: Callable[..., Any] | None = None, *_: object, **__: object) -> Callable[..., Any]:
     """What `torch.compiler.disable` decorates, as it is."""
     return _unmarked if fn is None else fn
-
-
-with _without_compiler():
-    import segmentation_models_pytorch as smp
-    from torchvision.models import get_model, resnet18
-    from torchvision.models.resnet import BasicBlock, ResNet
-    from torchvision.ops import roi_align
-
-__all__ = ["BasicBlock", "ResNet", "get_model", "resnet18", "roi_align", "smp"]

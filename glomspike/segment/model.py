@@ -4,14 +4,15 @@ Ronneberger et al., "U-Net" (2015), Chen et al., "DeepLabV3+" (2018), or the dec
 "UPerNet" (2018), or of Xie et al., "SegFormer" (2021), on a convolutional encoder.
 """
 
+from types import ModuleType
 from typing import Literal
 
 from torch import nn
 
-from glomspike.networks.libraries import smp
+from glomspike.networks.libraries import library
+from glomspike.segment.unet import UNet
 
 Architecture = Literal["Unet", "DeepLabV3Plus", "Segformer", "UPerNet"]
-UNET_CHANNELS = (128, 96, 64, 32, 16)
 
 
 def segmentation_network(architecture: str, encoder: str, encoder_weights: str | None = None) -> nn.Module:
@@ -22,15 +23,19 @@ def segmentation_network(architecture: str, encoder: str, encoder_weights: str |
     network: nn.Module
     match architecture:
         case "Unet":
-            network = smp.Unet(encoder, encoder_weights=encoder_weights, decoder_channels=UNET_CHANNELS)
+            network = UNet(encoder, encoder_weights)
         case "DeepLabV3Plus":
-            network = smp.DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+            network = _smp().DeepLabV3Plus(encoder, encoder_weights=encoder_weights, decoder_channels=128)
         case "Segformer":
-            network = smp.Segformer(
+            network = _smp().Segformer(
                 encoder, encoder_weights=encoder_weights, decoder_segmentation_channels=128
             )
         case "UPerNet":
-            network = smp.UPerNet(encoder, encoder_weights=encoder_weights, decoder_channels=128)
+            network = _smp().UPerNet(encoder, encoder_weights=encoder_weights, decoder_channels=128)
         case _:
             raise ValueError(architecture)
     return network
+
+
+def _smp() -> ModuleType:
+    return library("segmentation_models_pytorch")

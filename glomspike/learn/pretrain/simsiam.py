@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glomspike.networks.libraries import smp
+from glomspike.networks.encoders import image_encoder
 
 PROJECTED = 512
 BOTTLENECK = 128
@@ -27,7 +27,7 @@ class SimSiam(nn.Module):
 
     def __init__(self, encoder: str) -> None:
         super().__init__()
-        self.encoder = smp.encoders.get_encoder(encoder, weights=None)
+        self.encoder = image_encoder(encoder)
         features = int(self.encoder.out_channels[-1])
         self.projector = nn.Sequential(
             *_hidden(features, PROJECTED),
