@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
-from glomspike.metrics.calibration import calibration_error, log_odds, platt, reliability
+from glomspike.metrics.calibration import (
+    calibration_error,
+    calibration_error_by_chance,
+    log_odds,
+    platt,
+    reliability,
+)
 from glomspike.networks.weights import Calibration
 
 
@@ -54,3 +60,12 @@ def test_calibration_error_is_the_weighted_gap_of_each_bin(scores: np.ndarray, s
         if inside.any():
             gap += inside.mean() * abs(scores[inside].mean() - spiked[inside].mean())
     assert calibration_error(scores, spiked) == pytest.approx(gap, abs=1e-12)
+
+
+def test_perfect_probabilities_show_an_error_on_few_examples() -> None:
+    rng = np.random.default_rng(3)
+    few, many = rng.random(40), rng.random(20_000)
+    seen = [calibration_error(few, rng.random(40) < few) for _ in range(300)]
+    assert calibration_error_by_chance(few) == pytest.approx(np.mean(seen), abs=0.01)
+    assert calibration_error_by_chance(few) > 0.08
+    assert calibration_error_by_chance(many) < 0.01

@@ -45,6 +45,7 @@ CALLS = (
     "auc",
     "localisation_auc",
     "ece",
+    "ece_by_chance",
     "uncertain_share",
     "wrong_among_called",
 )

@@ -17,7 +17,7 @@ from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, w
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.learn.sheets import FOUND_COLOUR, lined
 from glomspike.metrics.bootstrap import Rows, intervals
-from glomspike.metrics.calibration import calibration_error, reliability
+from glomspike.metrics.calibration import calibration_error, calibration_error_by_chance, reliability
 from glomspike.metrics.conformal import call_statistics, calls_by
 from glomspike.metrics.localisation import localisation_auc
 from glomspike.metrics.roc import STATISTICS, ClassifierQuality, Labels, classifier_quality
@@ -143,7 +143,11 @@ def _calibration_numbers(probability: Scores, spiked: Labels) -> dict[str, JsonV
         {"n": b.n, "probability": b.probability, "spiked": b.positive}
         for b in reliability(probability, spiked)
     ]
-    return {"ece": calibration_error(probability, spiked), "reliability": bins}
+    return {
+        "ece": calibration_error(probability, spiked),
+        "ece_by_chance": calibration_error_by_chance(probability),
+        "reliability": bins,
+    }
 
 
 def _localisation_numbers(found: Sequence[ScoredBag]) -> dict[str, JsonValue]:

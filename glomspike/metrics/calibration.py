@@ -11,6 +11,7 @@ from glomspike.findings import Scores
 from glomspike.metrics.roc import Labels
 
 BINS = 10
+DRAWS = 200
 LEAST_SCALE, MOST_SCALE = 0.05, 20.0
 MOST_LOG_ODDS = 30.0
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.1, 20.0
@@ -78,3 +79,13 @@ def calibration_error(probabilities: Scores, positive: Labels) -> float:
     """The expected calibration error over ten bins of equal width (Guo et al. 2017, eq. 3)."""
     bins = reliability(probabilities, positive)
     return sum(b.n * abs(b.probability - b.positive) for b in bins) / len(probabilities)
+
+
+def calibration_error_by_chance(probabilities: Scores) -> float:
+    """The mean `calibration_error` of labels drawn from the probabilities (n,) themselves.
+
+    Perfectly calibrated ones show that much on so few examples: an error is one only beyond it.
+    """
+    rng = np.random.default_rng(0)
+    draws = rng.random((DRAWS, len(probabilities))) < probabilities
+    return float(np.mean([calibration_error(probabilities, drawn) for drawn in draws]))

@@ -17,6 +17,7 @@ _NAMES = {
     "uncertain_share": "uncertain: how many are called neither spiked nor not spiked",
     "wrong_among_called": "errors: of those called spiked or not spiked, how many are wrong",
     "ece": "ECE: by how much probabilities are wrong on average",
+    "ece_by_chance": "ECE by chance: what perfect probabilities show on as few glomeruli",
 }
 
 
