@@ -2,19 +2,17 @@
 
     python -m datasets.averaged_classifier FIRST SECOND OUT SAMPLES...
 
-Between the two, a network keeps what the first knew of tissue that the second's training did not show
-(Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). FIRST, SECOND and OUT are folders of
-weights; SAMPLES are tables, on whose split `val` glomeruli are calibrated. The rest of the card is SECOND's:
-tiles and calls are calibrated afterwards, by `benchmarks.quality.tile_calibration` and `calls_and_extent`.
+FIRST, SECOND and OUT are folders of weights (`averaged_weights`); SAMPLES are tables, on whose split `val`
+glomeruli are calibrated. The rest of the card is SECOND's: tiles and calls are calibrated afterwards, by
+`benchmarks.quality.tile_calibration` and `calls_and_extent`.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import torch
-from torch import Tensor
 
+from datasets.averaged_weights import averaged_draft
 from glomspike.classify.bags import load_bags
 from glomspike.classify.evaluate import labels, probabilities, scored
 from glomspike.classify.infer import bag_classifier, tiling_of
@@ -22,17 +20,9 @@ from glomspike.classify.train import THRESHOLD, calibration, thresholds
 from glomspike.learn.samples import in_split, read_samples
 from glomspike.metrics.calibration import log_odds, platt
 from glomspike.networks.models import load_model
-from glomspike.networks.weights import CardDraft, load_card, load_state, save_weights
+from glomspike.networks.weights import save_weights
 
 KIND = "classifier"
-
-
-def averaged(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The mean of each floating-point tensor of two networks of the same tensors; others are the second's."""
-    return {
-        name: (tensor.float() + first[name].float()) / 2 if tensor.is_floating_point() else tensor
-        for name, tensor in second.items()
-    }
 
 
 @click.command()
@@ -42,13 +32,11 @@ def averaged(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> dict[
 @click.argument("tables", metavar="SAMPLES...", nargs=-1, required=True, type=click.Path(path_type=Path))
 def main(first: Path, second: Path, out: Path, tables: tuple[Path, ...]) -> None:
     """Average two classifiers, and calibrate what comes out."""
-    card, path = load_card(KIND, second)
-    state = averaged(load_state(*load_card(KIND, first)), load_state(card, path))
-    draft = CardDraft(**card.model_dump(exclude={"sha256"}))
+    draft, state = averaged_draft(KIND, first, second)
     save_weights(state, draft, out, KIND)
     model = load_model(KIND, out, torch.device("cpu"))
     found = scored(
-        bag_classifier(model), load_bags(in_split(read_samples(tables), "val"), card.mpp, tiling_of(model))
+        bag_classifier(model), load_bags(in_split(read_samples(tables), "val"), draft.mpp, tiling_of(model))
     )
     odds, spiked = log_odds(probabilities(found)), labels(found)
     fitted = calibration(*platt(odds, spiked))
