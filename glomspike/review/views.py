@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from glomspike.results.findings import Finding
-from glomspike.review.informative import LEAST_DOUBT, informative_order
+from glomspike.review.informative import informative_order
 from glomspike.review.slides import ReviewedSlide
 from glomspike.review.state import ReviewedGlomerulus
 from glomspike.review.summary import ReviewCounts, agreements
@@ -78,8 +78,8 @@ def informative_view(slides: Sequence[ReviewedSlide], reviewer: str) -> list[Jso
     for place in (*order, *np.flatnonzero(reviewed).tolist()):
         number, slide, one = found[place]
         row = _glomerulus(one, slide, ())
-        if worth[place].value < LEAST_DOUBT:
-            row["run"]["reason"] = "unlike those before it"
+        if not worth[place].reason:
+            row["run"]["reason"] = "typical of many"
         rows.append(row | {"slide": number, "outline0": None, "boxes0": ()})
     return rows
 
