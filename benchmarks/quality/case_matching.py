@@ -2,9 +2,11 @@
 
     python -m benchmarks.quality.case_matching [--cases N] [--levels N] [--glomeruli N] [--page docs/cases.md]
     python -m benchmarks.quality.case_matching --calibrate
+    python -m benchmarks.quality.case_matching --ceiling
 
 The first measures and writes its table into the page between its two marks; the second fits the certainty of
-a match (`SLOPE`, `OFFSET` in `glomspike/cases/identity.py`) on validation cases, which are others. A
+a match (`SLOPE`, `OFFSET` in `glomspike/cases/identity.py`) on validation cases, which are others. The third
+prints what the found profiles of the same cases would give if all were matched by truth. A
 detector's errors are imitated: one profile in ten is missing, one in fifteen is none, outlines are 6 µm off
 and 8 % too large or small. Nothing is painted, which takes hours: what a profile looks like plays no part in
 matching.
@@ -110,10 +112,14 @@ def _parts(section: LaidSection) -> list[np.ndarray]:
 @click.option("--glomeruli", default=14, show_default=True)
 @click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the table into.")
 @click.option("--calibrate", is_flag=True, help="Fit the certainty on validation cases instead.")
-def main(cases: int, levels: int, glomeruli: int, page: Path | None, calibrate: bool) -> None:
+@click.option("--ceiling", is_flag=True, help="Print what matching by truth would give instead.")
+def main(cases: int, levels: int, glomeruli: int, page: Path | None, calibrate: bool, ceiling: bool) -> None:
     """Measure how levels of phantom cases are matched."""
     if calibrate:
         _calibrate(levels, glomeruli)
+        return
+    if ceiling:
+        _print_ceilings(cases, levels, glomeruli)
         return
     rows = [
         "| sections | profiles | IDF1 | distinct count error | counted twice | wrong above .95 | s a case |"
@@ -158,6 +164,28 @@ def _measured(orders: list[CaseOrder], errors: Errors) -> str:
     spans = intervals(names, statistics, lambda _rows: True)
     cells = [_cell(value, span) for value, span in zip(values, spans, strict=True)]
     return " | ".join([*cells, f"{seconds / len(orders):.2f}"])
+
+
+def _print_ceilings(cases: int, levels: int, glomeruli: int) -> None:
+    """Prints IDF1 and count error of found profiles that are all matched by truth."""
+    for laid, laying in LAYINGS.items():
+        for finder, errors in FINDERS.items():
+            orders = [CaseOrder(n, levels, glomeruli, MEASURING_SEED, laying) for n in range(1, cases + 1)]
+            counts = [_by_truth(case_of(order, errors)) for order in orders]
+            kept = sum(one.kept for one in counts)
+            profiles = sum(one.true_profiles + one.found_profiles for one in counts)
+            error = float(np.mean([abs(one.count_error) for one in counts]))
+            print(f"{laid}, {finder}: IDF1 {2 * kept / profiles:.3f}, count error {error:.3f}", flush=True)
+
+
+def _by_truth(case: Case) -> IdentityCounts:
+    """What matching can give at best: each found profile with those of its glomerulus, false ones alone."""
+    groups: dict[int, list[tuple[int, int]]] = {}
+    for key, name in case.truth.items():
+        groups.setdefault(name, []).append(key)
+    found = {(profile.slide, profile.id) for piece in case.pieces for profile in piece.profiles}
+    false = [[key] for key in sorted(found - case.truth.keys())]
+    return identity_counts([*groups.values(), *false], case.truth, case.missed)
 
 
 def _cell(value: float, span: tuple[float, float] | None) -> str:

@@ -35,8 +35,8 @@ LONGEST = 900  # letters of a sentence
 _JPEG_QUALITY = 80
 _LEGEND_STEPS = 16
 _CIRCLES = (
-    "Numbers are this report's glomeruli; circles have the colour of the spike probability, which in other "
-    "stains than silver says nothing."
+    "Numbers are this report's glomeruli. Circles have the colour of the spike probability, grey where none "
+    "was measured; calls come from slides in silver alone."
 )
 _GLOMERULUS_COLUMNS = (
     *("", "call", "probability", "extent", "sclerosed", "area, µm²", "profiles (slide/number)"),
@@ -94,7 +94,7 @@ def case_content(record: CaseRecord, out: Path, room: Room, place: Path) -> dict
         **_glomeruli(record, room),
         "strip_note": _strip_note(record, min(len(suspicious), room.portraits), len(suspicious)),
         "suspicious": [_portrait(one, record, out, pictures) for one in suspicious[: room.portraits]],
-        "uncertain_note": _more(len(uncertain) - room.portraits, "glomerulus", "glomeruli"),
+        "uncertain_note": " ".join(_uncertain_note(record, len(uncertain) - room.portraits)),
         "uncertain": [_portrait(one, record, out, pictures) for one in uncertain[: room.portraits]],
     }
 
@@ -204,9 +204,20 @@ def _legend() -> list[str]:
 
 def _strip_note(record: CaseRecord, shown: int, count: int) -> str:
     most = f"The {shown} of {count} with the highest spike probability, each by its most suspicious profile."
-    if record.tile_um is None:
-        return most
-    return f"{most} Boxes are its highest tiles, {record.tile_um:g} µm wide, enlarged beside it."
+    return " ".join([most, *_boxes(record)])
+
+
+def _uncertain_note(record: CaseRecord, omitted: int) -> Iterator[str]:
+    yield "Each by its most suspicious profile."
+    yield from _boxes(record)
+    if omitted > 0:
+        yield _more(omitted, "glomerulus", "glomeruli")
+
+
+def _boxes(record: CaseRecord) -> Iterator[str]:
+    """What the boxes on a glomerulus are, nothing where the size of tiles is not known."""
+    if record.tile_um is not None:
+        yield f"Boxes are its highest tiles, {record.tile_um:g} µm wide, enlarged beside it."
 
 
 def _portrait(one: CaseGlomerulus, record: CaseRecord, out: Path, pictures: _Pictures) -> dict[str, Any]:

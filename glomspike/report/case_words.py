@@ -161,6 +161,11 @@ def meaning_words(record: CaseRecord) -> Iterator[str]:
             "Focus is the contrast of the finest edges of a glomerulus over that of coarser ones, mostly 0.4 "
             "to 1.2; a profile below 0.3 is blurred and its call uncertain."
         )
+    if any(image.warnings for image in record.images):
+        yield (
+            "Warnings of a slide name glomeruli by that slide's numbers, which differ from this report's: a "
+            "profile 2/5 is number 5 of slide 2."
+        )
     if record.threshold is not None:
         yield _probability(record)
 

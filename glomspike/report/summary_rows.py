@@ -21,7 +21,9 @@ def summary_rows(summary: Summary) -> Iterator[Fact]:
         yield "Not spiked", share_words(summary.not_spiked)
         yield "Uncertain", share_words(summary.uncertain)
         if summary.extents is not None:
-            yield "Extent of spikes", ", ".join(f"{n} {extent}" for extent, n in summary.extents.items())
+            extents = ", ".join(f"{n} {extent}" for extent, n in summary.extents.items())
+            doubt = ", uncertain ones included" if summary.uncertain.n else ""
+            yield "Extent of spikes", f"{extents}, of {sum(summary.extents.values())} scored{doubt}"
     else:
         yield "Spikes", "nothing was scored"
     if summary.focus is not None:
