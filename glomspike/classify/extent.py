@@ -15,6 +15,7 @@ from glomspike.metrics.localisation import LEAST_PX
 
 ORDER: tuple[Extent, ...] = ("none", "segmental", "global")
 TRIED = np.linspace(0, 0.3, 61)  # shares
+ALIKE = 0.02  # kappas that differ by less
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,10 @@ def extent_kappa(found: Sequence[Extent], true: Sequence[Extent]) -> float:
 
 
 def fitted_no_extent(membranes: Sequence[Membrane], rule: CallRule) -> float:
-    """The share below which uncertain glomeruli best have the extent none, by kappa; midst of the best."""
+    """The share below which uncertain glomeruli have the extent none: the least with nearly the best kappa.
+
+    A few spikes that are said to be none cost more than none said to be a few.
+    """
     true = [one.true_extent for one in membranes]
     kappas = np.array(
         [
@@ -72,5 +76,5 @@ def fitted_no_extent(membranes: Sequence[Membrane], rule: CallRule) -> float:
             for share in TRIED.tolist()
         ]
     )
-    best = np.flatnonzero(np.nan_to_num(kappas, nan=-1) >= np.nan_to_num(kappas, nan=-1).max() - 1e-9)
-    return float(TRIED[best[len(best) // 2]])
+    known = np.nan_to_num(kappas, nan=-1)
+    return float(TRIED[np.flatnonzero(known >= known.max() - ALIKE)[0]])

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from glomspike.findings import Circle
 
-SURE = 1.25  # times the detector's threshold: on a kidney one glomerulus at least scores so high
+# Times the detector's threshold: on a kidney one glomerulus at least scores so high. All 71 pictures of its
+# validation patients have one at 1.57 or more.
+SURE = 1.4
 LEAST_TISSUE_MM2 = 0.5  # in which one may be expected
 
 
