@@ -153,7 +153,8 @@ def test_all_trainers_learn_from_the_table(slide, tmp_path):
     detector = DetectorTask([table], DetectorOptions(), None, None)
     assert detector.sample(0, rng)["image"].shape[0] == detector.sample(1, rng)["image"].shape[0]
     segmenter = SegmenterTask([table], SegmenterOptions(), None, None)
-    assert segmenter.sample(0, rng)["truth"].mean() > 0.1
+    # A crop may end anywhere, so that some show little of their glomerulus.
+    assert np.mean([segmenter.sample(0, rng)["truth"].mean() for _ in range(8)]) > 0.1
     bags = load_bags(samples, 0.5, Tiling())
     assert sorted(bag.spiked for bag in bags) == [False] * 4 + [True] * 4
     assert all(len(bag.boxes_px) == bag.spiked for bag in bags)
