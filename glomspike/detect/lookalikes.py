@@ -11,12 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.detect.cut import KnownGlomerulus
-from glomspike.detect.painting import blob, colour_at, disc, keep_glomeruli, paint, textured
+from glomspike.detect.painting import (
+    NUCLEUS_UM,
+    blob,
+    colour_at,
+    disc,
+    keep_glomeruli,
+    paint,
+    strewn_nuclei,
+    textured,
+)
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
 
 MOST_DRAWN = 3
-NUCLEUS_UM = 7.0
 # Darkest, middle and lightest of the tissue around, as shares of its pixels by brightness.
 DARK, MIDDLE, LIGHT = 0.03, 0.5, 0.97
 
@@ -63,8 +71,7 @@ def _lymphocytes(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: R
     """An aggregate of dark nuclei, close together, without an edge."""
     radius_px = rng.uniform(35, 150) / mpp
     shape = cv2.GaussianBlur(blob(pixels.shape, centre_px, radius_px, rng), (0, 0), 0.15 * radius_px)
-    nuclei = np.asarray(rng.random(shape.shape) < 1.2 * (mpp / NUCLEUS_UM) ** 2, np.float32)
-    dots = np.minimum(cv2.GaussianBlur(nuclei, (0, 0), max(0.5, NUCLEUS_UM / 2.5 / mpp)) * 2.5, 1)
+    dots = strewn_nuclei(1.2, shape.shape, mpp, rng)
     paint(pixels, shape * dots, textured(pixels.shape, colour_at(pixels, DARK), 8, rng), rng.uniform(0.6, 1))
 
 

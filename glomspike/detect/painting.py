@@ -14,6 +14,7 @@ Plane = NDArray[np.float32]
 
 SOFT_PX = 6
 CAPSULE_UM = 12.0
+NUCLEUS_UM = 7.0
 
 
 def keep_glomeruli(pixels: RGB, tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float) -> None:
@@ -23,6 +24,13 @@ def keep_glomeruli(pixels: RGB, tissue: RGB, glomeruli: Sequence[KnownGlomerulus
         cv2.fillPoly(kept, [one.outline_px.round().astype(np.int32)], 1.0)
     soft = cv2.GaussianBlur(cv2.dilate(kept, disc(CAPSULE_UM / mpp)), (0, 0), 1.0)
     paint(pixels, np.asarray(soft, np.float32), tissue.astype(np.float32))
+
+
+def strewn_nuclei(share: Plane | float, shape: tuple[int, ...], mpp: float, rng: Rng) -> Plane:
+    """Nuclei strewn at random: 1 within, 0 outside; `share` is that of the area which they could fill."""
+    middles = np.asarray(rng.random(shape) < share * (mpp / NUCLEUS_UM) ** 2, np.float32)
+    dots = cv2.GaussianBlur(middles, (0, 0), max(0.5, NUCLEUS_UM / 2.5 / mpp)) * 2.5
+    return np.asarray(np.minimum(dots, 1), np.float32)
 
 
 def blob(

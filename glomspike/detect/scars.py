@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.detect.cut import KnownGlomerulus
-from glomspike.detect.painting import Plane, disc, keep_glomeruli
+from glomspike.detect.painting import Plane, disc, keep_glomeruli, strewn_nuclei
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
 
@@ -22,7 +22,6 @@ PATCH_UM = (60.0, 400.0)
 EVERYWHERE = 0.4  # how often all of the tissue is scarred
 FILLED, CONTRAST = (0.4, 0.95), (0.45, 1.0)
 FIBRE_UM = (4.0, 20.0)
-NUCLEUS_UM = 7.0
 MOST_NUCLEI = 0.6  # of the area that nuclei could fill
 
 
@@ -41,7 +40,8 @@ def scarred(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: 
     share = where[..., None]
     filled = density + rng.uniform(*FILLED) * share * np.maximum(fibrous - density, 0)
     flat = filled + (1 - rng.uniform(*CONTRAST)) * share * (fibrous - filled)
-    dots = _lymphocytes(where * _patches(shape, mpp, rng), mpp, rng)[..., None]
+    among = where * _patches(shape, mpp, rng)
+    dots = strewn_nuclei(MOST_NUCLEI * rng.random() ** 2 * among, shape, mpp, rng)[..., None]
     shown = 255 * np.exp(-(flat * (1 - dots) + np.maximum(nuclei, flat) * dots))
     pixels = np.asarray(shown.clip(0, 255), np.uint8)
     keep_glomeruli(pixels, tissue, glomeruli, mpp)
@@ -82,12 +82,3 @@ def _fibres(shape: tuple[int, int], mpp: float, rng: Rng) -> Plane:
     kernel = np.exp(-0.5 * ((along / stretch) ** 2 + across**2) / max(0.5, wide_px / 2) ** 2)
     streaks = cv2.filter2D(noise, -1, kernel / np.sqrt((kernel**2).sum()), borderType=cv2.BORDER_REFLECT)
     return np.asarray(np.maximum(1 + rng.uniform(0.05, 0.3) * streaks + 0.06 * noise, 0.2), np.float32)
-
-
-def _lymphocytes(where: Plane, mpp: float, rng: Rng) -> Plane:
-    """Dark nuclei strewn where that is 1, none where it is 0."""
-    often = MOST_NUCLEI * rng.random() ** 2 * (mpp / NUCLEUS_UM) ** 2
-    nuclei = np.asarray(rng.random(where.shape) < often * where, np.float32)
-    return np.asarray(
-        np.minimum(cv2.GaussianBlur(nuclei, (0, 0), max(0.5, NUCLEUS_UM / 2.5 / mpp)) * 2.5, 1), np.float32
-    )

@@ -1,7 +1,6 @@
 """How large glomeruli are expected to be, and how much the detector magnifies what it looks at for that."""
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 HUMAN_UM = 180.0  # across; what the detector was trained on
 # Diameters of glomeruli in paraffin sections, µm.
@@ -19,6 +18,8 @@ def size_warnings(diameters_um: Sequence[float], expected_um: float | None) -> I
     """A sentence where the glomeruli found are far from the expected size: others are likely to be missed."""
     if len(diameters_um) < FEWEST:
         return
+    from statistics import median  # this module is imported for `--help`
+
     expected, found = expected_um or HUMAN_UM, median(diameters_um)
     if not expected / FAR < found < expected * FAR:
         sizes = f"the glomeruli found are about {found:.0f} µm across, and {expected:.0f} µm were expected"
