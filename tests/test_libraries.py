@@ -38,10 +38,33 @@ assert torch.compiler.disable.__module__ == "torch.compiler"
 """
 
 
-def test_the_models_are_loaded_without_the_compiler_and_it_can_be_had_later() -> None:
-    command = [sys.executable, "-c", LOADED_THEN_COMPILED]
+POOLED_IN_MIXED_PRECISION = """
+import sys
+import torch
+from glomspike.networks.boxes import roi_align
+
+maps, boxes = torch.rand(1, 3, 300, 300), torch.tensor([[0, 251.25, 250.5, 280.75, 281.0]])
+with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    expected = roi_align(maps.bfloat16().float(), boxes, 2)
+    found = roi_align(maps.bfloat16(), boxes, 2)
+assert "torchvision" not in sys.modules
+assert found.dtype == torch.bfloat16
+assert torch.equal(found, expected.bfloat16())
+"""
+
+
+def succeeds(program: str) -> None:
+    command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_models_are_loaded_without_the_compiler_and_it_can_be_had_later() -> None:
+    succeeds(LOADED_THEN_COMPILED)
+
+
+def test_boxes_are_pooled_in_mixed_precision_where_torchvision_is_not_imported() -> None:
+    succeeds(POOLED_IN_MIXED_PRECISION)
 
 
 def unet(encoder: str) -> nn.Module:

@@ -23,7 +23,7 @@ from glomspike.phantom.stain import Stain
 from glomspike.phantom.surface import STEP_UM
 from glomspike.phantom.tissue import TissuePlan
 from glomspike.phantom.truth import read_spikes, write_spikes, write_truth
-from glomspike.phantom.tuft import Section, spread
+from glomspike.phantom.tuft import Section, depth_in, spread
 from glomspike.phantom.visibility import Visibility
 
 ORDER = Order(number=1, glomeruli=2, seed=5, boxed_share=1.0)
@@ -294,6 +294,12 @@ def test_a_fur_is_dense_and_rises_from_a_half_dense_zone_and_a_comb_is_not() -> 
     assert 0.1 < zone.silver < 0.6
     depth_um = np.linalg.norm(zone.outer_um - zone.inner_um, axis=1)
     assert 0.5 < np.median(depth_um) < 3.0
+
+
+def test_where_there_is_no_edge_the_distance_to_it_is_a_number() -> None:
+    far_um = depth_in(np.array([[-9.0, -9.0], [-8.0, -9.0], [-8.0, -8.0]]), np.zeros(2), (40, 60))
+    assert np.isfinite(far_um).all()
+    assert (far_um < 0).all()
 
 
 def test_an_empty_part_of_the_tuft_has_no_nuclei() -> None:

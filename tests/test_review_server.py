@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,18 @@ def client(changed):
 def status(client, method, path, body=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.request(method, path, body, named)[0]
+
+
+def test_the_end_of_an_answer_does_not_wait_for_its_beginning_to_be_acknowledged(client):
+    connection = HTTPConnection("127.0.0.1", client.port, timeout=20)
+    took_s = []
+    for _ in range(20):
+        began = time.perf_counter()
+        connection.request("GET", "/slides/0/tiles/0/0/0", headers={"X-Glomspike-Token": TOKEN})
+        assert len(connection.getresponse().read()) > 1000
+        took_s.append(time.perf_counter() - began)
+    connection.close()
+    assert min(took_s[5:]) < 0.03  # it would be 40 ms of each
 
 
 # ---- who may talk to it

@@ -23,15 +23,18 @@ def roi_align(maps: Tensor, boxes: Tensor, side: int, scale: float = 1.0, sampli
         )
         return of_library
     _load_operators()
-    found: Tensor = torch.ops.torchvision.roi_align(maps, boxes, scale, side, side, sampling_ratio, True)
-    return found
+    wide = torch.promote_types(maps.dtype, boxes.dtype)  # boxes would lose their place in the maps' bfloat16
+    found: Tensor = torch.ops.torchvision.roi_align(
+        maps.to(wide), boxes.to(wide), scale, side, side, sampling_ratio, True
+    )
+    return found.to(maps.dtype)
 
 
 @cache
 def _load_operators() -> None:
     """Loads torchvision's operators without what else it imports, which takes a quarter of a second.
 
-    How they are differentiated is among that.
+    How they are differentiated, and what they do in mixed precision, is among that.
     """
     spec = find_spec("torchvision")
     folders = (spec.submodule_search_locations if spec is not None else None) or []

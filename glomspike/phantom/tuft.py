@@ -174,6 +174,8 @@ def _signed_distance(mask: Mask) -> Texture:
     """µm to the mask's edge, negative inside, without the stairs of its pixels."""
     inside = mask.astype(np.uint8)
     away = cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5) - cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+    far_px = np.hypot(*mask.shape)  # where there is no edge at all, OpenCV calls it infinitely far
+    away = np.clip(away, -far_px, far_px)
     return np.asarray(cv2.GaussianBlur(away, (0, 0), 1.2) * GRID_UM, dtype=np.float32)
 
 

@@ -68,6 +68,7 @@ export class Viewer {
     this.marks.clear();
     this.showHeat(false);
     this.fitWhole(0);
+    this.isNew = true;
   }
 
   // Draws a glomerulus, in place of what was drawn for it.
@@ -141,10 +142,12 @@ export class Viewer {
     this.map.getView().fit(this.frame.extent, { padding: [20, 20, 20, 20], duration });
   }
 
-  fit(one, duration = QUICK_MS) {
+  // Goes to a glomerulus: at once where the slide was only just opened, so that no tile on the way is fetched.
+  fit(one) {
     const [x, y] = this.frame.fromLevel0([one.circle.x0, one.circle.y0]);
     const reach = one.circle.radius_um * AROUND;
-    this.map.getView().fit([x - reach, y - reach, x + reach, y + reach], { duration });
+    this.map.getView().fit([x - reach, y - reach, x + reach, y + reach], { duration: this.isNew ? 0 : QUICK_MS });
+    this.isNew = false;
   }
 
   zoom(steps) {
