@@ -90,6 +90,18 @@ def test_levels_of_other_tissue_are_counted_apart() -> None:
     assert not found.links
 
 
+def test_tissues_of_two_patients_that_fit_by_chance_are_hardly_ever_taken_for_the_same_surely() -> None:
+    pairs = [
+        identify(pieces(level(0, *tissue(n, 6)), level(1, *tissue(n + 50, 6))), [1, 2]) for n in range(40)
+    ]
+    joined = [pair for pair in pairs if len(pair.apart) == 1]
+    assert joined  # else this shows nothing
+    assert sum(len(pair.surely) == 1 for pair in joined) <= 2
+    centres, radii = tissue(1, 6)
+    related = identify(pieces(level(0, centres, radii), level(1, centres, radii, 0.5)), [1, 2])
+    assert related.surely == ((0, 1),)
+
+
 def test_the_same_tissue_twice_on_one_slide_counts_once() -> None:
     centres, radii = tissue(6)
     edge, profiles = level(0, centres, radii)

@@ -153,6 +153,24 @@ def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(
     assert record.apart == (("a.svs", "b.svs"),)
 
 
+def test_a_case_says_which_level_hardly_fits_and_whose_scale_was_typed(tmp_path: Path) -> None:
+    (case,) = read_cases(table(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,"))
+    done = {
+        "a.svs": slide_folder(tmp_path, "a", left_out=(4, 5)),
+        "b.svs": slide_folder(tmp_path, "b", left_out=(1, 2)),
+    }
+    path = tmp_path / "a" / "run.json"
+    record = json.loads(path.read_text())
+    record["slide"] |= {"file_mpp_x": 0.5, "file_mpp_y": 0.5}
+    path.write_text(json.dumps(record))
+    record = assemble(with_markers(case, done, tmp_path), done, tmp_path, BANFF, CARDS)
+    assert record.apart == (("a.svs", "b.svs"),)
+    scale, doubt = record.warnings
+    assert scale == "a.svs: 0.25 µm/px is used as given, although the slide records 0.5 µm/px"
+    assert doubt.startswith("few profiles fit between these levels, so that they may not be the same tissue")
+    assert doubt.endswith(": a.svs; b.svs")
+
+
 def test_another_stain_than_silver_has_no_say_in_spikes(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
     assert (record.summary.spiked.n, record.summary.spiked.of) == (0, 6)

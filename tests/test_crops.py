@@ -86,7 +86,7 @@ def test_a_wrong_scale_in_the_file_is_replaced_and_the_record_has_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(save(tmp_path / "one.png", dpi=25_400 / 0.5), tmp_path / "out", "--mpp", 0.25) == 0
-    said = "--mpp 0.25 is used, although the slide records 0.5 µm/px"
+    said = "0.25 µm/px is used as given, although the slide records 0.5 µm/px"
     assert f"one.png: {said}" in capsys.readouterr().err
     record = json.loads((tmp_path / "out" / "one" / "run.json").read_text())
     assert said in record["warnings"]

@@ -198,7 +198,7 @@ def test_a_slide_without_scale_needs_the_option(tmp_path):
 def test_what_is_typed_goes_before_what_the_file_says_and_a_note_names_both(waved):
     with open_slide(waved.path, 0.5) as slide:
         assert (slide.facts.mpp, slide.facts.file_mpp) == (Mpp(0.5, 0.5), Mpp(0.25, 0.25))
-        assert slide.notes == ("--mpp 0.5 is used, although the slide records 0.25 µm/px",)
+        assert slide.notes == ("0.5 µm/px is used as given, although the slide records 0.25 µm/px",)
         assert slide.level_mpps == (0.5, 2.0, 8.0)
 
 

@@ -216,7 +216,7 @@ def test_a_coarse_slide_teaches_places_and_outlines_but_no_labels(tmp_path):
 
 def test_a_wrong_scale_of_the_slide_is_replaced_and_said(slide, tmp_path):
     written = write_samples(corrected(slide, annotations()), tmp_path, 0.25)
-    assert "--mpp 0.25 is used, although the slide records 0.5 µm/px" in written.notes
+    assert "0.25 µm/px is used as given, although the slide records 0.5 µm/px" in written.notes
     assert min(float(sample.mpp or 0) for sample in read_samples([tmp_path / "samples.csv"])) == 0.25
 
 

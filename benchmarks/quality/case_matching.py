@@ -3,10 +3,12 @@
     python -m benchmarks.quality.case_matching [--cases N] [--levels N] [--glomeruli N] [--page docs/cases.md]
     python -m benchmarks.quality.case_matching --calibrate
     python -m benchmarks.quality.case_matching --ceiling
+    python -m benchmarks.quality.case_matching --unrelated [--glomeruli N]
 
 The first measures and writes its table into the page between its two marks; the second fits the certainty of
 a match (`SLOPE`, `OFFSET` in `glomspike/cases/identity.py`) on validation cases, which are others. The third
-prints what the found profiles of the same cases would give if all were matched by truth. A
+prints what the found profiles of the same cases would give if all were matched by truth, the fourth how often
+levels of different cases are taken for the same tissue, and how often the report has doubts. A
 detector's errors are imitated: one profile in ten is missing, one in fifteen is none, outlines are 6 µm off
 and 8 % too large or small. Nothing is painted, which takes hours: what a profile looks like plays no part in
 matching.
@@ -14,7 +16,8 @@ matching.
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -113,13 +116,25 @@ def _parts(section: LaidSection) -> list[np.ndarray]:
 @click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the table into.")
 @click.option("--calibrate", is_flag=True, help="Fit the certainty on validation cases instead.")
 @click.option("--ceiling", is_flag=True, help="Print what matching by truth would give instead.")
-def main(cases: int, levels: int, glomeruli: int, page: Path | None, calibrate: bool, ceiling: bool) -> None:
+@click.option("--unrelated", is_flag=True, help="Match levels of different cases instead.")
+def main(
+    cases: int,
+    levels: int,
+    glomeruli: int,
+    page: Path | None,
+    calibrate: bool,
+    ceiling: bool,
+    unrelated: bool,
+) -> None:
     """Measure how levels of phantom cases are matched."""
     if calibrate:
         _calibrate(levels, glomeruli)
         return
     if ceiling:
         _print_ceilings(cases, levels, glomeruli)
+        return
+    if unrelated:
+        _print_unrelated(cases, levels, glomeruli)
         return
     rows = [
         "| sections | profiles | IDF1 | distinct count error | counted twice | wrong above .95 | s a case |"
@@ -176,6 +191,30 @@ def _print_ceilings(cases: int, levels: int, glomeruli: int) -> None:
             profiles = sum(one.true_profiles + one.found_profiles for one in counts)
             error = float(np.mean([abs(one.count_error) for one in counts]))
             print(f"{laid}, {finder}: IDF1 {2 * kept / profiles:.3f}, count error {error:.3f}", flush=True)
+
+
+def _print_unrelated(cases: int, levels: int, glomeruli: int) -> None:
+    """Prints how often levels are joined, and without doubts, of different cases and of one."""
+    for finder, errors in FINDERS.items():
+        orders = [CaseOrder(n, levels, glomeruli, MEASURING_SEED) for n in range(1, cases + 1)]
+        made = [case_of(order, errors) for order in orders]
+        firsts = [[piece for piece in case.pieces if piece.slide == 0] for case in made]
+        strange = [identify([*one, *_as_slide(other, 1)], range(2)) for one, other in pairwise(firsts)]
+        of_one = [identify(case.pieces, range(case.slides)) for case in made]
+        for whose, found in (("different cases", strange), ("one case", of_one)):
+            joined = np.mean([len(one.apart) == 1 for one in found])
+            surely = np.mean([len(one.surely) == 1 for one in found])
+            print(
+                f"{finder}, levels of {whose}: {joined:.3f} joined, {surely:.3f} without doubts", flush=True
+            )
+
+
+def _as_slide(pieces: list[Piece], slide: int) -> list[Piece]:
+    """The pieces on another slide."""
+    return [
+        replace(piece, slide=slide, profiles=tuple(replace(one, slide=slide) for one in piece.profiles))
+        for piece in pieces
+    ]
 
 
 def _by_truth(case: Case) -> IdentityCounts:

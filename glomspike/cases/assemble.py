@@ -1,7 +1,7 @@
 """A case put together from the finished results of its slides."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -33,6 +33,7 @@ from glomspike.results.case_record import (
 from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
+from glomspike.slide.reader import scale_notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,20 +103,24 @@ def assemble(
     glomeruli: list[CaseGlomerulus] = []
     fitted: list[tuple[str, str]] = []
     apart: list[tuple[str, ...]] = []
+    doubtful: list[str] = []
     for block in dict.fromkeys(slide.image.block for slide in slides):
         inside = [slide for slide in slides if slide.image.block == block]
         pieces = [piece for number, slide in enumerate(inside) for piece in slide.pieces(number)]
         identity = identify(pieces, [slide.image.level for slide in inside])
         glomeruli += _glomeruli(identity, inside, len(glomeruli) + 1)
         fitted += [(inside[a].image.image, inside[b].image.image) for a, b in identity.fitted]
-        apart += [tuple(inside[n].image.image for n in group) for group in identity.apart]
+        apart += _names(identity.apart, inside)
+        if len(identity.surely) > len(identity.apart):
+            doubtful.append(_listed(_names(identity.surely, inside)))
     found = {slide.image.image: slide.found for slide in slides}
     images = tuple(
         _image_record(image, rows.get(image.image), found.get(image.image), out, disease)
         for image in case.images
     )
     judged = None if disease is None else disease.record
-    warnings = [*case.notes, *_warnings(images, apart, slides), *(() if judged is None else judged.warnings)]
+    warnings = [*case.notes, *_warnings(images, apart, slides), *map(_doubt, doubtful)]
+    warnings += [] if judged is None else judged.warnings
     return CaseRecord(
         case=case.name,
         made=datetime.now(UTC),
@@ -134,6 +139,21 @@ def assemble(
         warnings=tuple(warnings),
         disease=judged,
         reviews=_reviews(slides, rows, out, glomeruli),
+    )
+
+
+def _names(groups: Sequence[Sequence[int]], slides: Sequence[_Slide]) -> list[tuple[str, ...]]:
+    return [tuple(slides[n].image.image for n in group) for group in groups]
+
+
+def _listed(groups: Iterable[Sequence[str]]) -> str:
+    return "; ".join(", ".join(group) for group in groups)
+
+
+def _doubt(levels: str) -> str:
+    return (
+        "few profiles fit between these levels, so that they may not be the same tissue; check that they "
+        f"belong to one block: {levels}"
     )
 
 
@@ -321,10 +341,13 @@ def _warnings(
     for image in images:
         if image.status == "failed":
             yield f"{image.image} failed and is not part of this case: {image.cause}"
+    for slide in slides:
+        for note in scale_notes(slide.found.slide):
+            yield f"{slide.image.image}: {note}"
     blocks = {slide.image.image: slide.image.block for slide in slides}
     for block in dict.fromkeys(blocks.values()):
         groups = [group for group in apart if blocks[group[0]] == block]
         if len(groups) > 1:
-            lists = "; ".join(", ".join(group) for group in groups)
+            lists = _listed(groups)
             twice = "are counted separately, so a glomerulus may be counted twice"
             yield f"levels that could not be registered {twice}: {lists}"

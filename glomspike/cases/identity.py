@@ -4,7 +4,7 @@ Each piece is registered to those of its slide and of the next two levels, so th
 misses is found again behind it. Matches are joined from the surest on; two profiles of one section never are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -15,6 +15,7 @@ from glomspike.cases.piece import Piece, Profile
 from glomspike.cases.register import LEAST_CERTAINTY, Registration, assigned, log_ratio, register
 
 REACH = 2  # levels
+SURE = 0.95  # of a registration that tissues of two patients hardly ever reach
 # Certainty from a match's log ratio, fitted by benchmarks/quality/case_matching.py on validation phantoms.
 SLOPE, OFFSET = 6.028, -5.248
 
@@ -38,7 +39,8 @@ class Identity:
     match that holds it together, 1 for a single profile. `fitted` are pairs of slides that were registered; a
     slide paired with itself holds the same tissue again. `links` hold the groups together; `candidates` are
     these and those that were not used, being unsure or at odds with surer ones. `apart` are groups of slides
-    with no registration between them: their glomeruli are counted apart.
+    with no registration between them: their glomeruli are counted apart. `surely` are the same with no
+    registration but those which hardly ever come about between tissues of two patients.
     """
 
     glomeruli: tuple[tuple[tuple[int, int], ...], ...]
@@ -47,6 +49,7 @@ class Identity:
     candidates: tuple[Link, ...]
     fitted: tuple[tuple[int, int], ...]
     apart: tuple[tuple[int, ...], ...]
+    surely: tuple[tuple[int, ...], ...]
 
 
 @dataclass(eq=False)
@@ -96,7 +99,8 @@ def identify(pieces: Sequence[Piece], levels: Sequence[int]) -> Identity:
     used = tuple(link for link in links if link.certainty > 0.5 and groups.join(link))
     distinct = {id(group): tuple(sorted(group)) for group in groups.members.values()}
     glomeruli = tuple(sorted(distinct.values()))
-    fitted = sorted({_ordered(pieces[a].slide, pieces[b].slide) for a, b in registered})
+    fitted = _slides_of(registered, pieces)
+    sure = {pair: found for pair, found in registered.items() if found.certainty >= SURE}
     return Identity(
         glomeruli,
         tuple(groups.certainty[group[0]] for group in glomeruli),
@@ -104,7 +108,13 @@ def identify(pieces: Sequence[Piece], levels: Sequence[int]) -> Identity:
         tuple(links),
         tuple(fitted),
         _apart(range(len(levels)), fitted),
+        _apart(range(len(levels)), _slides_of(sure, pieces)),
     )
+
+
+def _slides_of(registered: Iterable[tuple[int, int]], pieces: Sequence[Piece]) -> list[tuple[int, int]]:
+    """The pairs of slides that pairs of pieces lie on."""
+    return sorted({_ordered(pieces[a].slide, pieces[b].slide) for a, b in registered})
 
 
 def _registered(pieces: Sequence[Piece], levels: Sequence[int]) -> dict[tuple[int, int], Registration]:
