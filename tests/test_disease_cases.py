@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from patients import SMALL, fluorescence, glomerulus, micrograph
+from pypdf import PdfReader
 from test_cli import typed
 
 from glomspike.cases.assemble import assemble
@@ -161,6 +162,12 @@ def test_a_case_is_written_with_its_evidence_and_an_unreadable_image_costs_only_
     assert "For research use only" in page
     assert "Regions of this micrograph that support MN" in page
     assert "light microscopy is missing" in page
+    pdf = PdfReader(place / "report.pdf")
+    said = " ".join(" ".join(one.extract_text() for one in pdf.pages).split())
+    assert "Which of the trained diseases the images resemble most" in said
+    assert "with the regions that support MN" in said
+    assert "Electron micrographs by how much each counts" in said
+    assert len(pdf.pages[0].images) == len(named)
     (row,) = csv.DictReader(cases_table([("cases/a", record)]).decode().splitlines())
     assert row["disease"] == "MN"
     assert float(row["p_MN"]) == written["disease"]["fused"]["probabilities"]["MN"]

@@ -25,6 +25,7 @@ from glomspike.report.case_words import (
     warning_words,
 )
 from glomspike.report.colours import palette
+from glomspike.report.disease_content import disease_content
 from glomspike.report.disease_words import disease_line
 from glomspike.report.letters import families
 from glomspike.report.portrait import encode_jpeg
@@ -73,8 +74,11 @@ class _Pictures:
         return name
 
 
-def case_content(record: CaseRecord, out: Path, room: Room, place: Path) -> dict[str, Any]:
-    """All that the template fills in, as for JSON; its pictures are written to `place`."""
+def case_content(record: CaseRecord, out: Path, case_folder: Path, room: Room, place: Path) -> dict[str, Any]:
+    """All that the template fills in, as for JSON; its pictures are written to `place`.
+
+    The slides' results lie in OUT, what belongs to the case alone in its folder.
+    """
     pictures = _Pictures(place)
     suspicious, uncertain = _scored(record)
     return {
@@ -88,6 +92,7 @@ def case_content(record: CaseRecord, out: Path, room: Room, place: Path) -> dict
         **_slides(record, room),
         "summary": [*case_summary(record), *_disease(record)],
         "warnings": _sentences(warning_words(record), room),
+        "disease": disease_content(record.disease, case_folder, place, room.columns),
         "unseen": _sentences(unseen_words(record), room),
         "meaning": list(meaning_words(record)),
         **_overviews(record, out, room, pictures),

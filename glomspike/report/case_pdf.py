@@ -38,17 +38,17 @@ def write_case_pdf(path: Path, record: CaseRecord, out: Path) -> None:
     """
     slides = sum(image.folder is not None for image in record.images)
     for room in ROOMS:
-        content, pages = _typeset(record, out, room)
+        content, pages = _typeset(record, out, path.parent, room)
         if pages <= MOST_PAGES and slides <= room.overviews:
             break
     replace_file(path, content)
 
 
-def _typeset(record: CaseRecord, out: Path, room: Room) -> tuple[bytes, int]:
+def _typeset(record: CaseRecord, out: Path, case_folder: Path, room: Room) -> tuple[bytes, int]:
     """The PDF and how many pages it has."""
     with TemporaryDirectory(prefix="glomspike-") as folder:
         place = Path(folder)
-        data = printable(case_content(record, out, room, place))
+        data = printable(case_content(record, out, case_folder, room, place))
         (place / "data.json").write_text(json.dumps(data), encoding="utf-8")
         source = place / "case.typ"
         source.write_bytes(files("glomspike.report").joinpath("templates", "case.typ").read_bytes())
