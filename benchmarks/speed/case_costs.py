@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed.case_costs time CASES.csv OUT
     python -m benchmarks.speed.case_costs memory WORK [--slides N]...
+    python -m benchmarks.speed.case_costs disease CASES.csv OUT WEIGHTS
 
 The first takes finished results of `glomspike cases CASES.csv OUT` and assembles each case again; seconds
 of slides are those of their `run.json`, and comparable if those were done under the same load. The second
@@ -16,12 +17,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
+import torch
 
 from benchmarks.reliability.small_slides import write_small_slides
 from glomspike.cases.assemble import assemble
+from glomspike.cases.disease import disease_of
 from glomspike.cases.markers import with_markers
 from glomspike.cases.table import Case, read_cases
 from glomspike.findings import SlideRow
+from glomspike.modalities import MODALITIES
+from glomspike.networks.models import load_model
 from glomspike.report.case_page import write_case_page
 from glomspike.report.case_pdf import write_case_pdf
 from glomspike.results.adequacy import BANFF
@@ -47,13 +52,18 @@ def time_command(table: Path, out: Path) -> None:
         print(_timed(case, out), flush=True)
 
 
-def _timed(case: Case, out: Path) -> str:
+def _rows(case: Case, out: Path) -> dict[str, SlideRow]:
+    """What became of a case's slides."""
     written = CaseRecord.model_validate_json((out / "cases" / case.folder / CASE_NAME).read_bytes())
-    rows = {
+    return {
         image.image: SlideRow(image.image, "skipped", "", folder=image.folder, glomeruli=image.profiles)
         for image in written.images
         if image.folder is not None
     }
+
+
+def _timed(case: Case, out: Path) -> str:
+    rows = _rows(case, out)
     records = [read_record(out / row.folder) for row in rows.values() if row.folder is not None]
     slides_s = sum((record.finished - record.started).total_seconds() for record in records)
     began = time.perf_counter()
@@ -70,6 +80,25 @@ def _timed(case: Case, out: Path) -> str:
         f"{matching_s / whole_s:.1%}", f"{reports_s:.2f}", f"{reports_s / whole_s:.1%}",
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"
+
+
+@main.command("disease")
+@click.argument("table", type=click.Path(path_type=Path, exists=True))
+@click.argument("out", type=click.Path(path_type=Path, exists=True))
+@click.argument("weights", type=click.Path(path_type=Path, exists=True))
+def disease_command(table: Path, out: Path, weights: Path) -> None:
+    """Print the seconds that judging a case by its images takes, a line a case."""
+    model = load_model("disease", weights, torch.device("cpu"))
+    cases = read_cases(table, need_slides=False)
+    print("| case | light, fluorescence, electron micrographs | s | processor, s |\n|---|---|---|---|")
+    disease_of(cases[0], _rows(cases[0], out), out, model)  # the first call of a network takes longer
+    for case in cases:
+        rows = _rows(case, out)
+        began_s, began_processor_s = time.perf_counter(), time.process_time()
+        images = disease_of(case, rows, out, model).record.images
+        took_s, processor_s = time.perf_counter() - began_s, time.process_time() - began_processor_s
+        counts = ", ".join(str(sum(one.modality == m for one in images)) for m in MODALITIES)
+        print(f"| {case.name} | {counts} | {took_s:.2f} | {processor_s:.2f} |", flush=True)
 
 
 @main.command("memory")
