@@ -63,6 +63,10 @@ class AnnotationError(GlomspikeError):
     """An annotation file that cannot be read, or holds a shape that cannot be understood."""
 
 
+class RefusedChange(GlomspikeError):
+    """A change of a review that makes no sense where it was drawn, and is not saved."""
+
+
 class DeviceError(GlomspikeError):
     """A device that was requested and is not there."""
 

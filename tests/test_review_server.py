@@ -228,6 +228,16 @@ def test_an_edit_is_answered_with_what_it_changed(client):
     assert client.get("/slides/0?reviewer=Zoe")["counts"]["uncertain"] == 0
 
 
+def test_a_drawing_that_makes_no_sense_is_refused_in_words(client, changed):
+    before = read_changes(changed)
+    circle = {"x0": PLACES[0][0], "y0": PLACES[0][1], "radius_um": 60}
+    edit = {"kind": "drawn", "glomerulus": "drawn-0000000b", "polygon0": None, "circle": circle}
+    code, _, body = client.request("POST", "/slides/0/changes", json.dumps(change(edit)))
+    assert code == 422
+    assert "this is glomerulus 1, which is in the list" in json.loads(body)["problem"]
+    assert read_changes(changed) == before
+
+
 def test_pictures_lie_where_the_place_says(client):
     left, top, right, _ = client.get("/slides/0/places/1")
     picture = Image.open(io.BytesIO(client.request("GET", "/slides/0/pictures/images/1")[2]))
@@ -252,7 +262,7 @@ def test_the_glomeruli_of_all_slides_come_by_what_they_teach_and_reviewed_ones_l
         rows = client.get("/informative?reviewer=Ada")
         assert sorted((row["slide"], row["key"]) for row in rows) == [(s, k) for s in (0, 1) for k in "123"]
         assert (rows[0]["slide"], rows[0]["key"]) == (1, "1")
-        assert rows[0]["run"]["reason"] == "call uncertain"
+        assert rows[0]["run"]["reason"] == "close to the cut-off"
         reasons = {(row["slide"], row["key"]): row["run"]["reason"] for row in rows}
         assert reasons[0, "1"] == "typical of many"
         client.post({"kind": "agree", "glomerulus": "1"}, slide=1)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 from reviews import RunFinding, change, new_id, reviewed, write_discs, write_results
 
-from glomspike.errors import OutputError, SlideError
+from glomspike.errors import OutputError, RefusedChange, SlideError
 from glomspike.results.findings import read_findings
 from glomspike.review.changes import NewChange
 from glomspike.review.find import find_results
 from glomspike.review.journal import JOURNAL_NAME, read_changes
+from glomspike.review.state import labels
 from glomspike.review.summary import ReviewCounts, cohens_kappa
+from glomspike.review.views import state_view
 from glomspike.review.worth import worth_of
 
 PLACES = ((300, 300), (800, 300), (1300, 300), (300, 900))
@@ -117,6 +120,69 @@ def test_each_kind_of_change_does_what_it_says(slide):
     counts = ReviewCounts.of(slide.state("Ada"))
     assert counts.sentence == "2 of 2 spiked"
     assert (counts.glomeruli, counts.drawn, counts.removed, counts.sclerosed) == (3, 1, 1, 1)
+
+
+def drawn(x0, y0, radius_um, polygon0=None, number=1):
+    circle = {"x0": x0, "y0": y0, "radius_um": radius_um}
+    return {"kind": "drawn", "glomerulus": f"drawn-{number:08x}", "circle": circle, "polygon0": polygon0}
+
+
+SMALL_SQUARE = [[900, 900], [930, 900], [930, 930], [900, 930]]  # 15 µm
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (drawn(900, 900, 9), "18 µm across is too small for a glomerulus; draw one of 20 to 500 µm"),
+        (drawn(900, 900, 260), "520 µm across is too large"),
+        (drawn(915, 915, 40, SMALL_SQUARE), "15 µm across is too small"),
+        (drawn(310, 310, 20), "this is glomerulus 1, which is in the list; choose that one"),
+        (drawn(300, 900, 60), "this is glomerulus 4"),  # which the run took for none
+        (drawn(800, 340, 200), "this is glomerulus 2"),
+    ],
+)
+def test_what_cannot_be_a_missed_glomerulus_is_refused_with_the_reason(slide, edit, why):
+    with pytest.raises(RefusedChange, match=why):
+        save(slide, edit)
+    assert slide.changes == ()
+
+
+def test_a_missed_glomerulus_may_touch_others_and_take_the_place_of_one_that_was_removed(slide):
+    beside = drawn(480, 300, 60)
+    save(slide, beside, change_id=(sent := new_id()))
+    save(slide, beside, change_id=sent)  # sent again, it does not cover itself
+    save(slide, {"kind": "presence", "glomerulus": "2", "is_glomerulus": False})
+    save(slide, drawn(800, 300, 60, number=2))
+    assert list(labels(slide.state("Ada")).values()) == ["1", "2", "3", "4", "new 1", "new 2"]
+
+
+def test_a_box_beside_its_glomerulus_is_refused_and_one_on_its_edge_is_not(slide):
+    on_edge = [300 + 2 * 64, 290, 10, 10]
+    save(slide, {"kind": "boxes", "glomerulus": "1", "boxes0": [on_edge]})
+    beside = [300 + 2 * 75, 290, 10, 10]
+    with pytest.raises(RefusedChange, match="the box does not lie on glomerulus 1"):
+        save(slide, {"kind": "boxes", "glomerulus": "1", "boxes0": [on_edge, beside]})
+    save(slide, {"kind": "circle", "glomerulus": "1", "circle": {"x0": 700, "y0": 600, "radius_um": 60}})
+    save(slide, {"kind": "boxes", "glomerulus": "1", "boxes0": [on_edge, [690, 590, 20, 20]]})
+    assert len(state(slide)["1"].boxes0) == 2  # what was there before the circle moved may be kept
+
+
+def test_what_differs_from_the_run_counts_as_changed(slide):
+    assert not any(one.is_changed for one in slide.state("Ada"))
+    save(slide, {"kind": "agree", "glomerulus": "1"})
+    save(slide, {"kind": "call", "glomerulus": "2", "call": "not spiked"})
+    save(slide, {"kind": "boxes", "glomerulus": "1", "boxes0": [[290, 290, 20, 20]]})
+    save(slide, {"kind": "presence", "glomerulus": "4", "is_glomerulus": True})
+    save(slide, drawn(900, 900, 40))
+    assert [one.key for one in slide.state("Ada") if one.is_changed] == ["1", "4", "drawn-00000001"]
+
+
+def test_how_far_reviewers_agree_is_shown_to_those_who_are_through(slide):
+    for key in "1234":
+        save(slide, {"kind": "agree", "glomerulus": key}, "Ada")
+    save(slide, {"kind": "call", "glomerulus": "1", "call": "spiked"}, "Ben")
+    assert state_view(slide, "Ben")["agreement"] == []
+    assert state_view(slide, "Ada")["agreement"] == ["Ada and Ben call 1 of 1 alike"]
 
 
 def test_a_circle_moved_a_little_keeps_its_outline_and_one_moved_away_leaves_it(slide):
@@ -279,6 +345,8 @@ def test_a_disk_that_is_full_is_said_and_leaves_no_part_of_a_line(slide, monkeyp
 def test_the_queue_puts_doubts_first_and_says_which(made):
     found = read_findings(made)
     worth = [worth_of(one, found.slide, found.threshold) for one in found.findings]
-    assert worth[1].reason == "call uncertain"
+    assert worth[1].reason == "close to the cut-off"  # it is called not spiked
+    unsure = replace(found.findings[1], call="uncertain")
+    assert worth_of(unsure, found.slide, found.threshold).reason == "call uncertain"
     assert worth[3].reason == "classified as non-glomerular"
     assert min(worth[1].value, worth[3].value) > max(worth[0].value, worth[2].value)

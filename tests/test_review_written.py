@@ -40,6 +40,7 @@ def circle_of(x0, y0, radius0=110):
     return ring.round(2).tolist()
 
 
+BOX_ON_THE_FIRST = {"kind": "boxes", "glomerulus": "1", "boxes0": [[290, 290, 20, 20]]}
 EDITS = (
     {"kind": "call", "glomerulus": "1", "call": "not spiked"},
     {"kind": "presence", "glomerulus": "2", "is_glomerulus": False},
@@ -97,6 +98,15 @@ def test_of_a_slide_that_was_not_gone_through_only_what_was_is_learnt_from(place
     (area,) = meant.areas0
     assert area.bounds == pytest.approx((12, 12, 588, 588), abs=1)
     assert len(meant.unclear0) == 4
+    assert meant.notes == ("4 glomeruli that were not reviewed: omitted and blanked",)
+
+
+def test_of_a_slide_whose_review_was_undone_nothing_is_learnt(place):
+    slide = review(place / "out" / "biopsy", [*EDITS[:1], {"kind": "undo"}])
+    meant = read_meaning(write_files(slide, "7: Ada <b>")[1], slide.found.slide)
+    slide.close()
+    assert meant.glomeruli == ()
+    assert meant.notes == ("5 glomeruli that were not reviewed: omitted and blanked",)
 
 
 def test_the_summary_escapes_what_people_type_and_loads_nothing(place):
@@ -108,8 +118,19 @@ def test_the_summary_escapes_what_people_type_and_loads_nothing(place):
     assert page.name == "reviewed-7-ada-b.html"
     assert "Reviewed by 7: Ada &lt;b&gt;: 2 of 5 spiked, 1 uncertain" in text
     assert "<script" not in text
+    assert ">new 1</td><td>drawn</td>" in text
+    assert "100 µm<" in text  # of what was drawn no circle was moved
+    assert "2 boxes on spikes" in text
     assert "http" not in text.replace("http-equiv", "")
     assert "default-src &#39;none&#39;" in text
+
+
+def test_a_box_alone_is_a_change(place):
+    slide = review(place / "out" / "biopsy", [BOX_ON_THE_FIRST], "Ada")
+    text = write_files(slide, "Ada")[2].read_text()
+    slide.close()
+    assert "1 box on spikes<" in text
+    assert text.count('<tr class="changed">') == 1
 
 
 def test_the_slides_report_says_what_reviewers_say_and_all_else_of_it_stays(place):

@@ -37,6 +37,8 @@ LESION_PREFIX = f"{LESION.capitalize()}: "
 # Layers that only people make.
 UNDETERMINED = Style("Undetermined glomeruli", (255, 128, 0))
 AREA = Style("Corrected area", (0, 0, 0))
+# What `glomspike review` adds for those that the reviewer did not come to.
+NOT_REVIEWED = Style("Not reviewed", (128, 128, 128))
 
 
 @dataclass(frozen=True, eq=False)

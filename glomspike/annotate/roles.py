@@ -6,6 +6,7 @@ from typing import Literal
 from glomspike.annotate.marks import (
     AREA,
     LESION_PREFIX,
+    NOT_REVIEWED,
     OTHER,
     OUTLINES,
     SPIKE_TILES,
@@ -16,7 +17,8 @@ from glomspike.annotate.marks import (
 )
 from glomspike.findings import Label
 
-Role = Literal[Label, "outline", "box", "area", "lesion"]  # labels are those of a layer's glomeruli
+# Labels are those of a layer's glomeruli.
+Role = Literal[Label, "outline", "box", "area", "lesion", "not reviewed"]
 
 _STYLES: dict[Style, Role] = {
     SPIKED: "spiked",
@@ -26,6 +28,7 @@ _STYLES: dict[Style, Role] = {
     OUTLINES: "outline",
     SPIKE_TILES: "box",
     AREA: "area",
+    NOT_REVIEWED: "not reviewed",
 }
 _ROLES = {style.name.casefold(): role for style, role in _STYLES.items()}
 _LESION = LESION_PREFIX.strip().casefold()

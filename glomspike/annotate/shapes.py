@@ -99,8 +99,9 @@ def sorted_shapes(layers: Sequence[Layer], slide: SlideFacts, viewer: Viewer) ->
         if role == "lesion":  # a second outline of what has one already
             name = lesion_of(layer.name)
             shapes.lesions += [DrawnLesion(name, one, _number(region) is None) for region, one in drawn]
-        elif ours and role is None:
-            _set_aside(shapes, layer.name, [polygon for _, polygon in drawn])
+        elif role == "not reviewed" or (ours and role is None):
+            shapes.unclear0 += [polygon for _, polygon in drawn]
+            shapes.notes += _notes_on_unclear(layer.name, role, len(drawn))
         else:
             for region, polygon in drawn:
                 _sort(shapes, region, polygon, role, slide)
@@ -153,11 +154,14 @@ def _note_outside(shapes: Shapes) -> None:
         shapes.notes.append(f"{count} lie outside the slide and are omitted: {named}")
 
 
-def _set_aside(shapes: Shapes, layer: str, polygons: Sequence[shapely.Polygon]) -> None:
-    shapes.unclear0 += polygons
-    if polygons:
-        count = f"{len(polygons)} shape{'s' * (len(polygons) > 1)}"
-        shapes.notes.append(f"layer {layer!r} is not one of glomspike's, {count} in it omitted and blanked")
+def _notes_on_unclear(layer: str, role: Role | None, count: int) -> list[str]:
+    if not count:
+        return []
+    if role == "not reviewed":
+        glomeruli = "1 glomerulus that was" if count == 1 else f"{count} glomeruli that were"
+        return [f"{glomeruli} not reviewed: omitted and blanked"]
+    shapes = f"{count} shape{'s' * (count > 1)}"
+    return [f"layer {layer!r} is not one of glomspike's, {shapes} in it omitted and blanked"]
 
 
 def _sort(

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from glomspike import __version__
-from glomspike.errors import GlomspikeError
+from glomspike.errors import GlomspikeError, RefusedChange
 from glomspike.review.changes import NewChange, Reviewer
 from glomspike.review.orders import ORDERS, USUAL
 from glomspike.review.slides import ReviewedSlide
@@ -161,6 +161,8 @@ def _saved(slide: ReviewedSlide, new: NewChange) -> Response:
     before = glomeruli_view(slide, new.reviewer)
     try:
         slide.save(new)
+    except RefusedChange as refused:
+        return JSONResponse({"problem": str(refused)}, 422)
     except GlomspikeError as failure:
         return JSONResponse({"problem": str(failure)}, 507)
     return JSONResponse(state_view(slide, new.reviewer, before))

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from glomspike.annotate.layers import Colour, Region, RegionType
+from glomspike.annotate.layers import Region, RegionType
 from glomspike.annotate.marks import (
     AREA,
+    NOT_REVIEWED,
     OTHER,
     OUTLINES,
     SPIKE_TILES,
@@ -34,8 +35,6 @@ STYLES: dict[Call | None, Style] = {
     "uncertain": UNDETERMINED,
     None: UNDETERMINED,
 }
-GREY: Colour = (128, 128, 128)
-NOT_REVIEWED = Style("Not reviewed", GREY)
 LAYERS = (SPIKED, OTHER, UNDETERMINED, OUTLINES, SPIKE_TILES, NOT_REVIEWED, AREA)
 GLOBALLY_SCLEROSED, NOT_SCLEROSED = "globally sclerosed", "not sclerosed"
 AREA_RADII = 2.4  # around a glomerulus's middle that counts as gone through, where not all of the slide does

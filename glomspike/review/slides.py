@@ -18,6 +18,7 @@ from glomspike.review.changes import Change, NewChange
 from glomspike.review.find import find_slide
 from glomspike.review.informative import Features, features_of
 from glomspike.review.journal import Journal, read_changes
+from glomspike.review.limits import check_change
 from glomspike.review.state import History, ReviewedGlomerulus, history, reviewed_glomeruli, reviewers
 from glomspike.review.summary import Review, review_of, write_review
 from glomspike.review.tiles import PictureCache, Pyramid, jpeg, read_tile
@@ -108,11 +109,15 @@ class ReviewedSlide:
         return review_of(self.found, self.changes, states, None if self.slide is None else self.slide.path)
 
     def save(self, new: NewChange) -> None:
-        """Save a change; it is on the disk when this returns. Raises OutputError where it cannot be."""
+        """Save a change; it is on the disk when this returns.
+
+        Raises OutputError where it cannot be saved, RefusedChange where it makes no sense.
+        """
         with self._lock:
             if self._journal is None:
                 raise self.read_only or OutputError(self.folder, "is not under review", "start a review")
             if not self._journal.holds(new.id):
+                check_change(new.edit, self.state(new.reviewer), self.found.slide)
                 change = Change(id=new.id, reviewer=new.reviewer, edit=new.edit, time=datetime.now(UTC))
                 self._journal.add(change)
             write_review(self.folder, self.review())

@@ -6,6 +6,7 @@ undone stays in the journal and counts for nothing.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 
@@ -55,6 +56,23 @@ class ReviewedGlomerulus:
     moved: bool = False
     redrawn: bool = False
     called: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it is not as the run found it."""
+        if self.finding is None:
+            return True
+        found = _unreviewed(self.finding)
+        if not (self.is_glomerulus and found.is_glomerulus):
+            return self.is_glomerulus != found.is_glomerulus
+        judged = (self.call, self.sclerosed) != (found.call, found.sclerosed)
+        return judged or self.moved or bool(self.boxes0)
+
+
+def labels(state: Iterable[ReviewedGlomerulus]) -> dict[str, str]:
+    """What people call each glomerulus, by its key: by the run's number, those drawn "new 1" and so on."""
+    drawn = count(1)
+    return {one.key: f"new {next(drawn)}" if one.finding is None else one.key for one in state}
 
 
 def reviewers(changes: Iterable[Change]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from glomspike.results.findings import Finding
 from glomspike.review.informative import informative_order
 from glomspike.review.slides import ReviewedSlide
-from glomspike.review.state import ReviewedGlomerulus
+from glomspike.review.state import ReviewedGlomerulus, labels
 from glomspike.review.summary import ReviewCounts, agreements
 from glomspike.review.tiles import TILE_PX
 
@@ -42,21 +42,23 @@ def state_view(slide: ReviewedSlide, reviewer: str, before: Sequence[Json] = ())
     rows = glomeruli_view(slide, reviewer)
     known = {row["key"]: row for row in before}
     past = slide.history(reviewer)
+    counts = ReviewCounts.of(slide.state(reviewer))
     return {
         "glomeruli": [row for row in rows if known.get(row["key"]) != row],
         "gone": [key for key in known if key not in {row["key"] for row in rows}],
         "undo": len(past.done),
         "redo": len(past.undone),
-        "counts": counts_view(ReviewCounts.of(slide.state(reviewer))),
-        "agreement": _agreement(slide),
+        "counts": counts_view(counts),
+        # Until a reviewer is through, it would say what others call.
+        "agreement": _agreement(slide) if counts.is_complete else [],
     }
 
 
 def glomeruli_view(slide: ReviewedSlide, reviewer: str) -> list[Json]:
     """The glomeruli as a reviewer sees them."""
     state = slide.state(reviewer)
-    drawn = [one.key for one in state if one.finding is None]
-    return [_glomerulus(one, slide, drawn) for one in state]
+    named = labels(state)
+    return [_glomerulus(one, slide, named[one.key]) for one in state]
 
 
 def informative_view(slides: Sequence[ReviewedSlide], reviewer: str) -> list[Json]:
@@ -77,18 +79,18 @@ def informative_view(slides: Sequence[ReviewedSlide], reviewer: str) -> list[Jso
     rows = []
     for place in (*order, *np.flatnonzero(reviewed).tolist()):
         number, slide, one = found[place]
-        row = _glomerulus(one, slide, ())
+        row = _glomerulus(one, slide, one.key)
         if not worth[place].reason:
             row["run"]["reason"] = "typical of many"
         rows.append(row | {"slide": number, "outline0": None, "boxes0": ()})
     return rows
 
 
-def _glomerulus(one: ReviewedGlomerulus, slide: ReviewedSlide, drawn: Sequence[str]) -> Json:
+def _glomerulus(one: ReviewedGlomerulus, slide: ReviewedSlide, label: str) -> Json:
     outline0 = None if one.outline0 is None else one.outline0.round(2).tolist()
     return {
         "key": one.key,
-        "label": f"new {drawn.index(one.key) + 1}" if one.finding is None else one.key,
+        "label": label,
         "circle": one.circle.model_dump(),
         "outline0": outline0,
         "call": one.call,
@@ -98,6 +100,7 @@ def _glomerulus(one: ReviewedGlomerulus, slide: ReviewedSlide, drawn: Sequence[s
         "boxes0": one.boxes0,
         "note": one.note,
         "reviewed": one.reviewed,
+        "changed": one.is_changed,
         "redrawn": one.redrawn,
         "run": None if one.finding is None else _run(one.finding, slide),
     }

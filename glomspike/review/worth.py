@@ -30,7 +30,7 @@ class Worth:
 def worth_of(finding: Finding, slide: SlideFacts, threshold: float) -> Worth:
     """The greatest doubt about a glomerulus."""
     doubts = (
-        Worth(_call_doubt(finding, threshold), "call uncertain"),
+        Worth(_call_doubt(finding, threshold), _call_reason(finding)),
         Worth(_shape_doubt(finding, slide), "outline doubtful"),
         Worth(_presence_doubt(finding), _presence_reason(finding)),
         Worth(_sclerosis_doubt(finding), "sclerosed or not"),
@@ -47,6 +47,10 @@ def _call_doubt(finding: Finding, threshold: float) -> float:
     if finding.probability is None:
         return 0.0
     return max(0.0, 1 - abs(finding.probability - threshold) / CALL_SPAN)
+
+
+def _call_reason(finding: Finding) -> str:
+    return "call uncertain" if finding.call == "uncertain" else "close to the cut-off"
 
 
 def _shape_doubt(finding: Finding, slide: SlideFacts) -> float:

@@ -22,7 +22,7 @@ from glomspike.results.files import replace_file
 from glomspike.review.in_report import add_to_report
 from glomspike.review.marks import reviewed_marks, styles_used
 from glomspike.review.slides import ReviewedSlide
-from glomspike.review.state import ReviewedGlomerulus
+from glomspike.review.state import ReviewedGlomerulus, labels
 from glomspike.review.summary import AgreementOfTwo, ReviewCounts
 from glomspike.review.tiles import PictureCache
 
@@ -102,15 +102,16 @@ class _Content:
 
 def _write_page(path: Path, slide: ReviewedSlide, reviewer: str) -> None:
     state = slide.state(reviewer)
+    counts, named = ReviewCounts.of(state), labels(state)
     times = [change.time for change in slide.changes if change.reviewer == reviewer]
     cache = PictureCache()
     content = _Content(
         slide=slide.found.slide.name,
         reviewer=reviewer,
         last=max(times),
-        counts=ReviewCounts.of(state),
-        agreement=slide.review().agreement,
-        rows=[_row(one, slide, cache) for one in state],
+        counts=counts,
+        agreement=slide.review().agreement if counts.is_complete else (),
+        rows=[_row(one, named[one.key], slide, cache) for one in state],
         version=__version__,
     )
     style = files("glomspike.review").joinpath("page", _STYLE).read_text("utf-8")
@@ -120,23 +121,25 @@ def _write_page(path: Path, slide: ReviewedSlide, reviewer: str) -> None:
     replace_file(path, page.encode(errors="replace"))
 
 
-def _row(one: ReviewedGlomerulus, slide: ReviewedSlide, cache: PictureCache) -> _Row:
+def _row(one: ReviewedGlomerulus, label: str, slide: ReviewedSlide, cache: PictureCache) -> _Row:
     finding = one.finding
     picture = None if finding is None else slide.picture("images", finding.id, True, cache)
-    run, after = "not found" if finding is None else _call_text(finding.call), _call_text(one.call)
+    run, after = "drawn" if finding is None else _call_text(finding.call), _call_text(one.call)
     if finding is not None and finding.lesion is not None and finding.lesion.name == NON_GLOMERULAR:
         run = "no glomerulus"
     details = [f"{2 * one.circle.radius_um:.0f} µm"]
-    details += ["sclerosed"] * (one.sclerosed is True) + ["outline redrawn"] * one.redrawn
-    details += ["circle moved"] * (one.moved and not one.redrawn and finding is not None)
-    details += [f"{len(one.boxes0)} boxes on spikes"] * bool(one.boxes0)
+    details += ["sclerosed"] * (one.sclerosed is True)
+    if one.moved and finding is not None:
+        details.append("outline redrawn" if one.redrawn else "circle moved")
+    if one.boxes0:
+        details.append("1 box on spikes" if len(one.boxes0) == 1 else f"{len(one.boxes0)} boxes on spikes")
     after = after if one.is_glomerulus else "no glomerulus"
     return _Row(
-        label="new" if finding is None else str(finding.id),
+        label=label,
         picture="" if picture is None else f"data:image/jpeg;base64,{base64.b64encode(picture).decode()}",
         run=run,
         after=after if one.reviewed else "not reviewed",
-        changed=one.reviewed and (run != after or one.moved),
+        changed=one.is_changed,
         reviewed=one.reviewed,
         details=", ".join(details),
         note=one.note,

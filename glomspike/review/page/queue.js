@@ -105,7 +105,7 @@ export class Queue {
     const badge = row.querySelector(".call");
     badge.textContent = call;
     badge.className = `call ${one.is_glomerulus ? CALL_CLASS[one.call] ?? "" : "none"}`;
-    row.querySelector(".mark").textContent = one.reviewed ? "✓" : "";
+    row.querySelector(".mark").textContent = one.reviewed ? (one.changed ? "✓ ●" : "✓") : "";
     row.querySelector("button").setAttribute("aria-label", this.spoken(id));
   }
 
@@ -113,7 +113,7 @@ export class Queue {
   spoken(id) {
     const one = this.listed.get(id);
     const call = one.is_glomerulus ? one.call ?? "not scored" : "no glomerulus";
-    return `Glomerulus ${one.label}${one.of ? ` of ${one.of}` : ""}, ${call}${one.reviewed ? ", reviewed" : ""}`;
+    return `Glomerulus ${one.label}${one.of ? ` of ${one.of}` : ""}, ${call}${one.reviewed ? ", reviewed" : ""}${one.changed ? ", changed" : ""}`;
   }
 
   newRow(id, one) {
@@ -144,11 +144,15 @@ export class Queue {
     return [...this.listed.values()].filter((one) => one.reviewed).length;
   }
 
-  // The next that was not reviewed, from the beginning again after the last; null where all were.
-  nextUnseen(id) {
+  // All in this order after one, from the beginning again after the last.
+  after(id) {
     const from = this.ids.indexOf(id) + 1;
-    const ahead = [...this.ids.slice(from), ...this.ids.slice(0, from)];
-    return ahead.find((other) => other !== id && !this.listed.get(other).reviewed) ?? null;
+    return [...this.ids.slice(from), ...this.ids.slice(0, from)];
+  }
+
+  // The first of some that is neither reviewed nor among those whose review waits to be saved; null where none is.
+  firstUnseen(ids, waiting) {
+    return ids.find((id) => !this.listed.get(id).reviewed && !waiting.has(id)) ?? null;
   }
 }
 

@@ -12,7 +12,7 @@ const PAN = 0.25; // of the view
 
 const viewer = new Viewer(byId("viewer"), showView, choose);
 const queue = new Queue(byId("queue"), goTo);
-const changes = new Changes(showSaving, take);
+const changes = new Changes(showSaving, take, showHint);
 const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), shown: showTool, refuse: showHint });
 
 let slides = [];
@@ -39,7 +39,7 @@ async function start() {
   changes.serve(new Map(slides.map((one) => [one.name, one.number])));
   const wished = slides.findIndex((one) => one.name === decodeURIComponent(location.hash.slice(1)));
   if (isOfAll()) await listAll();
-  if (wished < 0 && isOfAll() && queue.ids.length) await goTo(queue.ids[0]);
+  if (wished < 0 && isOfAll() && queue.ids.length) await goTo(firstOf(queue.ids));
   else await open(Math.max(wished, 0));
 }
 
@@ -48,7 +48,7 @@ function slideText({ name, reviewed, listed }) {
   return reviewed === listed ? `${name} ✓` : `${name} (${reviewed} of ${listed})`;
 }
 
-// Opens a slide at a glomerulus, by its key, or at the first in the queue.
+// Opens a slide at a glomerulus, by its key, or at the first in the queue that is still to be reviewed.
 async function open(which, key = null) {
   const mine = ++opening;
   const opened = await fetchJson(`${address(which)}?reviewer=${encodeURIComponent(reviewer())}`);
@@ -78,7 +78,7 @@ async function listAll() {
 async function sort() {
   if (isOfAll()) {
     await listAll();
-    await goTo(queue.ids[0] ?? null);
+    await goTo(firstOf(queue.ids));
   } else {
     queue.open(glomeruli, byId("order").value, address());
     choose(firstListed());
@@ -86,9 +86,23 @@ async function sort() {
   showProgress();
 }
 
-// The key of the first glomerulus of this slide in the queue, null where it has none.
+// The key of the first glomerulus of this slide in the queue that is still to be reviewed, else of the very first;
+// null where it has none.
 function firstListed() {
-  return (isOfAll() ? queue.ids.map(placeOf).find((place) => place.slide === number)?.key : queue.ids[0]) ?? null;
+  if (!isOfAll()) return firstOf(queue.ids);
+  const id = firstOf(queue.ids.filter((one) => placeOf(one).slide === number));
+  return id && placeOf(id).key;
+}
+
+function firstOf(ids) {
+  return queue.firstUnseen(ids, beingSaved()) ?? ids[0] ?? null;
+}
+
+// The ids of what is reviewed as soon as the server answers.
+function beingSaved() {
+  const waiting = changes.about(reviewer());
+  if (!isOfAll()) return new Set(waiting.filter((one) => one.slide === slide.name).map(({ key }) => key));
+  return new Set(waiting.map((one) => idIn(slides.findIndex(({ name }) => name === one.slide), one.key)));
 }
 
 function placeOf(id) {
@@ -115,7 +129,7 @@ function choose(key) {
   showChosen(one);
   tools.follow(isAnother);
   if (one && isAnother) viewer.fit(one);
-  if (isAnother && byId("notice").classList.contains("done")) notice("");
+  if (isAnother) done("");
 }
 
 function showChosen(one) {
@@ -189,6 +203,7 @@ function take(name, state) {
   }
   if (!slide || name !== slide.name) return;
   const drawn = state.glomeruli.filter((one) => !glomeruli.has(one.key) && !one.run);
+  const advice = state.glomeruli.map((one) => adviceOn(glomeruli.get(one.key), one)).find(Boolean);
   for (const key of state.gone) {
     glomeruli.delete(key);
     viewer.erase(key);
@@ -204,15 +219,24 @@ function take(name, state) {
   showState(state);
   const next = drawn.at(-1)?.key ?? (glomeruli.has(chosen) ? chosen : firstListed());
   if (next !== chosen || state.glomeruli.some((one) => one.key === chosen)) choose(next);
+  if (advice) showHint(advice);
   const [first] = state.glomeruli;
   if (first) byId("spoken").textContent = `${queue.listed.has(idOf(first.key)) ? queue.spoken(idOf(first.key)) : "New glomerulus"}, saved`;
+}
+
+// What a change did beyond what was drawn, empty where it did nothing else.
+function adviceOn(before, one) {
+  const isScored = [...glomeruli.values()].some(({ run }) => run?.call);
+  if (!before) return isScored && !one.run && !one.call ? `Glomerulus ${one.label} needs a call: 1 spiked, 2 not spiked, 3 uncertain.` : "";
+  const isBoxed = one.boxes0.length > before.boxes0.length && one.call === "spiked" && before.call !== "spiked";
+  return isBoxed ? `Glomerulus ${one.label} is now called spiked, because you boxed spikes on it.` : "";
 }
 
 async function agree() {
   if (chosen === null) return;
   about("agree", {});
-  const next = queue.nextUnseen(idOf(chosen));
-  if (next === null) done(`All glomeruli of ${isOfAll() ? "all slides" : "this slide"} have been reviewed.`);
+  const next = queue.firstUnseen(queue.after(idOf(chosen)), beingSaved());
+  if (next === null) done(`All glomeruli of ${isOfAll() ? "all slides" : "this slide"} have been reviewed. Next: “Write files”, at the top${isOfAll() ? ", for each slide" : ""}.`);
   else await goTo(next);
 }
 
@@ -271,14 +295,13 @@ function showHint(text) {
 
 function notice(text) {
   byId("notice").hidden = !text;
-  byId("notice").className = "notice";
   byId("notice").textContent = text;
 }
 
 // Says that something is done, until the next glomerulus is chosen.
 function done(text) {
-  notice(text);
-  byId("notice").className = "notice done";
+  byId("done").hidden = !text;
+  byId("done").textContent = text;
 }
 
 function fade(slider, to) {
@@ -359,14 +382,20 @@ const KEYS = {
   f: ACTIONS.fit,
   Home: ACTIONS.whole,
   r: () => viewer.turn(TURN),
-  R: () => viewer.turn(-TURN),
   0: () => viewer.upright(),
   h: toggleHeat,
   l: () => fade(byId("outlines"), byId("outlines").value > 0 ? 0 : 100),
   "?": ACTIONS.keys,
   Escape: () => tools.put(),
 };
-const PANS = { ArrowLeft: [-PAN, 0], ArrowRight: [PAN, 0], ArrowUp: [0, -PAN], ArrowDown: [0, PAN] };
+const SHIFTED = {
+  r: () => viewer.turn(-TURN),
+  z: ACTIONS.redo,
+  ArrowLeft: () => viewer.pan(-PAN, 0),
+  ArrowRight: () => viewer.pan(PAN, 0),
+  ArrowUp: () => viewer.pan(0, -PAN),
+  ArrowDown: () => viewer.pan(0, PAN),
+};
 
 function toggleHeat() {
   const slider = byId("heatmap");
@@ -395,11 +424,9 @@ document.addEventListener("keydown", (event) => {
   if (at.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
   // Enter and space press a button that was reached by the tab key.
   if (at.matches("button:focus-visible") && event.key === "Enter") return;
-  const command = event.ctrlKey || event.metaKey;
-  if (command && !["z", "y", "Z"].includes(event.key)) return;
-  const action = event.shiftKey && PANS[event.key]
-    ? () => viewer.pan(...PANS[event.key])
-    : command && event.key === "Z" ? ACTIONS.redo : KEYS[event.key];
+  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // Caps Lock changes nothing
+  if ((event.ctrlKey || event.metaKey) && !["z", "y"].includes(key)) return;
+  const action = (event.shiftKey && SHIFTED[key]) || KEYS[key];
   if (!action) return;
   event.preventDefault();
   action();

@@ -18,10 +18,10 @@ export function newId() {
 }
 
 export class Changes {
-  // `report(waiting, problem)` is called whenever what waits changes; `saved(slide, state)` with each answer.
-  constructor(report, saved) {
-    this.report = report;
-    this.saved = saved;
+  // `report(waiting, problem)` is called whenever what waits changes; `saved(slide, state)` with each answer,
+  // `refused(why)` instead where the server will never take a change.
+  constructor(report, saved, refused) {
+    Object.assign(this, { report, saved, refused });
     this.numbers = new Map();
     this.sending = false;
   }
@@ -40,6 +40,17 @@ export class Changes {
 
   waiting() {
     return JSON.parse(localStorage.getItem(STORE) ?? "[]");
+  }
+
+  // Of which glomeruli, as {slide, key}, a reviewer's changes wait that no undo waits for.
+  about(reviewer) {
+    const waiting = [];
+    for (const { slide, change } of this.waiting().filter((one) => one.change.reviewer === reviewer)) {
+      const last = waiting.findLastIndex((one) => one.slide === slide);
+      if (change.edit.glomerulus) waiting.push({ slide, key: change.edit.glomerulus });
+      else if (change.edit.kind === "undo" && last >= 0) waiting.splice(last, 1);
+    }
+    return waiting;
   }
 
   store(waiting) {
@@ -82,7 +93,7 @@ export class Changes {
     if (!answer.ok && answer.status !== 422) return said.problem;
     this.store(this.waiting().filter((one) => one.change.id !== change.id));
     if (answer.ok) this.saved(slide, said);
-    else this.report(this.waiting().length, said.problem);
+    else this.refused(said.problem);
     return "";
   }
 }

@@ -51,7 +51,7 @@ export class Tools {
 
   // What is chosen has changed, or was redrawn: the tool continues with it, or is put away.
   follow(isAnother) {
-    if (this.name === "circle" || this.name === "boxes") this.take(this.name);
+    if (["look", "circle", "boxes"].includes(this.name)) this.take(this.name);
     else if (isAnother && this.name === "outline") this.put();
   }
 

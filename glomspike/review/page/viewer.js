@@ -33,7 +33,7 @@ export class Viewer {
     this.heat = new ol.layer.Image({ zIndex: 2, opacity: 0, visible: false });
     this.map = new ol.Map({
       target: element,
-      controls: [new ol.control.ScaleLine({ units: "metric", minWidth: 90 })],
+      controls: [new ol.control.ScaleLine({ units: "metric", minWidth: 90, target: "scale" })],
       interactions: ol.interaction.defaults.defaults({ keyboard: false, doubleClickZoom: false }),
       layers: [this.heat, this.shapesLayer, this.marksLayer],
     });
