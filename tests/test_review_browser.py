@@ -281,6 +281,9 @@ def test_a_page_opens_at_the_first_that_is_still_to_be_reviewed(opened):
     assert page.locator(f"#queue [data-key='{second}'] .mark").inner_text() == "✓"
 
 
+PRESSED = """(keys) => document.body.dispatchEvent(new KeyboardEvent("keydown", {...keys, bubbles: true}))"""
+
+
 def test_letters_do_the_same_with_caps_lock(opened):
     page = opened()
     for letter, tool in {
@@ -307,10 +310,11 @@ def test_letters_do_the_same_with_caps_lock(opened):
     page.keyboard.press("R")
     until(page, "document.getElementById('angle').textContent === '15°'")
     # Shift and Caps Lock together make a small letter.
-    page.evaluate(
-        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'r', shiftKey: true, bubbles: true}))"
-    )
+    page.evaluate(f"({PRESSED})({{key: 'r', shiftKey: true}})")
     until(page, "document.getElementById('angle').textContent === '0°'")
+    page.evaluate(f"({PRESSED})({{key: '!', code: 'Digit1'}})")
+    saved(page)
+    assert call(page, chosen(page)) == "spiked"
     page.keyboard.press("E")
     assert page.evaluate("document.activeElement.id") == "note"
 
@@ -483,6 +487,18 @@ def test_what_is_drawn_on_a_listed_glomerulus_is_refused_and_what_is_new_needs_a
     saved(page)
     assert page.locator("#hint").is_hidden()
     assert call(page, chosen(page)) == "not spiked"
+
+
+def test_a_second_box_keeps_the_first_that_is_still_being_saved(opened, folder):
+    page = opened(slides=[slowly_saved(folder, 2)])
+    page.keyboard.press("b")
+    settled(page)
+    box = page.locator("#viewer").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for left in (x - 60, x + 20):
+        drag(page, (left, y), (left + 30, y + 30))
+    saved(page)
+    assert [len(one.edit.boxes0) for one in read_changes(folder)] == [1, 2]
 
 
 def test_a_missed_glomerulus_is_drawn_as_a_circle(opened, folder):

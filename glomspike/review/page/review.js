@@ -13,7 +13,7 @@ const PAN = 0.25; // of the view
 const viewer = new Viewer(byId("viewer"), showView, choose);
 const queue = new Queue(byId("queue"), goTo);
 const changes = new Changes(showSaving, take, showHint);
-const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), shown: showTool, refuse: showHint });
+const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), boxes: boxesOfChosen, shown: showTool, refuse: showHint });
 
 let slides = [];
 let slide = null;
@@ -100,9 +100,15 @@ function firstOf(ids) {
 
 // The ids of what is reviewed as soon as the server answers.
 function beingSaved() {
-  const waiting = changes.about(reviewer());
-  if (!isOfAll()) return new Set(waiting.filter((one) => one.slide === slide.name).map(({ key }) => key));
-  return new Set(waiting.map((one) => idIn(slides.findIndex(({ name }) => name === one.slide), one.key)));
+  const waiting = changes.edits(reviewer());
+  if (!isOfAll()) return new Set(waiting.filter((one) => one.slide === slide.name).map(({ edit }) => edit.glomerulus));
+  return new Set(waiting.map((one) => idIn(slides.findIndex(({ name }) => name === one.slide), one.edit.glomerulus)));
+}
+
+// The boxes of the chosen glomerulus, with those that are still being saved.
+function boxesOfChosen() {
+  const isOfChosen = ({ slide: name, edit }) => name === slide.name && edit.kind === "boxes" && edit.glomerulus === chosen;
+  return (changes.edits(reviewer()).findLast(isOfChosen)?.edit ?? glomeruli.get(chosen)).boxes0;
 }
 
 function placeOf(id) {
@@ -426,7 +432,8 @@ document.addEventListener("keydown", (event) => {
   if (at.matches("button:focus-visible") && event.key === "Enter") return;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key; // Caps Lock changes nothing
   if ((event.ctrlKey || event.metaKey) && !["z", "y"].includes(key)) return;
-  const action = (event.shiftKey && SHIFTED[key]) || KEYS[key];
+  const digit = /^Digit(.)$/.exec(event.code)?.[1]; // where digits need Shift, or Caps Lock makes signs of them
+  const action = (event.shiftKey && SHIFTED[key]) || KEYS[key] || KEYS[digit];
   if (!action) return;
   event.preventDefault();
   action();

@@ -42,15 +42,15 @@ export class Changes {
     return JSON.parse(localStorage.getItem(STORE) ?? "[]");
   }
 
-  // Of which glomeruli, as {slide, key}, a reviewer's changes wait that no undo waits for.
-  about(reviewer) {
-    const waiting = [];
+  // A reviewer's edits that wait, as {slide, edit}, without those that an undo behind them takes back.
+  edits(reviewer) {
+    const edits = [];
     for (const { slide, change } of this.waiting().filter((one) => one.change.reviewer === reviewer)) {
-      const last = waiting.findLastIndex((one) => one.slide === slide);
-      if (change.edit.glomerulus) waiting.push({ slide, key: change.edit.glomerulus });
-      else if (change.edit.kind === "undo" && last >= 0) waiting.splice(last, 1);
+      const last = edits.findLastIndex((one) => one.slide === slide);
+      if (change.edit.glomerulus) edits.push({ slide, edit: change.edit });
+      else if (change.edit.kind === "undo" && last >= 0) edits.splice(last, 1);
     }
-    return waiting;
+    return edits;
   }
 
   store(waiting) {

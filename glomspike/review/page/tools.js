@@ -15,10 +15,10 @@ const WIDEST_BOX_UM = 60;
 const SMOOTH_PX = 0.75; // by which a pen's line may be simplified, on the screen
 
 export class Tools {
-  // `edit(edit)` saves, `chosen()` is the glomerulus that is worked on, `shown(name, hint)` follows the tool,
-  // `refuse(why)` says why something drawn was not taken.
-  constructor(viewer, { edit, chosen, shown, refuse }) {
-    Object.assign(this, { viewer, edit, chosen, shown, refuse });
+  // `edit(edit)` saves, `chosen()` is the glomerulus that is worked on and `boxes()` its boxes,
+  // `shown(name, hint)` follows the tool, `refuse(why)` says why something drawn was not taken.
+  constructor(viewer, { edit, chosen, boxes, shown, refuse }) {
+    Object.assign(this, { viewer, edit, chosen, boxes, shown, refuse });
     this.name = "look";
     this.active = [];
   }
@@ -123,7 +123,7 @@ export class Tools {
       if (Math.max(width_um, height_um) > WIDEST_BOX_UM) {
         this.refuse(`a box of ${Math.round(Math.max(width_um, height_um))} µm is too large to show where the spikes are: draw one of ${WIDEST_BOX_UM} µm at most`);
       } else if (Math.min(width_um, height_um) > NARROWEST_BOX_UM) {
-        this.setBoxes([...this.chosen().boxes0, this.viewer.frame.boxOf(extent)]);
+        this.setBoxes([...this.boxes(), this.viewer.frame.boxOf(extent)]);
       }
     });
     this.clicks = this.viewer.map.on("click", (event) => this.removeBoxAt(event.coordinate));
@@ -132,7 +132,7 @@ export class Tools {
 
   removeBoxAt([x, y]) {
     const [x0, y0] = this.viewer.frame.toLevel0([x, y]);
-    const boxes0 = this.chosen().boxes0;
+    const boxes0 = this.boxes();
     const left = boxes0.filter(([left0, top0, width0, height0]) =>
       x0 < left0 || y0 < top0 || x0 > left0 + width0 || y0 > top0 + height0);
     if (left.length < boxes0.length) this.setBoxes(left);
