@@ -32,7 +32,7 @@ def test_missing_weights_are_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path)
     finding = about("classifier", tmp_path)
     assert finding.verdict == "broken"
-    assert "holds no weights of a classifier" in finding.text
+    assert "holds no classifier weights" in finding.text
 
 
 def test_a_machine_without_a_gpu_can_still_do_the_work(

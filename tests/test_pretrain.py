@@ -165,6 +165,10 @@ def test_other_weights_serve_if_they_have_an_encoder(tmp_path: Path) -> None:
     assert "encoder.conv1.weight" in load_encoder(tmp_path / "segmenter.safetensors")
     with pytest.raises(WeightsError, match="is a classifier without an encoder"):
         load_encoder(tmp_path / "classifier.safetensors")
+    (tmp_path / "classifier.safetensors").unlink()
+    assert "encoder.conv1.weight" in load_encoder(tmp_path)  # a folder, as of a training
+    with pytest.raises(WeightsError, match="holds no encoder weights"):
+        load_encoder(tmp_path / "..")
 
 
 def test_a_training_begins_with_an_encoder_from_the_command_line(

@@ -105,13 +105,13 @@ def test_a_card_that_is_no_json_is_refused(folder: Path) -> None:
 def test_weights_of_another_kind_are_refused(folder: Path) -> None:
     with pytest.raises(WeightsError, match="is a segmenter, not a detector"):
         weights.load_card("detector", folder / "mine.safetensors")
-    with pytest.raises(WeightsError, match="holds no weights of a detector"):
+    with pytest.raises(WeightsError, match="holds no detector weights"):
         weights.load_card("detector", folder)
 
 
 def test_an_installation_without_weights_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "weights_folder", lambda: tmp_path / "share")
-    with pytest.raises(WeightsError, match="share: holds no weights of a detector"):
+    with pytest.raises(WeightsError, match="share: holds no detector weights"):
         weights.load_card("detector", None)
 
 

@@ -89,10 +89,6 @@ class NetworkTask(ViewTask):
         self.name, self.make = name, make
 
     @property
-    def architecture(self) -> str:
-        return self.name
-
-    @property
     def signature(self) -> str:
         return f"{super().signature} {self.name}"
 

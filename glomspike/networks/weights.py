@@ -303,4 +303,4 @@ def _card_of_kind(kind: str, folder: Path) -> Path:
     if of_kind:
         names = ", ".join(path.name for path in of_kind)
         raise WeightsError(folder, f"holds several {kind}s ({names})", "name one of them")
-    raise WeightsError(folder, f"holds no weights of a {kind}", "give the folder or file that holds them")
+    raise WeightsError(folder, f"holds no {kind} weights", "give the folder or file that holds them")

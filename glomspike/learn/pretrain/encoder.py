@@ -31,7 +31,11 @@ def encoder_name(path: Path) -> str | None:
 
 
 def _kind(path: Path) -> str:
-    return "encoder" if path.is_dir() else read_card(path.with_suffix(".json")).kind
+    """The kind of weights in a file, or in a folder where all are of one kind; else an encoder."""
+    if not path.is_dir():
+        return read_card(path.with_suffix(".json")).kind
+    kinds = {read_card(weights.with_suffix(".json")).kind for weights in path.glob("*.safetensors")}
+    return kinds.pop() if len(kinds) == 1 else "encoder"
 
 
 def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
