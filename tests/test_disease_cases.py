@@ -167,6 +167,7 @@ def test_a_case_is_written_with_its_evidence_and_an_unreadable_image_costs_only_
     assert "Which of the trained diseases the images resemble most" in said
     assert "with the regions that support MN" in said
     assert "Electron micrographs by how much each counts" in said
+    assert "None" not in said
     assert len(pdf.pages[0].images) == len(named)
     (row,) = csv.DictReader(cases_table([("cases/a", record)]).decode().splitlines())
     assert row["disease"] == "MN"

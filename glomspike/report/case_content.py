@@ -122,7 +122,7 @@ def _head(record: CaseRecord) -> Iterator[tuple[str, str]]:
 def _disease(record: CaseRecord) -> Iterator[tuple[str, str]]:
     """What a disease model says, where there was one."""
     if record.disease is not None:
-        limits = f". {record.disease.limits}" if record.disease.limits else ""
+        limits = f"; the weights: {record.disease.limits}" if record.disease.limits else ""
         yield "Disease", f"{disease_line(record.disease)}{limits}"
 
 
@@ -135,7 +135,7 @@ def _slides(record: CaseRecord, room: Room) -> dict[str, Any]:
 
 def _slide_cells(image: ImageRecord, number: int) -> list[str]:
     stain, scale = stain_words(image), scale_words(image)
-    found = str(image.profiles) if image.status == "done" else image.status
+    found = image.status if image.status != "done" else "" if image.profiles is None else str(image.profiles)
     tissue = "" if image.tissue_mm2 is None else f"{image.tissue_mm2:.2f}"
     return [
         str(number),
