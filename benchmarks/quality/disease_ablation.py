@@ -185,7 +185,7 @@ def auc_of(numbers: Mapping[str, Any]) -> float:
 def tables(work: Path, known: KnownPatients, seeds: int) -> Iterator[str]:
     """All tables in Markdown."""
     counts = f"{len(known.training)} patients to learn from, {len(known.validation)} to choose by"
-    yield f"{counts}, {len(known.test)} of other laboratories to measure on; {seeds} seeds."
+    yield f"{counts}, {len(known.test)} of other laboratories to measure on; seeds: {seeds}."
     yield ""
     yield "| variant | AUC | balanced accuracy | macro F1 | calibration error | weights find deposits, AUC |"
     yield "|---|---|---|---|---|---|"
