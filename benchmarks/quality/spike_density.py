@@ -4,9 +4,9 @@
                                        [--picture docs/pictures/spike-density.png]
 
 PHANTOMS is a folder of `glomspike phantom`; its test patients are used, without glomeruli whose spikes cannot
-be seen. The truth is the number of
-spikes on 100 µm of bare membrane, from the JSON beside each slide. Correlations are Spearman's, with
-intervals over patients. The table is printed, and written into the page between its two marks.
+be seen. The truth is the number of spikes on 100 µm of bare membrane, from the JSON beside each slide.
+Correlations are Spearman's, with intervals over patients. The table is printed, and written into the page
+between its two marks.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.quality.measured_page import write_measured
-from glomspike.classify.bags import load_bags
+from glomspike.classify.bags import load_bags, with_label
 from glomspike.classify.evaluate import scored
 from glomspike.classify.infer import bag_classifier, tiling_of
 from glomspike.classify.scores import POSITIVE
@@ -34,8 +34,6 @@ from glomspike.phantom.truth import read_spikes
 from glomspike.slide.reader import open_slide
 
 Values = NDArray[np.float64]
-
-LABELS = ("spiked", "normal")  # of those that are scored
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +93,7 @@ def measured_slide(sample: Sample, classifier: Model) -> list[tuple[str, float, 
     truth0 = read_spikes(sample.image.with_suffix(".json"))
     places0 = np.array([one.centre0 for one in truth0])
     with open_slide(sample.image, sample.mpp) as slide:
-        glomeruli = [one for one in slide_truth(sample, slide.facts).glomeruli if one.label in LABELS]
+        glomeruli = with_label(slide_truth(sample, slide.facts).glomeruli)
     found = scored(
         bag_classifier(classifier), load_bags([sample], classifier.card.mpp, tiling_of(classifier))
     )

@@ -75,10 +75,15 @@ def count_undetermined(samples: Sequence[Sample]) -> int:
     return count
 
 
+def with_label(glomeruli: Sequence[TrueGlomerulus]) -> list[TrueGlomerulus]:
+    """Those labelled spiked or normal, of each of which there is a bag."""
+    return [one for one in glomeruli if one.label in ("spiked", "normal")]
+
+
 def _bags_of(sample: Sample, mpp: float, tiling: Tiling) -> list[Bag]:
     with open_slide(sample.image, sample.mpp) as slide:
         truth = slide_truth(sample, slide.facts)
-        labelled = [g for g in truth.glomeruli if g.label in ("spiked", "normal")]
+        labelled = with_label(truth.glomeruli)
         if labelled and max(slide.facts.mpp.x, slide.facts.mpp.y) > 2.4 * mpp:
             scale = f"{slide.facts.mpp.mean:.2f} µm/px"
             raise SamplesError(sample.image, f"{scale} is too coarse for spikes", "remove it from this table")

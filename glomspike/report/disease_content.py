@@ -7,12 +7,12 @@ from typing import Any
 from glomspike.report.disease_words import (
     RESEARCH,
     disease_rows,
+    images_of,
     opinion_rows,
     probabilities_words,
+    weight_words,
 )
 from glomspike.results.disease_record import DiseaseImage, DiseaseRecord
-
-ROWS_OF_PICTURES = 2
 
 
 def disease_content(
@@ -20,15 +20,13 @@ def disease_content(
 ) -> dict[str, Any] | None:
     """What the template fills in, its pictures copied to `place`; None where no disease was judged.
 
-    Electron micrographs come by how much they count, as many in a row as there are `columns`, then
-    fluorescence, twice as many.
+    Electron micrographs come by how much they count, in two rows of `columns`, then fluorescence in one that
+    holds as many.
     """
     if disease is None:
         return None
-    most, most_fluorescence = columns * ROWS_OF_PICTURES, 2 * columns
-    micrographs = [one for one in disease.images if one.modality == "tem"]
-    micrographs.sort(key=lambda one: -(one.weight or 0.0))
-    fluorescence = [one for one in disease.images if one.modality == "if"]
+    most = 2 * columns
+    micrographs, fluorescence = images_of(disease, "tem"), images_of(disease, "if")
     return {
         "research": RESEARCH,
         "rows": list(disease_rows(disease)),
@@ -40,7 +38,7 @@ def disease_content(
         "fluorescence_note": _note(
             "Fluorescence, its brightest parts at full brightness", len(fluorescence), most
         ),
-        "fluorescence": list(_pictures(fluorescence[:most_fluorescence], case_folder, place)),
+        "fluorescence": list(_pictures(fluorescence[:most], case_folder, place)),
         "heated": disease.called or "",
     }
 
@@ -71,11 +69,7 @@ def _copied(name: str | None, case_folder: Path, place: Path) -> str | None:
 
 
 def _said(image: DiseaseImage) -> str:
-    parts = [image.marker or Path(image.image).name]
-    if image.weight is not None and image.kept:
-        parts.append(f"counts {100 * image.weight:.0f} %")
-    if image.kept is False:
-        parts.append(f"dropped, distance {image.distance:.2f}")
+    parts = [image.marker or Path(image.image).name, *weight_words(image)]
     if image.modality == "tem" and image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")
     return "; ".join(parts)

@@ -7,8 +7,10 @@ from glomspike.report.case_portrait import most_suspicious, portray_profile
 from glomspike.report.disease_words import (
     RESEARCH,
     disease_rows,
+    images_of,
     opinion_rows,
     probabilities_words,
+    weight_words,
 )
 from glomspike.report.html import data_uri
 from glomspike.report.summary_rows import Fact
@@ -49,17 +51,15 @@ def disease_view(record: CaseRecord, place: Path, out: Path) -> DiseaseView | No
     disease = record.disease
     if disease is None:
         return None
-    micrographs = [one for one in disease.images if one.modality == "tem"]
-    ranked = sorted(micrographs, key=lambda one: -(one.weight or 0.0))
     evidence = disease.evidence or {}
     return DiseaseView(
         rows=tuple(disease_rows(disease)),
         by_modality=tuple(opinion_rows(disease.by_modality)),
         without=tuple(opinion_rows(disease.without)),
         evidence=", ".join(f"{name} {value:.2f}" for name, value in evidence.items()),
-        micrographs=tuple(_image(one, place) for one in ranked),
-        fluorescence=tuple(_image(one, place) for one in disease.images if one.modality == "if"),
-        light=tuple(_image(one, place) for one in disease.images if one.modality == "om"),
+        micrographs=tuple(_image(one, place) for one in images_of(disease, "tem")),
+        fluorescence=tuple(_image(one, place) for one in images_of(disease, "if")),
+        light=tuple(_image(one, place) for one in images_of(disease, "om")),
         tiles=tuple(_tiles(record, out)),
         heated=disease.called or "",
         research=RESEARCH,
@@ -67,11 +67,7 @@ def disease_view(record: CaseRecord, place: Path, out: Path) -> DiseaseView | No
 
 
 def _image(image: DiseaseImage, place: Path) -> ImageView:
-    parts = [f"{image.image}{f', {image.marker}' if image.marker else ''}"]
-    if image.weight is not None and image.kept:
-        parts.append(f"counts {100 * image.weight:.0f} %")
-    if image.kept is False:
-        parts.append(f"dropped, distance {image.distance:.2f}")
+    parts = [f"{image.image}{f', {image.marker}' if image.marker else ''}", *weight_words(image)]
     if image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")
     picture, heat = (_data(place, name) for name in (image.picture, image.heat))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from glomspike.modalities import MODALITIES, NAMES, Modality
 from glomspike.report.summary_rows import Fact
-from glomspike.results.disease_record import DiseaseRecord, Opinion
+from glomspike.results.disease_record import DiseaseImage, DiseaseRecord, Opinion
 
 RESEARCH = (
     "For research use only. These are probabilities among the diseases that the weights learnt, "
@@ -54,6 +54,17 @@ def probabilities_words(probabilities: dict[str, float]) -> str:
     """Diseases with their probabilities, the likeliest first."""
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {probability:.2f}" for name, probability in ranked)
+
+
+def images_of(disease: DiseaseRecord, modality: Modality) -> list[DiseaseImage]:
+    """The images of a modality, those first that count most; without weights as they come."""
+    return sorted((i for i in disease.images if i.modality == modality), key=lambda i: -(i.weight or 0.0))
+
+
+def weight_words(image: DiseaseImage) -> list[str]:
+    """How much an image counts, or why it does not; [] where images are not weighed."""
+    counts = [f"counts {100 * image.weight:.0f} %"] if image.weight is not None and image.kept else []
+    return counts + ([f"dropped, distance {image.distance:.2f}"] if image.kept is False else [])
 
 
 def reliability_words(opinion: Opinion) -> str:
