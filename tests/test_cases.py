@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 from uuid import uuid4
 
-import cv2
-import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from lxml import html
+from PIL import Image
 
 from glomspike.batch.task import Batch
 from glomspike.cases.assemble import assemble
@@ -153,20 +152,15 @@ def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(
     assert record.apart == (("a.svs", "b.svs"),)
 
 
-def test_a_case_says_which_level_hardly_fits_and_whose_scale_was_typed(tmp_path: Path) -> None:
+def test_a_case_says_which_levels_hardly_fit(tmp_path: Path) -> None:
     (case,) = read_cases(table(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,"))
     done = {
         "a.svs": slide_folder(tmp_path, "a", left_out=(4, 5)),
         "b.svs": slide_folder(tmp_path, "b", left_out=(1, 2)),
     }
-    path = tmp_path / "a" / "run.json"
-    record = json.loads(path.read_text())
-    record["slide"] |= {"file_mpp_x": 0.5, "file_mpp_y": 0.5}
-    path.write_text(json.dumps(record))
     record = assemble(with_markers(case, done, tmp_path), done, tmp_path, BANFF, CARDS)
     assert record.apart == (("a.svs", "b.svs"),)
-    scale, doubt = record.warnings
-    assert scale == "a.svs: 0.25 µm/px is used as given, although the slide records 0.5 µm/px"
+    (doubt,) = record.warnings
     assert doubt.startswith("few profiles fit between these levels, so that they may not be the same tissue")
     assert doubt.endswith(": a.svs; b.svs")
 
@@ -328,8 +322,22 @@ def test_each_slide_has_the_scale_of_its_row(tmp_path: Path) -> None:
     ]
 
 
-def small_picture(path: Path) -> None:
-    cv2.imwrite(str(path), np.full((400, 500, 3), 235, dtype=np.uint8))
+def test_a_scale_that_was_typed_against_the_file_is_said_once(tmp_path: Path) -> None:
+    small_picture(tmp_path / "a.png")
+    small_picture(tmp_path / "b.png", file_mpp=0.5)
+    path = table(tmp_path, "k,a.png,,,1,,0.25", "k,b.png,,,2,,0.25")
+    result = cases(path, tmp_path / "out")
+    assert result.return_value == 0, result.output
+    page = html.fromstring((tmp_path / "out" / "cases" / "k" / "report.html").read_text())
+    said = [one.text_content() for one in page.cssselect("section.warnings li")]
+    assert [one for one in said if "0.5 µm/px" in one] == [
+        "slide 2: 0.25 µm/px is used as given, although the slide records 0.5 µm/px"
+    ]
+
+
+def small_picture(path: Path, file_mpp: float | None = None) -> None:
+    picture = Image.new("RGB", (500, 400), (235, 235, 235))
+    picture.save(path, **({} if file_mpp is None else {"dpi": (25_400 / file_mpp,) * 2}))
 
 
 def test_without_a_table_each_slide_of_a_folder_is_a_case(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ from glomspike.results.case_record import (
 from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
-from glomspike.slide.reader import scale_notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,9 +340,6 @@ def _warnings(
     for image in images:
         if image.status == "failed":
             yield f"{image.image} failed and is not part of this case: {image.cause}"
-    for slide in slides:
-        for note in scale_notes(slide.found.slide):
-            yield f"{slide.image.image}: {note}"
     blocks = {slide.image.image: slide.image.block for slide in slides}
     for block in dict.fromkeys(blocks.values()):
         groups = [group for group in apart if blocks[group[0]] == block]

@@ -118,7 +118,7 @@ class Slide:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know of the file, one sentence each."""
-        return (*scale_notes(self.facts), *self._source.notes, *self._profile.notes)
+        return (*_scale_notes(self.facts), *self._source.notes, *self._profile.notes)
 
     @property
     def level_mpps(self) -> tuple[float, ...]:
@@ -258,7 +258,7 @@ def _usable_mpp(path: Path, file_mpp: Mpp | None, option: float | None) -> Mpp:
     raise SlideError(path, cause, "give the true value with --mpp")
 
 
-def scale_notes(facts: SlideFacts) -> tuple[str, ...]:
+def _scale_notes(facts: SlideFacts) -> tuple[str, ...]:
     """A note where what was typed is used and not what the file says, beyond a rounding."""
     used, in_file = facts.mpp, facts.file_mpp
     if in_file is None or all(
