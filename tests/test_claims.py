@@ -6,7 +6,7 @@ from results import MPP, glomerulus
 from torch import nn
 
 from benchmarks.quality.readme_claims import MARK, README
-from glomspike.classify.real_picture import REAL_PICTURE, real_picture_sentence
+from glomspike.classify.real_picture import REAL_PICTURE, real_picture_sentence, real_picture_warning
 from glomspike.classify.stage import SpikeStage
 from glomspike.findings import CallRule
 from glomspike.networks.models import Model
@@ -41,12 +41,12 @@ def test_without_all_numbers_nothing_is_claimed() -> None:
 
 def test_report_and_warnings_say_it_beside_the_limits() -> None:
     with_numbers = measured(**NUMBERS)
-    said = real_picture_sentence(with_numbers)
+    said, warning = real_picture_sentence(with_numbers), real_picture_warning(with_numbers)
     assert said is not None
     assert said in training_sentence(with_numbers)
     model = Model(nn.Identity(), with_numbers, torch.device("cpu"))
     stage = SpikeStage(model, MPP, CallRule.of_one_cut(0.5))
-    assert list(stage.warnings([glomerulus()]))[:2] == [with_numbers.limits, said]
+    assert list(stage.warnings([glomerulus()]))[:2] == [with_numbers.limits, warning]
 
 
 def test_the_readme_has_the_installed_classifiers_sentence() -> None:

@@ -89,6 +89,12 @@ def test_the_example_gets_every_file_of_the_contract_and_its_record_lists_them(e
     assert record["counts"]["glomeruli"] == count
 
 
+def test_warnings_are_written_to_follow_the_name_of_a_slide(example: Path) -> None:
+    warnings = json.loads((example / "run.json").read_text())["warnings"]
+    assert any("only one public picture" in warning for warning in warnings)
+    assert [one for one in warnings if one[0].isupper() or one.endswith(".")] == []
+
+
 def true_circles() -> tuple[np.ndarray, np.ndarray]:
     """Circles (n, 3) in level-0 pixels and whether each is spiked, read without glomspike's own reader."""
     circles, spiked = [], []

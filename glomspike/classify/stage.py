@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from glomspike.classify.infer import bag_classifier, tiling_of
-from glomspike.classify.real_picture import real_picture_sentence
+from glomspike.classify.real_picture import real_picture_warning
 from glomspike.classify.resolution import resolution_warning
 from glomspike.classify.scores import judge, placed
 from glomspike.classify.tiles import cut_tiles
@@ -48,7 +48,7 @@ class SpikeStage:
         card = self.model.card
         if detected and can_be_scored(self.slide_mpp) and card.limits:
             yield card.limits
-        if detected and can_be_scored(self.slide_mpp) and (seen := real_picture_sentence(card)) is not None:
+        if detected and can_be_scored(self.slide_mpp) and (seen := real_picture_warning(card)) is not None:
             yield seen
         if (warning := resolution_warning(self.slide_mpp, card.mpp)) is not None:
             yield warning

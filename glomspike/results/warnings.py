@@ -1,6 +1,7 @@
 """What a reader of a slide's results should be warned of: pure functions from findings to sentences.
 
-What only one model can know, such as a scan too coarse for spikes, its stage says (`networks/stage.py`).
+They begin without a capital and end without a full stop, since most follow the name of a slide. What only one
+model can know, such as a scan too coarse for spikes, its stage says (`networks/stage.py`).
 """
 
 from collections.abc import Iterator, Sequence
