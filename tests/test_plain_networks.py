@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from glomspike.classify.model import DenseTiles, SingleTiles, cut
 from glomspike.detect.model import CircleNet
 from glomspike.detect.pyramid import FeaturePyramid
+from glomspike.learn.pretrain.encoder import begin_with
 from glomspike.lesions.model import LesionNetwork
 from glomspike.networks.boxes import roi_align
+from glomspike.networks.efficientnet import EfficientNetLite0
 from glomspike.networks.encoders import LITE0, image_encoder
 from glomspike.segment.model import segmentation_network
 
@@ -71,6 +73,28 @@ def test_images_of_any_size_are_padded_as_by_timm() -> None:
         with torch.inference_mode():
             for one, other in zip(ours(images), theirs(images), strict=True):
                 assert torch.allclose(one, other, atol=1e-5)
+
+
+def test_the_first_stages_of_a_network_are_those_of_the_whole() -> None:
+    whole = image_encoder(LITE0).eval()
+    for stages, maps_seen in ((3, 4), (5, 5)):
+        part = EfficientNetLite0(stages).eval()
+        begin_with(part, {f"encoder.{name}": tensor for name, tensor in whole.state_dict().items()})
+        images = torch.randn(1, 3, 64, 64)
+        with torch.inference_mode():
+            seen = part(images)
+            assert [one.shape[1] for one in seen] == list(part.out_channels)
+            assert all(map(torch.equal, seen, whole(images)[:maps_seen]))
+            assert len(seen) == maps_seen
+
+
+def test_a_precise_encoder_sees_grey_levels_that_bfloat16_has_not() -> None:
+    images, own = 200 + torch.rand(1, 3, 64, 64), EfficientNetLite0(1, precise=True).eval()
+    with torch.inference_mode():
+        exact = own.model.conv_stem(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(own.model.conv_stem(images), exact)
+            assert not torch.equal(EfficientNetLite0(1).model.conv_stem(images).float(), exact)
 
 
 def test_the_pyramid_is_the_librarys() -> None:

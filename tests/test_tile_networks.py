@@ -41,9 +41,9 @@ def test_every_tile_gets_its_log_odds_in_order(architecture: str, tiling: Tiling
 
 
 def test_a_tile_alone_is_judged_by_itself_and_in_a_dense_map_by_what_is_near() -> None:
-    one = grid(400)
+    one = grid(500)
     far = one.pixels.copy()
-    far[200:] = 0  # more than half a receptive field from the first tile
+    far[250:] = 0  # more than half a receptive field from the first tile
     changed = TileGrid(far, one.inside, one.corners_px, one.tile_px, 0)
     for architecture in NETWORKS:
         own = network(architecture)
@@ -52,20 +52,25 @@ def test_a_tile_alone_is_judged_by_itself_and_in_a_dense_map_by_what_is_near() -
         assert abs(odds - other)[-1] > 1e-3
 
 
-def test_a_dense_map_lies_where_the_picture_does() -> None:
-    """A bright spot moves what is said of the tiles around it, and of those on both sides alike."""
-    own = network("dense-resnet18")
+@pytest.mark.parametrize("architecture", ["dense-resnet18", "lite0"])
+def test_a_dense_map_lies_where_the_picture_does(architecture: str) -> None:
+    """A bright spot, wherever it is, moves what is said of the tiles on both sides of it alike."""
+    own = network(architecture)
     with torch.no_grad():
         for parameter in own.parameters():
             parameter.abs_()  # every weight adds, so that the response is a bump around the spot
-    pictures = torch.zeros(1, 3, 208, 208)
-    pictures[:, :, 104, 104] = 100
-    corners = torch.arange(0, 193, 16).float()
-    boxes = torch.stack([0 * corners, corners, 0 * corners + 96, corners + 16, 0 * corners + 112], dim=1)
-    with torch.no_grad():
-        odds = own(pictures, boxes) - own(pictures * 0, boxes)
-    middle = float((odds * (corners + 8)).sum() / odds.sum())
-    assert middle == pytest.approx(104.5, abs=1.5)
+    corners = torch.arange(0, 385, 16).float()
+    spots_px = range(192, 208)  # all places within a place of the coarsest map
+    middles = []
+    for spot_px in spots_px:
+        pictures = torch.zeros(1, 3, 400, 400)
+        pictures[:, :, spot_px, spot_px] = 1e-3
+        top = 0 * corners + spot_px - 8
+        boxes = torch.stack([0 * corners, corners, top, corners + 16, top + 16], dim=1)
+        with torch.no_grad():
+            odds = own(pictures, boxes) - own(pictures * 0, boxes)
+        middles.append(float((odds * (corners + 8)).sum() / odds.sum()) - (spot_px + 0.5))
+    assert np.mean(middles) == pytest.approx(0, abs=1)
 
 
 def test_one_tile_decides_and_calibration_keeps_the_order() -> None:

@@ -33,7 +33,7 @@ from benchmarks.quality.correction_loop import glowing
 from glomspike.classify.bags import Bag, load_bags
 from glomspike.classify.infer import tiling_of
 from glomspike.classify.method import boxes_of
-from glomspike.classify.model import DenseTiles
+from glomspike.classify.model import MappedTiles
 from glomspike.classify.scores import POSITIVE, TOP_TILES, highest_apart
 from glomspike.findings import Circle, TopTile
 from glomspike.learn.samples import read_samples
@@ -55,7 +55,7 @@ FIELDS = ("tiles", "spiked", "patient", "probability", "said")
 
 @dataclass(frozen=True, eq=False)
 class Glomerulus:
-    """A phantom glomerulus: the features of its tiles (n, 128), its label, and what a run says of it (k,)."""
+    """A phantom glomerulus: the features of its tiles (n, d), its label, and what a run says of it (k,)."""
 
     tiles: NDArray[np.float32]
     spiked: bool
@@ -66,13 +66,13 @@ class Glomerulus:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """The last layer: log-odds of a tile are `weights` (128,) times its features, plus `bias`."""
+    """The last layer: log-odds of a tile are `weights` (d,) times its features, plus `bias`."""
 
     weights: NDArray[np.float64]
     bias: float
 
     def log_odds(self, tiles: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Those of tiles (n,) by their features (n, 128)."""
+        """Those of tiles (n,) by their features (n, d)."""
         return np.asarray(tiles @ self.weights.astype(np.float32) + self.bias, dtype=np.float64)
 
     def judged(self, glomeruli: Sequence[Glomerulus]) -> NDArray[np.float64]:
@@ -88,10 +88,10 @@ def encoded(bag: Bag, model: Model) -> Glomerulus:
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16(CPU)):
         picture = model.card.normalisation.apply(torch.from_numpy(grid.pixels[None]))
         seen = model.network.features(picture)  # type: ignore[operator]
-        shifted = boxes + boxes.new_tensor([0, *[DenseTiles.OFF_PX] * 4])
+        shifted = boxes + boxes.new_tensor([0, *[model.network.OFF_PX] * 4])
     with torch.inference_mode():
         seen = seen.float()
-        tiles = roi_align(seen, shifted, 1, 1 / DenseTiles.STRIDE_PX).flatten(1).numpy()
+        tiles = roi_align(seen, shifted, 1, 1 / MappedTiles.STRIDE_PX).flatten(1).numpy()
     odds = shipped_layer(model).log_odds(tiles)
     assert model.card.calibration is not None
     of_tiles = model.card.tile_calibration or model.card.calibration

@@ -15,7 +15,7 @@ Ratios of processor time hold on a busy machine, too.
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -28,10 +28,9 @@ from torch import Tensor, nn
 from benchmarks.speed.agreement import AGREEMENT, agreement, found_on, tile_difference
 from benchmarks.speed.bench import ROOT, run, table
 from benchmarks.speed.engine import ENGINES, PYTORCH, SHOWN, Answer, Engine, kind_of, ready
-from glomspike.classify.model import DenseTiles
+from glomspike.classify.model import MappedTiles
 from glomspike.detect.model import Maps
 from glomspike.findings import RGB, Circle
-from glomspike.networks.boxes import roi_align
 from glomspike.networks.device import has_fast_bfloat16
 from glomspike.networks.models import Models, load_models
 from glomspike.slide.reader import open_slide
@@ -42,28 +41,30 @@ OUTPUTS = {"detector": ("centre", "radius", "offset")}
 OPSET = 17
 TILES, TILE_PX = 600, 50
 
+Pooled = Callable[[Tensor, Tensor], Tensor]
+
 
 class Evidence(nn.Module):
     """The classifier up to its map of evidence."""
 
-    def __init__(self, classifier: DenseTiles) -> None:
+    def __init__(self, classifier: MappedTiles) -> None:
         super().__init__()
         self.classifier = classifier
 
     def forward(self, pictures: Tensor) -> Tensor:
-        found: Tensor = self.classifier.head(self.classifier.features(pictures))
-        return found
+        return self.classifier.evidence(pictures)
 
 
 class EngineNetwork(nn.Module):
     """A network that answers by an engine, with the inputs and outputs of the main job's.
 
-    `answers` are by the side of the pictures, where files hold that; a single one takes all.
+    `answers` are by the side of the pictures, where files hold that; a single one takes all. `pooled` makes
+    log-odds of tiles of the classifier's map.
     """
 
-    def __init__(self, kind: str, answers: Mapping[int, Answer]) -> None:
+    def __init__(self, kind: str, answers: Mapping[int, Answer], pooled: Pooled) -> None:
         super().__init__()
-        self.kind, self.answers = kind, answers
+        self.kind, self.answers, self.pooled = kind, answers, pooled
         self.place = nn.Parameter(torch.zeros(0))  # says that it is on the CPU
 
     def forward(self, pictures: Tensor, *boxes: Tensor) -> Tensor | Maps:
@@ -72,13 +73,7 @@ class EngineNetwork(nn.Module):
         found = [torch.from_numpy(one) for one in answer(pictures.contiguous().numpy())]
         if self.kind == "detector":
             return Maps(*found)
-        return pooled(found[0], boxes[0]) if self.kind == "classifier" else found[0]
-
-
-def pooled(evidence: Tensor, boxes: Tensor) -> Tensor:
-    """The log-odds of tiles (m,), as `DenseTiles` pools them."""
-    shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + DenseTiles.OFF_PX], dim=1)
-    return roi_align(evidence, shifted, 1, 1 / DenseTiles.STRIDE_PX).flatten()
+        return self.pooled(found[0], boxes[0]) if self.kind == "classifier" else found[0]
 
 
 def in_float32() -> Models:
@@ -99,7 +94,7 @@ def export(models: Models, work: Path) -> list[Path]:
         paths.append(work / f"{stem}.onnx")
         with torch.no_grad():
             torch.onnx.export(
-                Evidence(network) if isinstance(network, DenseTiles) else network,
+                Evidence(network) if isinstance(network, MappedTiles) else network,
                 (torch.zeros(shape),),
                 paths[-1],
                 input_names=["pictures"],
@@ -111,12 +106,12 @@ def export(models: Models, work: Path) -> list[Path]:
     return paths
 
 
-def in_engine(engine: Engine, paths: Sequence[Path]) -> dict[str, nn.Module]:
+def in_engine(engine: Engine, paths: Sequence[Path], pooled: Pooled) -> dict[str, nn.Module]:
     """The networks of files by kind, ready in an engine."""
     answers: dict[str, dict[int, Answer]] = {}
     for path in paths:
         answers.setdefault(kind_of(path.stem), {})[SHOWN[path.stem][-1]] = ready(engine, path)
-    return {kind: EngineNetwork(kind, by_side) for kind, by_side in answers.items()}
+    return {kind: EngineNetwork(kind, by_side, pooled) for kind, by_side in answers.items()}
 
 
 def print_times(ways: Mapping[str, Mapping[str, nn.Module]], rounds: int) -> None:
@@ -204,7 +199,11 @@ def main(work: Path, slide: Path, rounds: int) -> None:
     print(f"a processor {has_bfloat16} fast bfloat16, one thread\n")
     job, plain = load_models(device=CPU), in_float32()
     paths = export(plain, work)
-    of_engines: dict[str, dict[str, nn.Module]] = {engine: in_engine(engine, paths) for engine in ENGINES}
+    classifier = job["classifier"].network
+    assert isinstance(classifier, MappedTiles)
+    of_engines: dict[str, dict[str, nn.Module]] = {
+        engine: in_engine(engine, paths, classifier.pooled) for engine in ENGINES
+    }
     of_pytorch = {
         "main job": {kind: model.network for kind, model in job.by_kind.items()},
         "PyTorch float32": {kind: model.network for kind, model in plain.by_kind.items()},

@@ -65,7 +65,7 @@ def _mil_task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     tables, state, seed, model = beginning.tables, beginning.state, beginning.seed, beginning.model
     if model is not None and model.card.architecture in POOLINGS:
         raise _other_method(model.card.architecture)
-    options = MilOptions() if model is None else MilOptions.of(model.card)
+    options = MilOptions.beginning_with(beginning.encoder) if model is None else MilOptions.of(model.card)
     options = options.changed({name: chosen[name] for name in (*TILING, *ROUNDS) if name in chosen})
     if options.view_px is not None:
         from glomspike.classify.train_views import ViewTask

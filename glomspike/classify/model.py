@@ -4,12 +4,15 @@ They take pictures (n, 3, h, w), normalised, and boxes (m, 5): the number of the
 right and bottom in its pixels; and give log-odds (m,).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from glomspike.networks.boxes import roi_align
+from glomspike.networks.efficientnet import EfficientNetLite0
 from glomspike.networks.resnet import BasicBlock, layers, width_of
 from glomspike.networks.weights import Normalisation
 
@@ -17,30 +20,51 @@ NORMALISATION = Normalisation(mean=(0.62, 0.58, 0.62), std=(0.30, 0.31, 0.29))
 AT_ONCE = 256  # tiles that are cut out together
 
 
-class DenseTiles(nn.Module):
-    """The first half of a ResNet-18 (He et al. 2016) over whole pictures; each tile is pooled from its map.
+class MappedTiles(nn.Module, ABC):
+    """A network over whole pictures, whose tiles are each pooled from one map of log-odds.
 
-    Tiles overlap, so that one by one every pixel would be convolved several times. A feature vector stands
-    for 8 px and sees 99 px around it.
+    Tiles overlap, so that one by one every pixel would be convolved several times. A place of the map stands
+    for 8 px.
     """
 
     STRIDE_PX = 8
+    OFF_PX: float  # how far right of and below its place in the picture what is seen lies in the map
+    FEATURES: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(self.FEATURES, 1, kernel_size=1)
+
+    def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
+        return self.pooled(self.evidence(pictures).float(), boxes)
+
+    def pooled(self, evidence: Tensor, boxes: Tensor) -> Tensor:
+        """Log-odds (m,) of tiles, boxes (m, 5) in pixels, from those of all places (n, 1, h / 8, w / 8)."""
+        # The mean of a linear map is the linear map of the mean: one channel is pooled instead of all.
+        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + self.OFF_PX], dim=1)
+        return roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX).flatten()
+
+    def evidence(self, pictures: Tensor) -> Tensor:
+        """Log-odds (n, 1, h / 8, w / 8) of each place."""
+        odds: Tensor = self.head(self.features(pictures))
+        return odds
+
+    @abstractmethod
+    def features(self, pictures: Tensor) -> Tensor:
+        """What is seen at each place: (n, FEATURES, h / 8, w / 8)."""
+
+
+class DenseTiles(MappedTiles):
+    """The first half of a ResNet-18 (He et al. 2016); a feature vector sees 99 px around it."""
+
     # Strided convolutions look around the first of their pixels, not around the middle.
-    OFF_PX = (STRIDE_PX - 1) / 2
+    OFF_PX = (MappedTiles.STRIDE_PX - 1) / 2
     FEATURES = 128
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = nn.Sequential(layers("resnet18", stages=2))
-        self.head = nn.Conv2d(self.FEATURES, 1, kernel_size=1)
-
-    def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
-        """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
-        evidence = self.head(self.features(pictures)).float()
-        # The mean of a linear map is the linear map of the mean: one channel is pooled instead of 128.
-        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + self.OFF_PX], dim=1)
-        pooled: Tensor = roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX)
-        return pooled.flatten()
 
     def features(self, pictures: Tensor) -> Tensor:
         """What is seen: (n, 128, h / 8, w / 8)."""
@@ -88,6 +112,39 @@ def _with_gaps(width: int) -> BasicBlock:
     return block
 
 
+class LiteTiles(MappedTiles):
+    """The first five stages of an EfficientNet-Lite0 (Tan and Le 2019), in two resolutions.
+
+    A feature vector joins that of a place of 8 px, which sees 67 px around it, and that of one of 16 px,
+    which sees 339 px. It begins with an encoder that learnt from photographs (`photograph_encoder.py`).
+    """
+
+    STAGES = 5
+    FEATURES = 40 + 112
+    COARSE_PX = 16
+    # With TensorFlow's padding a kernel begins at its first pixel and does not lie around it.
+    OFF_PX = -(MappedTiles.STRIDE_PX - 1) / 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = EfficientNetLite0(self.STAGES, precise=True)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """What is seen: (n, 152, h / 8, w / 8)."""
+        height_px, width_px = pictures.shape[2:]
+        # The padding of odd sides would move everything by half a pixel.
+        whole = functional.pad(pictures, (0, -width_px % self.COARSE_PX, 0, -height_px % self.COARSE_PX))
+        *_, fine, coarse = self.encoder(whole)
+        return torch.cat([fine, _enlarged(coarse)], dim=1)
+
+
+def _enlarged(coarse: Tensor) -> Tensor:
+    """A map (n, c, h, w) at twice the resolution; its places become every other one, from the second on."""
+    size = [2 * side - 1 for side in coarse.shape[2:]]
+    between = functional.interpolate(coarse, size, mode="bilinear", align_corners=True)
+    return functional.pad(between, (1, 0, 1, 0), mode="replicate")
+
+
 class SingleTiles(nn.Module):
     """A ResNet-18 that is shown each tile by itself, as in Chen et al., section 3.2."""
 
@@ -112,6 +169,7 @@ class SingleTiles(nn.Module):
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "lite0": LiteTiles,
     "wide-resnet18": WideTiles,
     "dense-resnet18": DenseTiles,
     "resnet18": SingleTiles,

@@ -29,6 +29,7 @@ from glomspike.findings import RGB, Points
 from glomspike.learn.augmentation import Rng
 from glomspike.learn.pretrain.encoder import begin_with
 from glomspike.learn.training import Batch, Example, task_signature
+from glomspike.networks.encoders import LITE0
 from glomspike.networks.weights import Card, CardDraft
 
 BOX_JITTER_PX = 10  # how far the tile around a box's middle may be moved
@@ -51,6 +52,11 @@ class MilOptions:
     bags_per_round: int = 10_000
     tiles_per_bag: int = 10_000
     view_px: int | None = None
+
+    @classmethod
+    def beginning_with(cls, encoder: str | None) -> Self:
+        """The paper's, of the network whose encoder is of this architecture, where a card named it."""
+        return cls() if encoder != LITE0 else cls("lite0")
 
     @classmethod
     def of(cls, card: Card) -> Self:

@@ -5,8 +5,10 @@ TensorFlow does, where the weights learnt from photographs come from.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,25 +37,27 @@ SEEN = (0, 1, 2, 4, 6)  # the stages after which the map is one that a decoder s
 
 
 class EfficientNetLite0(nn.Module):
-    """Images (n, 3, h, w) to their maps of stride 1, 2, 4, 8, 16 and 32."""
+    """Images (n, 3, h, w) to their maps of stride 1, 2, 4, 8, 16 and 32, or those that the first stages give.
 
-    out_channels = (3, *(STAGES[number].width for number in SEEN))
+    Where it is `precise`, bfloat16 does not round the grey levels of images away before they are seen.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, stages: int = len(STAGES), *, precise: bool = False) -> None:
         super().__init__()
-        self.model = _Layers()
+        self.out_channels = (3, *(STAGES[number].width for number in SEEN if number < stages))
+        self.model = _Layers(STAGES[:stages], _InFloat32 if precise else _StridedConvolution)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         return [images, *self.model(images)]
 
 
 class _Layers(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, shapes: Sequence[_Stage], stem: type[nn.Conv2d]) -> None:
         super().__init__()
-        self.conv_stem = _convolution(3, STEM_WIDTH, 3, stride=2)
+        self.conv_stem = stem(3, STEM_WIDTH, 3, 2, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM_WIDTH, EPSILON)
         stages, inputs = [], STEM_WIDTH
-        for stage in STAGES:
+        for stage in shapes:
             made: list[nn.Module] = []
             for number in range(stage.blocks):
                 stride = 1 if number else stage.stride
@@ -122,6 +126,14 @@ class _StridedConvolution(nn.Conv2d):
             whole = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
             pads += [whole // 2, whole - whole // 2]
         return super().forward(functional.pad(maps, pads))
+
+
+class _InFloat32(_StridedConvolution):
+    """One that is not computed in bfloat16."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        with torch.autocast(maps.device.type, enabled=False):
+            return super().forward(maps.float())
 
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:

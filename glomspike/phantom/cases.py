@@ -146,6 +146,14 @@ def write_case(order: CaseOrder, folder: Path) -> list[list[str | int]]:
 
 
 def _write_slide(case: PlannedCase, slide: CaseSlide, plans: list[TissuePlan], path: Path) -> None:
+    scanner = case.scanner
+    width, height = np.round(slide.size_um / scanner.mpp).astype(int).tolist()
+    file = File(scanner.mpp, scanner.objective, scanner.quality, scanner.compression)
+    write_pyramid(path, painter_of(case, slide, plans).block, width, height, file)
+
+
+def painter_of(case: PlannedCase, slide: CaseSlide, plans: list[TissuePlan]) -> SectionsPainter:
+    """What paints a slide of a case, on which sections with these plans lie."""
     scanner, rng = case.scanner, case.rng
     placed = tuple(
         PlacedSection(
@@ -154,10 +162,7 @@ def _write_slide(case: PlannedCase, slide: CaseSlide, plans: list[TissuePlan], p
         for plan, section in zip(plans, slide.sections, strict=True)
     )
     artefacts = Artefacts.sample(rng, *slide.size_um.tolist())
-    painter = SectionsPainter(placed, artefacts, slide.stain, scanner, int(rng.integers(2**31)))
-    width, height = np.round(slide.size_um / scanner.mpp).astype(int).tolist()
-    file = File(scanner.mpp, scanner.objective, scanner.quality, scanner.compression)
-    write_pyramid(path, painter.block, width, height, file)
+    return SectionsPainter(placed, artefacts, slide.stain, scanner, int(rng.integers(2**31)))
 
 
 def plan_case(order: CaseOrder) -> PlannedCase:

@@ -8,7 +8,7 @@ from glomspike.errors import WeightsError
 from glomspike.networks.weights import load_card, load_state, read_card
 
 PREFIX = "encoder."
-STAGE = "encoder.layer"
+STAGES = ("layer", "model.blocks.")  # how the names of stages begin, in a ResNet and in an EfficientNet-Lite
 
 
 def load_encoder(path: Path) -> dict[str, Tensor]:
@@ -47,7 +47,11 @@ def begin_with(network: nn.Module, state: dict[str, Tensor]) -> None:
     initial = network.state_dict()
     if not hasattr(network, "encoder"):
         state = {name.removeprefix(PREFIX): tensor for name, tensor in state.items()}
-    used = {name: tensor for name, tensor in state.items() if name in initial or STAGE not in name}
+    used = {
+        name: tensor
+        for name, tensor in state.items()
+        if name in initial or not name.removeprefix(PREFIX).startswith(STAGES)
+    }
     try:
         network.load_state_dict({**initial, **used})
     except RuntimeError as error:
