@@ -1,6 +1,6 @@
 """Sections of phantom blocks in silver and other stains, from which a detector learns grazed glomeruli.
 
-    python -m datasets.case_tissue OUT [--cases 40] [--levels 3] [--glomeruli 12] [--seed 300]
+    python -m datasets.case_tissue OUT [--cases 20] [--levels 3] [--glomeruli 12] [--seed 300]
 
 A section passes through each glomerulus at any height, as in `glomspike phantom --cases`, so that there are
 small profiles, which slides of single sections lack. A detector looks at 4 µm/px: 1 µm/px is fine enough.
@@ -28,7 +28,7 @@ LAYING = Laying(other_stains=0.6)
 
 @click.command()
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--cases", default=40, show_default=True, help="How many blocks.")
+@click.option("--cases", default=20, show_default=True, help="How many blocks.")
 @click.option("--levels", default=3, show_default=True, help="Sections of each.")
 @click.option("--glomeruli", default=12, show_default=True, help="Glomeruli of each.")
 @click.option("--seed", default=300, show_default=True, help="Another seed, other blocks.")
