@@ -134,10 +134,20 @@ def test_a_piece_torn_off_with_two_glomeruli_is_found_by_what_it_was_torn_off() 
     assert partners(identify(sections, [1, 2])) == {(n, n) for n in range(1, 11)}
 
 
+def test_pictures_of_single_glomeruli_fit_whatever_they_show_and_are_not_registered() -> None:
+    middle = EDGE.mean(axis=0)
+    pictures = pieces(*(level(n, middle[None], np.array([80.0 + n])) for n in range(3)))
+    assert len(identify(pictures, [1, 1, 1]).glomeruli) == 1
+    found = identify(pictures, [1, 1, 1], single={0, 1, 2})
+    assert len(found.glomeruli) == 3
+    assert found.apart == found.surely == ((0,), (1,), (2,))
+
+
 def test_slides_without_a_glomerulus_are_no_obstacle() -> None:
     centres, radii = tissue(10)
     found = identify([*pieces(level(0, centres, radii)), *pieces_of(1, [EDGE], [])], [1, 2])
     assert len(found.glomeruli) == 10
+    assert found.apart == ((0,),)
     assert identify([], []).glomeruli == ()
 
 

@@ -165,6 +165,39 @@ def test_a_case_says_which_levels_hardly_fit(tmp_path: Path) -> None:
     assert doubt.endswith(": a.svs; b.svs")
 
 
+def test_pictures_of_single_glomeruli_are_counted_one_by_one_and_that_is_all_that_is_said_of_levels(
+    tmp_path: Path,
+) -> None:
+    (case,) = read_cases(table(tmp_path, *(f"k,{name}.svs,om,silver,,," for name in "abc")))
+    done = {
+        "a.svs": slide_folder(tmp_path, "a", left_out=(1, 2, 3, 4, 5)),
+        "b.svs": slide_folder(tmp_path, "b", left_out=(0, 1, 3, 4, 5)),
+        "c.svs": slide_folder(tmp_path, "c", left_out=(0, 1, 2, 3, 4, 5)),
+    }
+    for name in "abc":
+        path = tmp_path / name / "run.json"
+        record = json.loads(path.read_text())
+        record["slide"] |= {"bounds_width": 2000, "bounds_height": 1500}  # 500 x 375 µm
+        path.write_text(json.dumps(record))
+    record = assemble(case, done, tmp_path, BANFF, CARDS)
+    assert record.summary.glomeruli == 2
+    assert record.warnings == (
+        "pictures of a single glomerulus are not matched, and each counts as a glomerulus: a.svs; b.svs",
+    )
+
+
+def test_a_slide_without_a_glomerulus_is_not_counted_apart(tmp_path: Path) -> None:
+    (case,) = read_cases(table(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,"))
+    done = {
+        "a.svs": slide_folder(tmp_path, "a"),
+        "b.svs": slide_folder(tmp_path, "b", left_out=(0, 1, 2, 3, 4, 5)),
+    }
+    record = assemble(case, done, tmp_path, BANFF, CARDS)
+    assert record.warnings == ()
+    (row,) = csv.DictReader(cases_table([("cases/k", record)]).decode().splitlines())
+    assert row["counted_apart"] == "0"
+
+
 def test_another_stain_than_silver_has_no_say_in_spikes(tmp_path: Path) -> None:
     record = case_of(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,pas,2,,")
     assert (record.summary.spiked.n, record.summary.spiked.of) == (0, 6)

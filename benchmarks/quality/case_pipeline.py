@@ -102,7 +102,7 @@ def _rows(cases: Sequence[CaseBesideTruth]) -> Iterator[str]:
         cells = (
             case.record.case, len(case.matched) + len(case.missed), counts.found_profiles,
             counts.found_profiles - len(case.matched), f"{counts.f1:.3f}", f"{of_found.f1:.3f}",
-            counts.true_glomeruli, counts.found_glomeruli, len(case.record.apart) - 1,
+            counts.true_glomeruli, counts.found_glomeruli, max(len(case.record.apart) - 1, 0),
         )  # fmt: skip
         yield f"| {' | '.join(map(str, cells))} |"
 

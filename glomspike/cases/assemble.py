@@ -34,6 +34,8 @@ from glomspike.results.counting import CountedGlomerulus, Focus, summarise
 from glomspike.results.findings import Finding, SlideFindings, read_findings
 from glomspike.results.record import RECORD_NAME
 
+FIELD_UM = 1000.0  # a picture that is no longer shows a field of view, not a section
+
 
 @dataclass(frozen=True, eq=False)
 class _Slide:
@@ -48,6 +50,13 @@ class _Slide:
             for one in self.found.findings
             if one.lesion is None or one.lesion.name != NON_GLOMERULAR
         }
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is a picture of a single glomerulus."""
+        facts = self.found.slide
+        sides_um = facts.bounds_width0 * facts.mpp.x, facts.bounds_height0 * facts.mpp.y
+        return len(self.glomeruli) == 1 and max(sides_um) <= FIELD_UM
 
     @property
     def focus(self) -> Focus | None:
@@ -106,12 +115,14 @@ def assemble(
     for block in dict.fromkeys(slide.image.block for slide in slides):
         inside = [slide for slide in slides if slide.image.block == block]
         pieces = [piece for number, slide in enumerate(inside) for piece in slide.pieces(number)]
-        identity = identify(pieces, [slide.image.level for slide in inside])
+        single = {number for number, slide in enumerate(inside) if slide.is_single}
+        identity = identify(pieces, [slide.image.level for slide in inside], single)
         glomeruli += _glomeruli(identity, inside, len(glomeruli) + 1)
         fitted += [(inside[a].image.image, inside[b].image.image) for a, b in identity.fitted]
         apart += _names(identity.apart, inside)
         if len(identity.surely) > len(identity.apart):
-            doubtful.append(_listed(_names(identity.surely, inside)))
+            doubted = [group for group in identity.surely if single.isdisjoint(group)]
+            doubtful.append(_listed(_names(doubted, inside)))
     found = {slide.image.image: slide.found for slide in slides}
     images = tuple(
         _image_record(image, rows.get(image.image), found.get(image.image), out, disease)
@@ -341,9 +352,14 @@ def _warnings(
         if image.status == "failed":
             yield f"{image.image} failed and is not part of this case: {image.cause}"
     blocks = {slide.image.image: slide.image.block for slide in slides}
+    single = {slide.image.image for slide in slides if slide.is_single}
     for block in dict.fromkeys(blocks.values()):
         groups = [group for group in apart if blocks[group[0]] == block]
-        if len(groups) > 1:
-            lists = _listed(groups)
+        sections = [group for group in groups if single.isdisjoint(group)]
+        if len(sections) > 1:
             twice = "are counted separately, so a glomerulus may be counted twice"
-            yield f"levels that could not be registered {twice}: {lists}"
+            yield f"levels that could not be registered {twice}: {_listed(sections)}"
+        pictures = [group for group in groups if not single.isdisjoint(group)]
+        if pictures and len(groups) > 1:
+            each = "are not matched, and each counts as a glomerulus"
+            yield f"pictures of a single glomerulus {each}: {_listed(pictures)}"

@@ -4,7 +4,7 @@ Each piece is registered to those of its slide and of the next two levels, so th
 misses is found again behind it. Matches are joined from the surest on; two profiles of one section never are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -39,8 +39,8 @@ class Identity:
     match that holds it together, 1 for a single profile. `fitted` are pairs of slides that were registered; a
     slide paired with itself holds the same tissue again. `links` hold the groups together; `candidates` are
     these and those that were not used, being unsure or at odds with surer ones. `apart` are groups of slides
-    with no registration between them: their glomeruli are counted apart. `surely` are the same with no
-    registration but those which hardly ever come about between tissues of two patients.
+    with profiles and no registration between them: their glomeruli are counted apart. `surely` are the same
+    with no registration but those which hardly ever come about between tissues of two patients.
     """
 
     glomeruli: tuple[tuple[tuple[int, int], ...], ...]
@@ -83,12 +83,13 @@ class _Groups:
         return self.slide_of[first] == self.slide_of[second] and (first, second) not in self.repeated
 
 
-def identify(pieces: Sequence[Piece], levels: Sequence[int]) -> Identity:
+def identify(pieces: Sequence[Piece], levels: Sequence[int], single: Collection[int] = ()) -> Identity:
     """The distinct glomeruli of all pieces; `levels` orders the slides that pieces name by number.
 
-    Slides of the same level are taken for neighbours too: a block's two stains of one level.
+    Slides of the same level are taken for neighbours too: a block's two stains of one level. Those that are
+    `single` pictures of a glomerulus are not registered: any two fit, with the glomerulus in the middle.
     """
-    registered = _registered(pieces, levels)
+    registered = _registered(pieces, levels, single)
     links = [link for (a, b), found in registered.items() for link in _links(pieces[a], pieces[b], found)]
     links.sort(key=lambda link: -link.certainty)
     keys = {(p.slide, p.id): number for number, piece in enumerate(pieces) for p in piece.profiles}
@@ -101,14 +102,15 @@ def identify(pieces: Sequence[Piece], levels: Sequence[int]) -> Identity:
     glomeruli = tuple(sorted(distinct.values()))
     fitted = _slides_of(registered, pieces)
     sure = {pair: found for pair, found in registered.items() if found.certainty >= SURE}
+    filled = sorted({piece.slide for piece in pieces})
     return Identity(
         glomeruli,
         tuple(groups.certainty[group[0]] for group in glomeruli),
         used,
         tuple(links),
         tuple(fitted),
-        _apart(range(len(levels)), fitted),
-        _apart(range(len(levels)), _slides_of(sure, pieces)),
+        _apart(filled, fitted),
+        _apart(filled, _slides_of(sure, pieces)),
     )
 
 
@@ -117,12 +119,15 @@ def _slides_of(registered: Iterable[tuple[int, int]], pieces: Sequence[Piece]) -
     return sorted({_ordered(pieces[a].slide, pieces[b].slide) for a, b in registered})
 
 
-def _registered(pieces: Sequence[Piece], levels: Sequence[int]) -> dict[tuple[int, int], Registration]:
+def _registered(
+    pieces: Sequence[Piece], levels: Sequence[int], single: Collection[int]
+) -> dict[tuple[int, int], Registration]:
     """The registrations that are used, by pair of pieces, the lower number first."""
     ranks = {level: rank for rank, level in enumerate(sorted(set(levels)))}
+    sections = [number for number, piece in enumerate(pieces) if piece.slide not in single]
     near = [
         (a, b)
-        for a, b in combinations(range(len(pieces)), 2)
+        for a, b in combinations(sections, 2)
         if abs(ranks[levels[pieces[a].slide]] - ranks[levels[pieces[b].slide]]) <= REACH
     ]
     found: dict[tuple[int, int], Registration] = {}

@@ -84,7 +84,8 @@ def _glomerulus_cells(one: CaseGlomerulus) -> Cells:
 
 def _case_cells(folder: str, record: CaseRecord) -> Cells:
     summary = record.summary
-    blocks = {image.block for image in record.images if image.status == "done"}
+    block_of = {image.image: image.block for image in record.images}
+    blocks = {block_of[group[0]] for group in record.apart}
     return {
         "case": record.case,
         "folder": folder,
