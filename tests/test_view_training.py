@@ -19,6 +19,9 @@ from glomspike.classify.train_views import HARDEST, UNKNOWN, ViewTask, corners_i
 from glomspike.classify.views import CONTEXT_PX, view_with
 from glomspike.learn.augmentation import mapped
 from glomspike.learn.training import Batch
+from glomspike.networks.encoders import LITE0, image_encoder
+from glomspike.networks.models import load_model
+from glomspike.networks.weights import CardDraft, TrainingData, save_weights
 
 VIEW_PX = 160
 OPTIONS = MilOptions(k_pos=2, k_neg=3, view_px=VIEW_PX)
@@ -140,6 +143,29 @@ def test_a_training_from_views_is_told_on_the_card(tmp_path: Path) -> None:
     card = (tmp_path / "out" / "classifier.json").read_text()
     assert '"view_px": 160' in card
     assert '"wide-resnet18"' in card
+
+
+def test_a_classifier_takes_the_first_stages_of_an_encoder_of_photographs(tmp_path: Path) -> None:
+    encoder = image_encoder(LITE0)
+    draft = CardDraft(
+        kind="encoder", name="photographs", version="1", architecture=LITE0, arguments={"encoder": LITE0},
+        mpp=1, input_px=224, normalisation=NORMALISATION, classes=("photograph",), thresholds={},
+        training_data=(TrainingData(name="none", licence="none", images=1),), metrics=(),
+        intended_use="tests", licence="none",
+    )  # fmt: skip
+    state = {f"encoder.{name}": tensor for name, tensor in encoder.state_dict().items()}
+    save_weights(state, draft, tmp_path / "photographs", "encoder")
+    with pytest.raises(SystemExit) as end:
+        cli.main([
+            "train", "classifier", str(table(tmp_path)), "--out", str(tmp_path / "out"), "--view-px", "160",
+            "--encoder-weights", str(tmp_path / "photographs"), "--epochs", "1", "--device", "cpu",
+            "--learning-rate", "1e-9",
+        ])  # fmt: skip
+    assert not end.value.code
+    model = load_model("classifier", tmp_path / "out", torch.device("cpu"))
+    assert model.card.architecture == "lite0"
+    learnt = model.network.get_parameter("encoder.model.blocks.4.2.conv_pwl.weight")
+    assert torch.allclose(learnt, encoder.get_parameter("model.blocks.4.2.conv_pwl.weight"), atol=1e-3)
 
 
 def test_of_a_glomerulus_with_known_stretches_the_worst_mistakes_of_either_kind_are_shown(
