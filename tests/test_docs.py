@@ -1,13 +1,16 @@
-"""Documents that list what is in a folder list all of it, and links lead somewhere."""
+"""Documents that list what is in a folder list all of it, links lead somewhere, commands can be typed."""
 
+import importlib
 import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parents[1]
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+COMMAND = re.compile(r"python -m ((?:benchmarks|datasets)\.[.\w]+)([^`\n|;&]*)")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -72,3 +75,32 @@ DOCUMENTS = [
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_between_documents_lead_somewhere(document):
     assert [path for path in linked(document) if not path.exists()] == []
+
+
+def program_of(module):
+    """The command of a program, None where it takes no options or needs what is not installed."""
+    try:
+        return getattr(importlib.import_module(module), "main", None)
+    except ModuleNotFoundError:
+        return None
+
+
+def unknown_words(module, words):
+    """The subcommand and the options among the words after a program's name that it does not know."""
+    program = program_of(module)
+    if not isinstance(program, click.Command):
+        return []
+    if isinstance(program, click.Group):
+        name, *words = words or [""]
+        if name not in program.commands:
+            return [f"{module} {name}"]
+        program = program.commands[name]
+    known = {name for parameter in program.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    options = re.findall(r"(?<![\w-])--[\w-]+", " ".join(words))
+    return [f"{module} {option}" for option in options if option not in known]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_programs_know_the_subcommands_and_options_that_documents_name(document):
+    commands = COMMAND.findall((ROOT / document).read_text("utf-8"))
+    assert [unknown for module, words in commands for unknown in unknown_words(module, words.split())] == []

@@ -1,17 +1,17 @@
 """How rightly levels are matched: on phantom cases, their profiles as they are and as a detector finds them.
 
-    python -m benchmarks.quality.case_matching [--cases N] [--levels N] [--glomeruli N] [--page docs/cases.md]
-    python -m benchmarks.quality.case_matching --calibrate
-    python -m benchmarks.quality.case_matching --ceiling
-    python -m benchmarks.quality.case_matching --unrelated [--glomeruli N]
+    python -m benchmarks.quality.case_matching measure [--page docs/cases.md]
+    python -m benchmarks.quality.case_matching ceiling
+    python -m benchmarks.quality.case_matching unrelated
+    python -m benchmarks.quality.case_matching calibrate
 
-The first measures and writes its table into the page between its two marks; the second fits the certainty of
-a match (`SLOPE`, `OFFSET` in `glomspike/cases/identity.py`) on validation cases, which are others. The third
-prints what the found profiles of the same cases would give if all were matched by truth, the fourth how often
-levels of different cases are taken for the same tissue, and how often the report has doubts. A
-detector's errors are imitated: one profile in ten is missing, one in fifteen is none, outlines are 6 µm off
-and 8 % too large or small. Nothing is painted, which takes hours: what a profile looks like plays no part in
-matching.
+The first writes its table into the page between its two marks. The second prints what the found profiles of
+the same cases would give if all were matched by truth, the third how often levels of different cases are
+taken for the same tissue, and how often the report has doubts. The fourth fits the certainty of a match
+(`SLOPE`, `OFFSET` in `glomspike/cases/identity.py`) on validation cases, which are others. `--levels` and
+`--glomeruli` are those of a case, `--cases` how many there are. A detector's errors are imitated: one profile
+in ten is missing, one in fifteen is none, outlines are 6 µm off and 8 % too large or small. Nothing is
+painted, which takes hours: what a profile looks like plays no part in matching.
 """
 
 import time
@@ -109,33 +109,23 @@ def _parts(section: LaidSection) -> list[np.ndarray]:
     return [section.placement.to_slide(section.tissue_um[side]) for side in (far, ~far) if side.sum() > 3]
 
 
-@click.command()
-@click.option("--cases", default=20, show_default=True)
-@click.option("--levels", default=3, show_default=True)
-@click.option("--glomeruli", default=14, show_default=True)
-@click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the table into.")
-@click.option("--calibrate", is_flag=True, help="Fit the certainty on validation cases instead.")
-@click.option("--ceiling", is_flag=True, help="Print what matching by truth would give instead.")
-@click.option("--unrelated", is_flag=True, help="Match levels of different cases instead.")
-def main(
-    cases: int,
-    levels: int,
-    glomeruli: int,
-    page: Path | None,
-    calibrate: bool,
-    ceiling: bool,
-    unrelated: bool,
-) -> None:
+_cases = click.option("--cases", default=20, show_default=True)
+_levels = click.option("--levels", default=3, show_default=True)
+_glomeruli = click.option("--glomeruli", default=14, show_default=True)
+
+
+@click.group()
+def main() -> None:
     """Measure how levels of phantom cases are matched."""
-    if calibrate:
-        _calibrate(levels, glomeruli)
-        return
-    if ceiling:
-        _print_ceilings(cases, levels, glomeruli)
-        return
-    if unrelated:
-        _print_unrelated(cases, levels, glomeruli)
-        return
+
+
+@main.command()
+@_cases
+@_levels
+@_glomeruli
+@click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the table into.")
+def measure(cases: int, levels: int, glomeruli: int, page: Path | None) -> None:
+    """Print IDF1, errors of the count and wrong matches, with intervals."""
     rows = [
         "| sections | profiles | IDF1 | distinct count error | counted twice | wrong above .95 | s a case |"
     ]
@@ -181,8 +171,12 @@ def _measured(orders: list[CaseOrder], errors: Errors) -> str:
     return " | ".join([*cells, f"{seconds / len(orders):.2f}"])
 
 
-def _print_ceilings(cases: int, levels: int, glomeruli: int) -> None:
-    """Prints IDF1 and count error of found profiles that are all matched by truth."""
+@main.command()
+@_cases
+@_levels
+@_glomeruli
+def ceiling(cases: int, levels: int, glomeruli: int) -> None:
+    """Print IDF1 and count error of found profiles that are all matched by truth."""
     for laid, laying in LAYINGS.items():
         for finder, errors in FINDERS.items():
             orders = [CaseOrder(n, levels, glomeruli, MEASURING_SEED, laying) for n in range(1, cases + 1)]
@@ -193,8 +187,12 @@ def _print_ceilings(cases: int, levels: int, glomeruli: int) -> None:
             print(f"{laid}, {finder}: IDF1 {2 * kept / profiles:.3f}, count error {error:.3f}", flush=True)
 
 
-def _print_unrelated(cases: int, levels: int, glomeruli: int) -> None:
-    """Prints how often levels are joined, and without doubts, of different cases and of one."""
+@main.command()
+@_cases
+@_levels
+@_glomeruli
+def unrelated(cases: int, levels: int, glomeruli: int) -> None:
+    """Print how often levels are joined, and without doubts, of different cases and of one."""
     for finder, errors in FINDERS.items():
         orders = [CaseOrder(n, levels, glomeruli, MEASURING_SEED) for n in range(1, cases + 1)]
         made = [case_of(order, errors) for order in orders]
@@ -238,8 +236,11 @@ def _sure(found: Identity, truth: dict[tuple[int, int], int]) -> tuple[int, int]
     return len(wrong), len(sure)
 
 
-def _calibrate(levels: int, glomeruli: int) -> None:
-    """Prints slope and offset of a match's certainty, by logistic regression on its log ratio."""
+@main.command()
+@_levels
+@_glomeruli
+def calibrate(levels: int, glomeruli: int) -> None:
+    """Print slope and offset of a match's certainty, by logistic regression on its log ratio."""
     ratios, right = np.array(list(_judged(levels, glomeruli))).T
     fitted = LogisticRegression(C=1e6).fit(ratios[:, None], right)
     slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
