@@ -7,10 +7,12 @@ glomeruli are calibrated. The rest of the card is SECOND's: tiles and calls are 
 `benchmarks.quality.tile_calibration` and `calls_and_extent`.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 import torch
+from torch import Tensor
 
 from datasets.averaged_weights import averaged_draft
 from glomspike.classify.bags import load_bags
@@ -20,7 +22,7 @@ from glomspike.classify.train import THRESHOLD, calibration, thresholds
 from glomspike.learn.samples import in_split, read_samples
 from glomspike.metrics.calibration import log_odds, platt
 from glomspike.networks.models import load_model
-from glomspike.networks.weights import save_weights
+from glomspike.networks.weights import CardDraft, save_weights
 
 KIND = "classifier"
 
@@ -33,11 +35,15 @@ KIND = "classifier"
 def main(first: Path, second: Path, out: Path, tables: tuple[Path, ...]) -> None:
     """Average two classifiers, and calibrate what comes out."""
     draft, state = averaged_draft(KIND, first, second)
+    save_calibrated(state, draft, out, tables)
+
+
+def save_calibrated(state: Mapping[str, Tensor], draft: CardDraft, out: Path, tables: Sequence[Path]) -> None:
+    """Writes a classifier whose glomeruli are calibrated on the split `val` of tables."""
     save_weights(state, draft, out, KIND)
     model = load_model(KIND, out, torch.device("cpu"))
-    found = scored(
-        bag_classifier(model), load_bags(in_split(read_samples(tables), "val"), draft.mpp, tiling_of(model))
-    )
+    bags = load_bags(in_split(read_samples(tables), "val"), draft.mpp, tiling_of(model))
+    found = scored(bag_classifier(model), bags)
     odds, spiked = log_odds(probabilities(found)), labels(found)
     fitted = calibration(*platt(odds, spiked))
     cuts = {"spiked": THRESHOLD, **thresholds(fitted.probability(odds), spiked)}

@@ -37,7 +37,6 @@ from glomspike.classify.model import MappedTiles
 from glomspike.classify.scores import POSITIVE, TOP_TILES, highest_apart
 from glomspike.findings import Circle, TopTile
 from glomspike.learn.samples import read_samples
-from glomspike.networks.boxes import roi_align
 from glomspike.networks.device import has_fast_bfloat16
 from glomspike.networks.models import CPU, Model, load_model
 from glomspike.results.findings import Finding
@@ -84,14 +83,9 @@ def encoded(bag: Bag, model: Model) -> Glomerulus:
     """A glomerulus in the new stain, as the shipped classifier sees it."""
     grid = bag.grid
     grid = replace(grid, pixels=np.where(grid.inside[..., None], glowing(grid.pixels), np.uint8(0)))
-    boxes = boxes_of(grid)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16(CPU)):
         picture = model.card.normalisation.apply(torch.from_numpy(grid.pixels[None]))
-        seen = model.network.features(picture)  # type: ignore[operator]
-        shifted = boxes + boxes.new_tensor([0, *[model.network.OFF_PX] * 4])
-    with torch.inference_mode():
-        seen = seen.float()
-        tiles = roi_align(seen, shifted, 1, 1 / MappedTiles.STRIDE_PX).flatten(1).numpy()
+        tiles = torch.cat([one.tile_features(picture, boxes_of(grid)) for one in parts(model)], dim=1).numpy()
     odds = shipped_layer(model).log_odds(tiles)
     assert model.card.calibration is not None
     of_tiles = model.card.tile_calibration or model.card.calibration
@@ -116,11 +110,16 @@ def encoded(bag: Bag, model: Model) -> Glomerulus:
     return Glomerulus(tiles, bag.spiked, bag.patient, probability, features_of(finding, grid.pixels))
 
 
+def parts(model: Model) -> list[MappedTiles]:
+    """The networks whose log-odds of tiles the shipped classifier adds."""
+    return [part for part in model.network.modules() if isinstance(part, MappedTiles)]
+
+
 def shipped_layer(model: Model) -> Layer:
-    """The last layer of the shipped classifier."""
-    head = model.network.head
-    weights, bias = head.weight, head.bias  # type: ignore[union-attr]
-    return Layer(weights.detach().double().numpy().ravel(), float(bias.detach()))  # type: ignore[operator]
+    """The last layers of the shipped classifier as one."""
+    heads = [part.head for part in parts(model)]
+    weights = torch.cat([head.weight.detach().double().flatten() for head in heads])
+    return Layer(weights.numpy(), sum(float(head.bias) for head in heads if head.bias is not None))
 
 
 def fitted(start: Layer, corrected: Sequence[Glomerulus]) -> Layer:

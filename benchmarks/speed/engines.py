@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from benchmarks.speed.agreement import AGREEMENT, agreement, found_on, tile_difference
 from benchmarks.speed.bench import ROOT, run, table
 from benchmarks.speed.engine import ENGINES, PYTORCH, SHOWN, Answer, Engine, kind_of, ready
-from glomspike.classify.model import MappedTiles
+from glomspike.classify.model import MappedTiles, PairedTiles
 from glomspike.detect.model import Maps
 from glomspike.findings import RGB, Circle
 from glomspike.networks.device import has_fast_bfloat16
@@ -47,7 +47,7 @@ Pooled = Callable[[Tensor, Tensor], Tensor]
 class Evidence(nn.Module):
     """The classifier up to its map of evidence."""
 
-    def __init__(self, classifier: MappedTiles) -> None:
+    def __init__(self, classifier: MappedTiles | PairedTiles) -> None:
         super().__init__()
         self.classifier = classifier
 
@@ -94,7 +94,7 @@ def export(models: Models, work: Path) -> list[Path]:
         paths.append(work / f"{stem}.onnx")
         with torch.no_grad():
             torch.onnx.export(
-                Evidence(network) if isinstance(network, MappedTiles) else network,
+                Evidence(network) if isinstance(network, MappedTiles | PairedTiles) else network,
                 (torch.zeros(shape),),
                 paths[-1],
                 input_names=["pictures"],
@@ -200,7 +200,7 @@ def main(work: Path, slide: Path, rounds: int) -> None:
     job, plain = load_models(device=CPU), in_float32()
     paths = export(plain, work)
     classifier = job["classifier"].network
-    assert isinstance(classifier, MappedTiles)
+    assert isinstance(classifier, MappedTiles | PairedTiles)
     of_engines: dict[str, dict[str, nn.Module]] = {
         engine: in_engine(engine, paths, classifier.pooled) for engine in ENGINES
     }

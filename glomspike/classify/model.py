@@ -42,8 +42,7 @@ class MappedTiles(nn.Module, ABC):
     def pooled(self, evidence: Tensor, boxes: Tensor) -> Tensor:
         """Log-odds (m,) of tiles, boxes (m, 5) in pixels, from those of all places (n, 1, h / 8, w / 8)."""
         # The mean of a linear map is the linear map of the mean: one channel is pooled instead of all.
-        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + self.OFF_PX], dim=1)
-        return roi_align(evidence, shifted, 1, 1 / self.STRIDE_PX).flatten()
+        return self._pooled(evidence, boxes)[:, 0]
 
     def evidence(self, pictures: Tensor) -> Tensor:
         """Log-odds (n, 1, h / 8, w / 8) of each place."""
@@ -53,6 +52,15 @@ class MappedTiles(nn.Module, ABC):
     @abstractmethod
     def features(self, pictures: Tensor) -> Tensor:
         """What is seen at each place: (n, FEATURES, h / 8, w / 8)."""
+
+    def tile_features(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        """What is seen of each tile: (m, FEATURES). Its log-odds are the head of it."""
+        return self._pooled(self.features(pictures).float(), boxes)
+
+    def _pooled(self, maps: Tensor, boxes: Tensor) -> Tensor:
+        """The means (m, c) of maps (n, c, h / 8, w / 8) over tiles."""
+        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + self.OFF_PX], dim=1)
+        return roi_align(maps, shifted, 1, 1 / self.STRIDE_PX).flatten(1)
 
 
 class DenseTiles(MappedTiles):
@@ -145,6 +153,27 @@ def _enlarged(coarse: Tensor) -> Tensor:
     return functional.pad(between, (1, 0, 1, 0), mode="replicate")
 
 
+class PairedTiles(nn.Module):
+    """Two networks that see differently: the log-odds of a tile are the sum of theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.lite = WideTiles(), LiteTiles()
+
+    def forward(self, pictures: Tensor, boxes: Tensor) -> Tensor:
+        """Log-odds of spikes (m,) of tiles, boxes (m, 5) in pixels, of normalised pictures (n, 3, h, w)."""
+        return self.pooled(self.evidence(pictures), boxes)
+
+    def evidence(self, pictures: Tensor) -> Tensor:
+        """What either says of each place: (n, 2, h / 8, w / 8)."""
+        wide, lite = (one.evidence(pictures).float() for one in (self.wide, self.lite))
+        return torch.cat([wide, lite[..., : wide.shape[2], : wide.shape[3]]], dim=1)
+
+    def pooled(self, evidence: Tensor, boxes: Tensor) -> Tensor:
+        """Log-odds (m,) of tiles, boxes (m, 5) in pixels, from those of all places."""
+        return self.wide.pooled(evidence[:, :1], boxes) + self.lite.pooled(evidence[:, 1:], boxes)
+
+
 class SingleTiles(nn.Module):
     """A ResNet-18 that is shown each tile by itself, as in Chen et al., section 3.2."""
 
@@ -169,6 +198,7 @@ class SingleTiles(nn.Module):
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "wide-resnet18-and-lite0": PairedTiles,
     "lite0": LiteTiles,
     "wide-resnet18": WideTiles,
     "dense-resnet18": DenseTiles,
