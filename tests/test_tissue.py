@@ -156,6 +156,17 @@ def test_the_mask_covers_the_bounds(tmp_path):
     assert tissue.fraction(410, 310, 80, 80) == 1
 
 
+@pytest.mark.parametrize(("width0", "height0"), [(1200, 910), (1198, 912), (1200, 912)])
+def test_the_edge_of_a_slide_of_tinted_glass_is_no_tissue(tmp_path, width0, height0):
+    """Coarse levels end within a pixel of level 0's edge: what lies beyond is white and no rim of tissue."""
+    tinted = np.full((height0, width0, 3), (225, 194, 173), np.uint8)
+    path = write_aperio(tmp_path / "a.svs", tinted, factors=(16,), mpp=1.0)
+    with open_slide(path) as slide:
+        tissue = find_tissue(slide)
+    assert tissue.mpp == 16
+    assert not tissue.mask.any()
+
+
 def test_what_cannot_be_read_may_be_tissue(tmp_path):
     white = np.full((512, 512, 3), 255, np.uint8)
     path = write_aperio(tmp_path / "a.svs", white, mpp=4.0, compression="jpeg")

@@ -19,6 +19,8 @@ COARSEST_MPP = 17.0
 SMALLEST_TISSUE_MM2 = 0.01
 LARGEST_HOLE_MM2 = 0.05  # a large vessel's lumen is filled, the gap between two cores is not
 
+ROUNDING = 1e-6  # by which computing may miss a whole number of pixels
+
 # Grey levels of the padding that scanners put around what they scanned.
 BLACK = 12
 WHITE = 254
@@ -86,8 +88,9 @@ def find_tissue(slide: Slide) -> Tissue:
     """
     facts = slide.facts
     mpp = min((m for m in slide.level_mpps if FINEST_MPP <= m <= COARSEST_MPP), default=FINEST_MPP)
-    width_px = max(1, round(facts.bounds_width0 * facts.mpp.x / mpp))
-    height_px = max(1, round(facts.bounds_height0 * facts.mpp.y / mpp))
+    # Whole pixels only: one that the slide's edge cuts is partly of no colour, and its rim would be rough.
+    width_px = max(1, int(facts.bounds_width0 * facts.mpp.x / mpp + ROUNDING))
+    height_px = max(1, int(facts.bounds_height0 * facts.mpp.y / mpp + ROUNDING))
     field = read_field(slide, facts.bounds_x0, facts.bounds_y0, width_px, height_px, mpp)
     return Tissue(tissue_mask(field.pixels, mpp) | ~field.readable, field.frame, mpp)
 
