@@ -473,15 +473,7 @@ def test_what_is_drawn_on_a_listed_glomerulus_is_refused_and_what_is_new_needs_a
     drag(page, (x, y), (x + 150, y))
     until(page, "document.getElementById('hint').textContent.includes('which is in the list')")
     assert read_changes(folder) == ()
-    page.keyboard.press("Home")
-    settled(page)
-    page.keyboard.press("i")
-    left_px, scale = (
-        box["x"] + (box["width"] - 4400 * (box["height"] - 40) / 2800) / 2,
-        (box["height"] - 40) / 2800,
-    )
-    between = (left_px + 640 * scale, box["y"] + 20 + 620 * scale)
-    drag(page, between, (between[0] + 25, between[1]))
+    draw_missed(page)
     until(page, "document.getElementById('hint').textContent.includes('new 1 needs a call')")
     page.keyboard.press("2")
     saved(page)
@@ -499,6 +491,61 @@ def test_a_second_box_keeps_the_first_that_is_still_being_saved(opened, folder):
         drag(page, (left, y), (left + 30, y + 30))
     saved(page)
     assert [len(one.edit.boxes0) for one in read_changes(folder)] == [1, 2]
+
+
+def draw_missed(page):
+    """A circle between the glomeruli of the first rows, where none is listed; returns when it is drawn."""
+    page.keyboard.press("Home")
+    settled(page)
+    page.keyboard.press("i")
+    box = page.locator("#viewer").bounding_box()
+    scale = (box["height"] - 40) / HEIGHT
+    x, y = box["x"] + (box["width"] - WIDTH * scale) / 2 + 640 * scale, box["y"] + 20 + 620 * scale
+    drag(page, (x, y), (x + 25, y))
+
+
+@pytest.mark.parametrize(
+    ("key", "edit"), [("1", "call"), ("2", "call"), ("Enter", "agree"), ("x", "presence")]
+)
+def test_keys_act_on_what_was_just_drawn_before_it_is_saved(opened, folder, key, edit):
+    page = opened(slides=[slowly_saved(folder, 1)])
+    before = chosen(page)
+    draw_missed(page)
+    page.keyboard.press(key)
+    assert page.locator("#saving").inner_text() == "Saving"
+    saved(page)
+    drawn, done = (one.edit for one in read_changes(folder))
+    assert (drawn.kind, done.kind) == ("drawn", edit)
+    assert drawn.glomerulus == done.glomerulus
+    assert chosen(page) == (before if key == "Enter" else drawn.glomerulus)
+
+
+def test_a_glomerulus_chosen_while_another_is_being_saved_stays_chosen(opened, folder):
+    page = opened(slides=[slowly_saved(folder, 1)])
+    draw_missed(page)
+    assert page.locator("#name").inner_text() == "Glomerulus, new"
+    page.locator("#queue [data-key='3']").click()
+    saved(page)
+    assert chosen(page) == "3"
+    assert page.locator("#queue button[data-key^=drawn]").count() == 1
+
+
+def test_what_is_typed_about_a_drawing_that_is_refused_changes_nothing_else(opened, folder):
+    page = opened(slides=[slowly_saved(folder, 1)], expect=("422",))
+    settled(page)
+    page.keyboard.press("2")
+    saved(page)
+    box = page.locator("#viewer").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.keyboard.press("i")
+    drag(page, (x, y), (x + 150, y))
+    for key in ("1", "g", "z", "z", "z"):
+        page.keyboard.press(key)
+    saved(page)
+    assert "which is in the list" in hint(page)
+    page.keyboard.press("1")  # nothing is chosen
+    saved(page)
+    assert [one.edit.kind for one in read_changes(folder)] == ["call"]
 
 
 def test_a_missed_glomerulus_is_drawn_as_a_circle(opened, folder):

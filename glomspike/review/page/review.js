@@ -12,7 +12,7 @@ const PAN = 0.25; // of the view
 
 const viewer = new Viewer(byId("viewer"), showView, choose);
 const queue = new Queue(byId("queue"), goTo);
-const changes = new Changes(showSaving, take, showHint);
+const changes = new Changes(showSaving, take, refuse);
 const tools = new Tools(viewer, { edit: save, chosen: () => glomeruli.get(chosen), boxes: boxesOfChosen, shown: showTool, refuse: showHint });
 
 let slides = [];
@@ -22,7 +22,7 @@ let glomeruli = new Map();
 let chosen = null;
 let heatBefore = 60;
 let opening = 0; // of the slides, the one that was wished last
-const made = []; // where changes were made since the page was opened: {slide, key}
+let made = []; // where changes were made since the page was opened: {slide, key}
 
 const isOfAll = () => byId("order").value === "informative";
 const idOf = (key) => (isOfAll() ? idIn(number, key) : key);
@@ -33,7 +33,7 @@ const address = (of = number) => `slides/${of}`;
 
 async function start() {
   byId("reviewer").textContent = reviewer();
-  made.length = 0;
+  made = [];
   slides = await fetchJson(`slides?reviewer=${encodeURIComponent(reviewer())}`);
   byId("slides").replaceChildren(...slides.map((one) => new Option(slideText(one), one.number)));
   changes.serve(new Map(slides.map((one) => [one.name, one.number])));
@@ -185,7 +185,28 @@ function save(edit) {
     return;
   }
   if (edit.glomerulus) made.push({ slide: number, key: edit.glomerulus });
+  if (edit.kind === "drawn") showDrawn(edit);
   changes.add(slide.name, reviewer(), edit);
+}
+
+// Shows and chooses what was just drawn, so that keys act on it before the server answers.
+function showDrawn({ glomerulus: key, circle, polygon0 }) {
+  const one = { key, label: "new", circle, outline0: polygon0, call: null, sclerosed: null, is_glomerulus: true, boxes0: [], note: "", reviewed: true, changed: true, run: null, isWaiting: true };
+  glomeruli.set(key, one);
+  viewer.draw(one);
+  choose(key);
+}
+
+// Says why a change was not taken. Of a drawing nothing is left, and nothing is chosen: keys that were meant for it
+// change no other glomerulus.
+function refuse(name, { kind, glomerulus: key }, why) {
+  if (kind === "drawn") made = made.filter((one) => one.key !== key);
+  if (slide && name === slide.name && glomeruli.get(key)?.isWaiting) {
+    glomeruli.delete(key);
+    viewer.erase(key);
+    if (chosen === key) choose(null);
+  }
+  showHint(why);
 }
 
 // Undoes the last change to this slide or, where all slides are gone through, to the one that was changed last.
@@ -208,7 +229,8 @@ function take(name, state) {
     showProgress();
   }
   if (!slide || name !== slide.name) return;
-  const drawn = state.glomeruli.filter((one) => !glomeruli.has(one.key) && !one.run);
+  const drawn = state.glomeruli.filter((one) => !one.run && (glomeruli.get(one.key)?.isWaiting ?? true));
+  const appeared = drawn.findLast((one) => !glomeruli.has(one.key)); // drawn again by a redo
   const advice = state.glomeruli.map((one) => adviceOn(glomeruli.get(one.key), one)).find(Boolean);
   for (const key of state.gone) {
     glomeruli.delete(key);
@@ -223,7 +245,7 @@ function take(name, state) {
     else for (const one of state.glomeruli) queue.change(one.key, one);
   }
   showState(state);
-  const next = drawn.at(-1)?.key ?? (glomeruli.has(chosen) ? chosen : firstListed());
+  const next = appeared?.key ?? (glomeruli.has(chosen) ? chosen : firstListed());
   if (next !== chosen || state.glomeruli.some((one) => one.key === chosen)) choose(next);
   if (advice) showHint(advice);
   const [first] = state.glomeruli;
@@ -233,7 +255,7 @@ function take(name, state) {
 // What a change did beyond what was drawn, empty where it did nothing else.
 function adviceOn(before, one) {
   const isScored = [...glomeruli.values()].some(({ run }) => run?.call);
-  if (!before) return isScored && !one.run && !one.call ? `Glomerulus ${one.label} needs a call: 1 spiked, 2 not spiked, 3 uncertain.` : "";
+  if (!before || before.isWaiting) return isScored && !one.run && !one.call ? `Glomerulus ${one.label} needs a call: 1 spiked, 2 not spiked, 3 uncertain.` : "";
   const isBoxed = one.boxes0.length > before.boxes0.length && one.call === "spiked" && before.call !== "spiked";
   return isBoxed ? `Glomerulus ${one.label} is now called spiked, because you boxed spikes on it.` : "";
 }
@@ -360,7 +382,7 @@ const ACTIONS = {
   in: () => viewer.zoom(1),
   out: () => viewer.zoom(-1),
   whole: () => viewer.fitWhole(),
-  fit: () => chosen !== null && viewer.fit(glomeruli.get(chosen)),
+  fit: () => glomeruli.has(chosen) && viewer.fit(glomeruli.get(chosen)),
   turn: () => viewer.turn(TURN),
 };
 for (const [id, action] of Object.entries(ACTIONS)) byId(id).addEventListener("click", action);

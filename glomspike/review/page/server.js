@@ -19,7 +19,7 @@ export function newId() {
 
 export class Changes {
   // `report(waiting, problem)` is called whenever what waits changes; `saved(slide, state)` with each answer,
-  // `refused(why)` instead where the server will never take a change.
+  // `refused(slide, edit, why)` instead where the server will never take a change.
   constructor(report, saved, refused) {
     Object.assign(this, { report, saved, refused });
     this.numbers = new Map();
@@ -91,9 +91,30 @@ export class Changes {
     }
     const said = await answer.json().catch(() => ({ problem: `the server answered ${answer.status}` }));
     if (!answer.ok && answer.status !== 422) return said.problem;
-    this.store(this.waiting().filter((one) => one.change.id !== change.id));
-    if (answer.ok) this.saved(slide, said);
-    else this.refused(said.problem);
+    if (answer.ok) {
+      this.store(this.waiting().filter((one) => one.change.id !== change.id));
+      this.saved(slide, said);
+    } else {
+      this.store(this.without({ slide, change }));
+      this.refused(slide, change.edit, said.problem);
+    }
     return "";
+  }
+
+  // What waits without a change that was refused, and what follows from it: changes to the glomerulus that it would
+  // have drawn, and undos of any of these.
+  without(refused) {
+    const { kind, glomerulus } = refused.change.edit;
+    const isVoid = ({ id, edit }) => id === refused.change.id || (kind === "drawn" && edit.glomerulus === glomerulus);
+    const isOfSame = ({ slide, change }) => slide === refused.slide && change.reviewer === refused.change.reviewer;
+    const left = [];
+    const made = []; // what undos take back, the next at the end: whether it is void
+    for (const one of this.waiting()) {
+      const isUndo = isOfSame(one) && one.change.edit.kind === "undo";
+      const gone = isUndo ? made.pop() : isOfSame(one) && isVoid(one.change);
+      if (isOfSame(one) && one.change.edit.glomerulus) made.push(gone);
+      if (!gone) left.push(one);
+    }
+    return left;
   }
 }
