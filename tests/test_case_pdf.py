@@ -2,6 +2,8 @@
 
 import io
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
+from glomspike.findings import Call
 from glomspike.report import letters
 from glomspike.report.case_pdf import MOST_PAGES, write_case_pdf
 from glomspike.report.case_portrait import MARGIN_SHARE, most_suspicious, portray_profile
@@ -166,7 +169,27 @@ def test_a_case_without_a_slide_done_is_a_page_of_what_is_missing(record: CaseRe
     )
     said = text_of(written(bare, place))
     assert "failed" in said
-    assert "Most suspicious" not in said
+    assert "Spiked glomeruli" not in said
+
+
+def test_what_is_called_not_spiked_is_not_shown_among_the_suspicious(record: CaseRecord, place: Path) -> None:
+    calls = ("spiked", "uncertain", "not spiked", "not spiked", "not spiked", "not spiked")
+    said = text_of(written(with_calls(record, calls), place))
+    spiked, uncertain = said.split("Spiked glomeruli")[1].split("Uncertain glomeruli")
+    assert re.findall(r"Glomerulus (\d) (\w+)", spiked) == [("1", "spiked")]
+    assert re.findall(r"Glomerulus (\d) (\w+)", uncertain) == [("2", "uncertain")]
+    none = text_of(written(with_calls(record, ("not spiked",) * 6), place))
+    assert "Spiked glomeruli Of 6 scored, no glomerulus is called spiked." in none
+    assert "Glomerulus 1" not in none
+    assert "Uncertain glomeruli" not in none
+
+
+def with_calls(record: CaseRecord, calls: Sequence[Call]) -> CaseRecord:
+    """The case with other calls of its glomeruli."""
+    called = zip(record.glomeruli, calls, strict=True)
+    return record.model_copy(
+        update={"glomeruli": tuple(one.model_copy(update={"call": call}) for one, call in called)}
+    )
 
 
 def test_tiles_are_cut_from_where_they_lie(record: CaseRecord, place: Path) -> None:

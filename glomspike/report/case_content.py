@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from glomspike import __version__
+from glomspike.findings import Call
 from glomspike.report.case_overview import case_overview
 from glomspike.report.case_portrait import most_suspicious, portray_profile
 from glomspike.report.case_words import (
@@ -80,7 +81,7 @@ def case_content(record: CaseRecord, out: Path, case_folder: Path, room: Room, p
     The slides' results lie in OUT, what belongs to the case alone in its folder.
     """
     pictures = _Pictures(place)
-    suspicious, uncertain = _scored(record)
+    spiked, uncertain = _called(record, "spiked"), _called(record, "uncertain")
     return {
         "title": f"Case {record.case}",
         "kind": "glomeruli and membranous spikes",
@@ -97,18 +98,17 @@ def case_content(record: CaseRecord, out: Path, case_folder: Path, room: Room, p
         "meaning": list(meaning_words(record)),
         **_overviews(record, out, room, pictures),
         **_glomeruli(record, room),
-        "strip_note": _strip_note(record, min(len(suspicious), room.portraits), len(suspicious)),
-        "suspicious": [_portrait(one, record, out, pictures) for one in suspicious[: room.portraits]],
-        "uncertain_note": " ".join(_uncertain_note(record, len(uncertain) - room.portraits)),
+        "spiked_note": _strip_note(record, len(spiked), room) if spiked else _none_spiked(record),
+        "spiked": [_portrait(one, record, out, pictures) for one in spiked[: room.portraits]],
+        "uncertain_note": _strip_note(record, len(uncertain), room),
         "uncertain": [_portrait(one, record, out, pictures) for one in uncertain[: room.portraits]],
     }
 
 
-def _scored(record: CaseRecord) -> tuple[list[CaseGlomerulus], list[CaseGlomerulus]]:
-    """The scored glomeruli from the most to the least suspicious: those with a call, and uncertain ones."""
-    scored = [one for one in record.glomeruli if one.spike_probability is not None]
-    scored.sort(key=lambda one: -(one.spike_probability or 0.0))
-    return [one for one in scored if one.call != "uncertain"], [o for o in scored if o.call == "uncertain"]
+def _called(record: CaseRecord, call: Call) -> list[CaseGlomerulus]:
+    """The glomeruli of a call, from the highest spike probability to the lowest."""
+    called = [one for one in record.glomeruli if one.call == call]
+    return sorted(called, key=lambda one: -(one.spike_probability or 0.0))
 
 
 def _head(record: CaseRecord) -> Iterator[tuple[str, str]]:
@@ -207,22 +207,20 @@ def _legend() -> list[str]:
     return ["#{:02x}{:02x}{:02x}".format(*palette("jet")[step].tolist()) for step in steps]
 
 
-def _strip_note(record: CaseRecord, shown: int, count: int) -> str:
-    most = f"The {shown} of {count} with the highest spike probability, each by its most suspicious profile."
-    return " ".join([most, *_boxes(record)])
-
-
-def _uncertain_note(record: CaseRecord, omitted: int) -> Iterator[str]:
-    yield "Each by its most suspicious profile."
-    yield from _boxes(record)
-    if omitted > 0:
-        yield _more(omitted, "glomerulus", "glomeruli")
-
-
-def _boxes(record: CaseRecord) -> Iterator[str]:
-    """What the boxes on a glomerulus are, nothing where the size of tiles is not known."""
+def _strip_note(record: CaseRecord, count: int, room: Room) -> str:
+    """What a strip of so many glomeruli shows, and how many it omits."""
+    said = ["From the highest spike probability down, each by its most suspicious profile."]
     if record.tile_um is not None:
-        yield f"Boxes are its highest tiles, {record.tile_um:g} µm wide, enlarged beside it."
+        said.append(f"Boxes are its highest tiles, {record.tile_um:g} µm wide, enlarged beside it.")
+    if omitted := _more(count - room.portraits, "glomerulus", "glomeruli"):
+        said.append(omitted)
+    return " ".join(said)
+
+
+def _none_spiked(record: CaseRecord) -> str:
+    """That no glomerulus is called spiked, empty where none was scored."""
+    scored = sum(one.call is not None for one in record.glomeruli)
+    return f"Of {scored} scored, no glomerulus is called spiked." if scored else ""
 
 
 def _portrait(one: CaseGlomerulus, record: CaseRecord, out: Path, pictures: _Pictures) -> dict[str, Any]:
