@@ -23,7 +23,7 @@ from glomspike.slide.reader import open_slide
 
 CPU = torch.device("cpu")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "phantom.svs"
-SIDE_PX = 520
+SIDE_PX = 620
 TINY = Layout(6144, 5120, (1024,), 2048, 2)
 
 
@@ -43,10 +43,10 @@ def grid() -> TileGrid:
 
 def test_tiles_from_one_map_score_as_tiles_by_themselves(classifier: Model, grid: TileGrid) -> None:
     """Each with all around it that the network sees, on the same raster of map points."""
-    sees_px, step_px = 120, 8
+    sees_px, step_px = 176, 16
     side_px = TILE_PX + 2 * (sees_px + step_px)
     far = (grid.corners_px >= sees_px + step_px).all(axis=1)
-    far &= (grid.corners_px + TILE_PX + sees_px + step_px <= SIDE_PX).all(axis=1)
+    far &= (grid.corners_px - sees_px + side_px <= SIDE_PX).all(axis=1)
     corners = (grid.corners_px[far] - sees_px) // step_px * step_px
     views = np.stack([grid.pixels[y : y + side_px, x : x + side_px] for x, y in corners])
     boxes = boxes_of(grid)[torch.from_numpy(far)]
