@@ -42,7 +42,7 @@ class MappedTiles(nn.Module, ABC):
     def pooled(self, evidence: Tensor, boxes: Tensor) -> Tensor:
         """Log-odds (m,) of tiles, boxes (m, 5) in pixels, from those of all places (n, 1, h / 8, w / 8)."""
         # The mean of a linear map is the linear map of the mean: one channel is pooled instead of all.
-        return self._pooled(evidence, boxes)[:, 0]
+        return self.mean_of_tiles(evidence, boxes)[:, 0]
 
     def evidence(self, pictures: Tensor) -> Tensor:
         """Log-odds (n, 1, h / 8, w / 8) of each place."""
@@ -55,12 +55,13 @@ class MappedTiles(nn.Module, ABC):
 
     def tile_features(self, pictures: Tensor, boxes: Tensor) -> Tensor:
         """What is seen of each tile: (m, FEATURES). Its log-odds are the head of it."""
-        return self._pooled(self.features(pictures).float(), boxes)
+        return self.mean_of_tiles(self.features(pictures).float(), boxes)
 
-    def _pooled(self, maps: Tensor, boxes: Tensor) -> Tensor:
-        """The means (m, c) of maps (n, c, h / 8, w / 8) over tiles."""
-        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + self.OFF_PX], dim=1)
-        return roi_align(maps, shifted, 1, 1 / self.STRIDE_PX).flatten(1)
+    @classmethod
+    def mean_of_tiles(cls, maps: Tensor, boxes: Tensor) -> Tensor:
+        """The means (m, c) of maps (n, c, h / 8, w / 8) over tiles, boxes (m, 5) in pixels."""
+        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + cls.OFF_PX], dim=1)
+        return roi_align(maps, shifted, 1, 1 / cls.STRIDE_PX).flatten(1)
 
 
 class DenseTiles(MappedTiles):

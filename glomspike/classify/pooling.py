@@ -4,12 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple, get_args
 
-import torch
 from torch import Tensor, nn
 
 from glomspike.classify.model import DenseTiles, feature_map
 from glomspike.networks.attention import Attention
-from glomspike.networks.boxes import roi_align
 
 Pooling = Literal["attention", "gated-attention", "max", "single"]
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
@@ -47,9 +45,7 @@ class PooledTiles(nn.Module):
             self.bag = nn.Linear(DenseTiles.FEATURES, 1)
 
     def forward(self, picture: Tensor, boxes: Tensor) -> Evidence:
-        shifted = torch.cat([boxes[:, :1], boxes[:, 1:] + DenseTiles.OFF_PX], dim=1)
-        seen = feature_map(self.encoder, picture).float()
-        features = roi_align(seen, shifted, 1, 1 / DenseTiles.STRIDE_PX).flatten(1)
+        features = DenseTiles.mean_of_tiles(feature_map(self.encoder, picture).float(), boxes)
         tiles = self.tile(features).float()[:, 0]
         if self.pooling in BY_HIGHEST:
             highest = tiles.argmax(dim=0, keepdim=True)
