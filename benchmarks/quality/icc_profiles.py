@@ -18,7 +18,7 @@ import click
 import numpy as np
 from PIL import Image, ImageCms
 
-from benchmarks.quality.main_job import GLOMERULI, Case, auc, run_all, shipped_models
+from benchmarks.quality.main_job import Case, SlideCount, auc, run_all, shipped_models
 from glomspike.findings import RGB
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.phantom.pyramid import File, write_pyramid
@@ -27,6 +27,7 @@ from glomspike.slide.reader import open_slide
 
 WHITE = (0.9642, 1.0, 0.8249)  # D50, which profiles are connected through
 QUALITY, FINE_QUALITY = 90, 98  # of JPEG; the second coding of applied profiles is to add nothing
+GLOMERULI_EACH = 6  # on a slide
 DRAWS = 2000
 
 
@@ -108,7 +109,7 @@ def recoloured(sample: Sample, change: Callable[[RGB], RGB], folder: Path, quali
 @click.option("--seed", default=950, show_default=True, help="Which.")
 def main(work: Path, slides: int, seed: int) -> None:
     """Print what scanners' colours change, and what applying their profiles corrects."""
-    list(write_phantoms(work / "srgb", slides, GLOMERULI, seed, 0.0, os.cpu_count() or 1))
+    list(write_phantoms(work / "srgb", slides, GLOMERULI_EACH, seed, 0.0, os.cpu_count() or 1))
     samples = read_samples([work / "srgb" / "samples.csv"])
     again = [recoloured(one, lambda pixels: pixels, work / "again", QUALITY) for one in samples]
     sets = {"sRGB": samples, "sRGB, compressed again": again}
@@ -124,12 +125,14 @@ def main(work: Path, slides: int, seed: int) -> None:
     threshold = models["classifier"].card.thresholds["spiked"]
     reference: list[Case] = []
     for name, these in sets.items():
-        cases, false, _ = run_all(work / f"out {name}", [(one.image, one) for one in these], models)
+        cases, counts, _ = run_all(work / f"out {name}", [(one.image, one) for one in these], models)
         reference = reference or cases
-        _report(name, reference, cases, false, threshold)
+        _report(name, reference, cases, counts, threshold)
 
 
-def _report(name: str, reference: list[Case], cases: list[Case], false: int, threshold: float) -> None:
+def _report(
+    name: str, reference: list[Case], cases: list[Case], counts: list[SlideCount], threshold: float
+) -> None:
     """A row of the table: of the whole, and of each glomerulus against itself in sRGB."""
     scored = [case for case in cases if case.probability is not None]
     pairs = [
@@ -142,6 +145,7 @@ def _report(name: str, reference: list[Case], cases: list[Case], false: int, thr
     wrong = sum(
         case.spiked != (case.probability >= threshold) for case in scored if case.probability is not None
     )
+    false = sum(one.false for one in counts)
     low, high = _interval([slide for slide, _, _ in pairs], moved)
     print(
         f"{name}: {len(scored)} of {len(cases)} found, {false} false circles; AUC {auc(scored):.3f}, "

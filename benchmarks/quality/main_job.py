@@ -1,10 +1,11 @@
 """The whole main job against truth: on fresh phantom slides, and on annotated fields made into slides.
 
-    python -m benchmarks.quality.main_job phantoms WORK [--slides 10] [--seed 900]
+    python -m benchmarks.quality.main_job phantoms WORK [--slides 10] [--glomeruli 6] [--seed 900]
     python -m benchmarks.quality.main_job fields SAMPLES WORK [--split test]
 
-Prints how many glomeruli were found, how well they were outlined, and how far spiked ones score above
-others, with 95 % intervals from a bootstrap over slides. WORK keeps slides and results to look at.
+Prints how many glomeruli were found and by how much the count of a slide is wrong, how well they were
+outlined, and how far spiked ones score above others, with 95 % intervals from a bootstrap over slides. WORK
+keeps slides and results to look at.
 """
 
 import csv
@@ -25,6 +26,7 @@ from glomspike.findings import RGB
 from glomspike.geometry.circles import circle_iou
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.learn.truth import TrueGlomerulus, load_picture, slide_truth
+from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.networks.models import Models, load_models
 from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.slides import write_phantoms
@@ -32,7 +34,6 @@ from glomspike.pipeline import run_slide
 from glomspike.results.options import Options
 from glomspike.slide.reader import open_slide
 
-GLOMERULI = 6  # on each phantom slide
 SAME_IOU = 0.5  # a true circle is found by a circle that overlaps it this much
 DRAWS = 1000
 
@@ -53,6 +54,16 @@ class Case:
 
 
 @dataclass(frozen=True)
+class SlideCount:
+    """How many glomeruli a slide has, how many of them were found, and how many circles are on none."""
+
+    slide: str
+    true: int
+    found: int
+    false: int
+
+
+@dataclass(frozen=True)
 class SlideWithTruth:
     """A slide that the main job ran on, with its truth in level-0 pixels."""
 
@@ -68,10 +79,11 @@ def main() -> None:
 @main.command()
 @click.argument("work", type=click.Path(path_type=Path))
 @click.option("--slides", default=10, show_default=True, help="How many slides.")
+@click.option("--glomeruli", default=6, show_default=True, help="How many on each.")
 @click.option("--seed", default=900, show_default=True, help="Which; the shipped weights know seed 100.")
-def phantoms(work: Path, slides: int, seed: int) -> None:
+def phantoms(work: Path, slides: int, glomeruli: int, seed: int) -> None:
     """On phantom slides that no model has seen."""
-    list(write_phantoms(work / "slides", slides, GLOMERULI, seed, 0.0, os.cpu_count() or 1))
+    list(write_phantoms(work / "slides", slides, glomeruli, seed, 0.0, os.cpu_count() or 1))
     samples = read_samples([work / "slides" / "samples.csv"])
     _measure(work / "out", [(sample.image, sample) for sample in samples])
 
@@ -100,8 +112,9 @@ def _as_slide(sample: Sample, folder: Path) -> Path:
 
 def _measure(out: Path, slides: Iterable[tuple[Path, Sample]]) -> None:
     models = shipped_models()
-    cases, false, seconds = run_all(out, slides, models)
-    _print_quality(cases, false, seconds)
+    cases, counts, seconds = run_all(out, slides, models)
+    _print_counts(counts)
+    _print_outlines(cases, seconds)
     _print_calls(cases, models["classifier"].card.thresholds)
 
 
@@ -112,19 +125,21 @@ def shipped_models() -> Models:
 
 def run_all(
     out: Path, slides: Iterable[tuple[Path, Sample]], models: Models
-) -> tuple[list[Case], int, list[float]]:
-    """The main job on slides with truth: every true glomerulus, how many false circles, seconds of each."""
+) -> tuple[list[Case], list[SlideCount], list[float]]:
+    """The main job on slides with truth: every true glomerulus, and counts and seconds of each slide."""
     cases: list[Case] = []
-    false, seconds = 0, []
+    counts: list[SlideCount] = []
+    seconds = []
     for path, sample in slides:
         folder = run_slide(path, out, models, Options(overwrite="always"), lambda *_: None).folder
         record = json.loads((folder / "run.json").read_text())
         seconds.append(sum(record["seconds"].values()))
         with open_slide(path) as slide:
             truth, mpp = slide_truth(sample, slide.facts).glomeruli, slide.facts.mpp.mean
-        found, extra = _compare(SlideWithTruth(folder, truth), mpp)
-        cases, false = cases + found, false + extra
-    return cases, false, seconds
+        of_slide, false = _compare(SlideWithTruth(folder, truth), mpp)
+        counts.append(SlideCount(folder.name, len(of_slide), sum(case.found for case in of_slide), false))
+        cases += of_slide
+    return cases, counts, seconds
 
 
 def _compare(ran: SlideWithTruth, mpp: float) -> tuple[list[Case], int]:
@@ -154,11 +169,27 @@ def _dice(glomerulus: TrueGlomerulus, drawn: shapely.Polygon) -> float:
     return float(2 * outline.intersection(drawn).area / (outline.area + drawn.area))
 
 
-def _print_quality(cases: list[Case], false: int, seconds: list[float]) -> None:
-    found = [case for case in cases if case.found]
-    print(f"slides {len(seconds)}, glomeruli {len(cases)}")
-    print(f"found {len(found)} ({len(found) / max(1, len(cases)):.3f}), false circles {false}")
-    dice = [case.dice for case in found if case.dice is not None]
+def _print_counts(counts: Sequence[SlideCount]) -> None:
+    """Recall, precision, and by which share of its glomeruli the count of a slide is wrong."""
+    numbers = np.array([(one.true, one.found, one.false) for one in counts], dtype=np.float64)
+    slides = np.array([one.slide for one in counts])
+
+    def statistics(rows: Rows) -> list[float]:
+        true, found, false = numbers[rows].T
+        wrong = np.abs(found + false - true) / np.maximum(true, 1)
+        reported = max(1.0, float((found + false).sum()))
+        return [found.sum() / max(1.0, true.sum()), found.sum() / reported, wrong.mean()]
+
+    values = statistics(np.arange(len(counts)))
+    spans = intervals(slides, statistics, lambda _rows: True)
+    true, found, false = numbers.sum(axis=0)
+    print(f"slides {len(counts)}, glomeruli {true:.0f}, found {found:.0f}, false circles {false:.0f}")
+    for name, value, span in zip(("recall", "precision", "count error"), values, spans, strict=True):
+        print(f"{name} {value:.3f}" + ("" if span is None else f" [{span[0]:.3f}, {span[1]:.3f}]"))
+
+
+def _print_outlines(cases: Sequence[Case], seconds: Sequence[float]) -> None:
+    dice = [case.dice for case in cases if case.dice is not None]
     if dice:
         print(f"outline Dice of those found: mean {np.mean(dice):.3f}, median {np.median(dice):.3f}")
     print(f"main job: median {np.median(seconds):.1f} s a slide")
