@@ -134,6 +134,40 @@ def test_a_piece_torn_off_with_two_glomeruli_is_found_by_what_it_was_torn_off() 
     assert partners(identify(sections, [1, 2])) == {(n, n) for n in range(1, 11)}
 
 
+def moved_by(profiles: list[Profile], which: tuple[int, ...], way_um: tuple[float, float]) -> list[Profile]:
+    """The profiles, those of these glomeruli moved by as much."""
+    return [
+        Profile(one.slide, one.id, one.outline_um + (np.array(way_um) if one.id - 1 in which else 0.0))
+        for one in profiles
+    ]
+
+
+@pytest.mark.parametrize("which", [(2,), (2, 5)])
+def test_glomeruli_of_a_part_that_moved_by_itself_are_matched_but_not_quite_surely(
+    which: tuple[int, ...],
+) -> None:
+    centres, radii = tissue(9)
+    edge, profiles = level(1, centres, radii, 0.2)
+    sections = pieces(level(0, centres, radii), (edge, moved_by(profiles, which, (70.0, -60.0))))
+    found = identify(sections, [1, 2])
+    assert partners(found) == {(n, n) for n in range(1, 11)}
+    sure = {
+        group[0][1]: certainty for group, certainty in zip(found.glomeruli, found.certainties, strict=True)
+    }
+    assert all((certainty > 0.95) == (id_ - 1 not in which) for id_, certainty in sure.items())
+    assert min(sure.values()) > 0.8
+
+
+def test_small_profiles_that_lie_apart_are_not_taken_for_one_because_nothing_else_is_near() -> None:
+    centres, radii = tissue(9)
+    radii[[2, 5]] = 40.0
+    edge, profiles = level(1, centres, radii, 0.2)
+    sections = pieces(level(0, centres, radii), (edge, moved_by(profiles, (2,), (70.0, -60.0))))
+    assert {(3,), (6, 6)} <= partners(identify(sections, [1, 2]))
+    both = pieces(level(0, centres, radii), (edge, moved_by(profiles, (2, 5), (70.0, -60.0))))
+    assert {(3, 3), (6, 6)} <= partners(identify(both, [1, 2]))  # two that are off alike say more than one
+
+
 def test_pictures_of_single_glomeruli_fit_whatever_they_show_and_are_not_registered() -> None:
     middle = EDGE.mean(axis=0)
     pictures = pieces(*(level(n, middle[None], np.array([80.0 + n])) for n in range(3)))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+import shapely
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -37,6 +38,7 @@ VALIDATION_CASES = 60
 SURE = 0.95
 TURNED = Laying(any_turn=1.0, mirrored=0.5, torn=0.2, other_stains=1.0, together=0.4)
 LAYINGS = {"as laid in a laboratory": Laying(), "any angle, half mirrored": TURNED}
+TORN, EACH_TORN = "each section torn, with no gap seen", Laying(torn=1.0)
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class Case:
     missed: list[int]
 
 
-def case_of(order: CaseOrder, errors: Errors) -> Case:
-    """A phantom case with a detector's errors."""
+def case_of(order: CaseOrder, errors: Errors, *, gaps_seen: bool = True) -> Case:
+    """A phantom case with a detector's errors; tears part a section's tissue only where `gaps_seen`."""
     planned: PlannedCase = plan_case(order)
     rng = np.random.default_rng([order.seed, order.number, 1])
     case = Case([], len(planned.slides), {}, [])
@@ -82,7 +84,8 @@ def case_of(order: CaseOrder, errors: Errors) -> Case:
                 profiles.append(
                     _false(rng, section, Profile(number, len(profiles) + 1, section.capsules_um[0]))
                 )
-        tissue = [part for section in slide.sections for part in _parts(section)]
+        parts = [_parts(section) for section in slide.sections]
+        tissue = [edge for found in parts for edge in (found if gaps_seen else [_joined(found)])]
         case.pieces.extend(pieces_of(number, tissue, profiles))
     return case
 
@@ -109,6 +112,12 @@ def _parts(section: LaidSection) -> list[np.ndarray]:
     return [section.placement.to_slide(section.tissue_um[side]) for side in (far, ~far) if side.sum() > 3]
 
 
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The edge (n, 2) of pieces of tissue as one."""
+    whole = shapely.MultiPoint(np.concatenate(parts)).convex_hull
+    return shapely.get_coordinates(whole)
+
+
 _cases = click.option("--cases", default=20, show_default=True)
 _levels = click.option("--levels", default=3, show_default=True)
 _glomeruli = click.option("--glomeruli", default=14, show_default=True)
@@ -130,22 +139,22 @@ def measure(cases: int, levels: int, glomeruli: int, page: Path | None) -> None:
         "| sections | profiles | IDF1 | distinct count error | counted twice | wrong above .95 | s a case |"
     ]
     rows.append("|---|---|---|---|---|---|---|")
-    for laid, laying in LAYINGS.items():
+    for laid, laying in [*LAYINGS.items(), (TORN, EACH_TORN)]:
         for finder, errors in FINDERS.items():
             orders = [CaseOrder(n, levels, glomeruli, MEASURING_SEED, laying) for n in range(1, cases + 1)]
-            rows.append(f"| {laid} | {finder} | {_measured(orders, errors)} |")
+            measured = _measured([case_of(order, errors, gaps_seen=laid != TORN) for order in orders], orders)
+            rows.append(f"| {laid} | {finder} | {measured} |")
             print(rows[-1], flush=True)
     if page is not None:
         write_measured(page, "case_matching", "\n".join(rows))
 
 
-def _measured(orders: list[CaseOrder], errors: Errors) -> str:
+def _measured(cases: list[Case], orders: list[CaseOrder]) -> str:
     """The cells of a table's row, each with its interval over cases."""
     counts: list[IdentityCounts] = []
     sure: list[tuple[int, int]] = []
     seconds = 0.0
-    for order in orders:
-        case = case_of(order, errors)
+    for case in cases:
         began = time.perf_counter()
         found = identify(case.pieces, range(case.slides))
         seconds += time.perf_counter() - began

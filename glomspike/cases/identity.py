@@ -16,6 +16,7 @@ from glomspike.cases.register import LEAST_CERTAINTY, Registration, assigned, lo
 
 REACH = 2  # levels
 SURE = 0.95  # of a registration that tissues of two patients hardly ever reach
+LOOSE_CERTAINTY = 0.9  # of a match in a part of the tissue that moved by itself
 # Certainty from a match's log ratio, fitted by benchmarks/quality/case_matching.py on validation phantoms.
 SLOPE, OFFSET = 6.028, -5.248
 
@@ -161,6 +162,7 @@ def _links(first: Piece, second: Piece, found: Registration) -> list[Link]:
         one, other = first.profiles[i], second.profiles[j]
         value = _against_rivals(ratio, i, j)
         certainty = float(found.certainty * expit(SLOPE * value + OFFSET))
+        certainty *= LOOSE_CERTAINTY if found.loose[i] else 1.0
         links.append(Link(_key(one), _key(other), value, found.certainty, certainty))
     return links
 

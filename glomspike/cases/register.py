@@ -3,11 +3,12 @@
 Serial sections are alike but for turning, mirroring, a stretch of a few percent and local warps. Candidates
 for the similarity come from pairs of profiles that lie as far apart in both pieces, as in RANSAC but all of
 them where they are few, and from the tissue's shape. The best are refined to an affine map and then locally.
-Each is judged by its log-likelihood ratio against profiles that lie there by chance.
+Each is judged by its log-likelihood ratio against profiles that lie there by chance. A part that a tear moved
+by itself, but not off the piece, is found by the profiles that are left over.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -38,6 +39,10 @@ TEMPER = 0.5  # matches of one registration are not independent of one another
 LEAST_OVERLAP = 0.8  # of two pieces of tissue, from which on it speaks for a registration
 TISSUE = 10.0  # how much the same shape of tissue speaks for it, in units of a log-likelihood ratio
 LEAST_CERTAINTY = 0.8  # of a registration that is used
+LOOSE_SHARE = 0.05  # chance that a profile lies in a part that moved by itself
+LOOSE_REACH_UM, LOOSE_SPREAD_UM = 150.0, 20.0  # how far such parts move, and how much that differs in one
+LEAST_EVIDENCE = 1.0  # for such a part, as a log-likelihood ratio
+LARGE_UM, LARGE_FOUND = 45.0, 0.95  # radius from which a profile is hardly ever missed
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +50,8 @@ class Registration:
     """The map from one piece to another: `centres @ matrix.T + shift`, then a local correction.
 
     `moved_um` (n, 2) are the first piece's centres on the second, `pairs` (k, 2) which profiles fit,
-    `certainty` the probability that the registration is right.
+    `certainty` the probability that the registration is right. Profiles of the first piece that are `loose`
+    (n,) lie in parts that moved by themselves.
     """
 
     matrix: Floats
@@ -54,6 +60,7 @@ class Registration:
     pairs: NDArray[np.intp]
     score: float
     certainty: float
+    loose: NDArray[np.bool_]
 
     @property
     def mirrored(self) -> bool:
@@ -82,7 +89,7 @@ def register(first: Piece, second: Piece, neighbours: Sequence[Registration] = (
     others = [one.score for one in refined[1:] if _shared(one, top) < 0.5]
     chance = np.log(len(matrices)) + 2.0
     certainty = float(expit(TEMPER * (top.score - logsumexp([chance, *others]))))
-    return Registration(top.matrix, top.shift_um, top.moved_um, top.pairs, top.score, certainty)
+    return replace(_with_loose_parts(first, second, top), certainty=certainty)
 
 
 def _shared(one: Registration, other: Registration) -> float:
@@ -220,7 +227,7 @@ def _refined(first: Piece, second: Piece, matrix: Floats, shift_um: Points) -> R
     score = float(ratio[pairs[:, 0], pairs[:, 1]].sum()) + _missed(first, second, matrix, shift_um, pairs)
     alike = (overlap(first.tissue, second.tissue, matrix, shift_um) - LEAST_OVERLAP) / (1 - LEAST_OVERLAP)
     score += TISSUE * max(alike, 0.0)
-    return Registration(matrix, shift_um, moved, pairs, score, 0.0)
+    return Registration(matrix, shift_um, moved, pairs, score, 0.0, np.zeros(len(moved), dtype=np.bool_))
 
 
 def _fitted(source: Points, target: Points, before: Floats) -> tuple[Floats, Points]:
@@ -247,16 +254,68 @@ def _locally(source: Points, target: Points, moved: Points, pairs: NDArray[np.in
     return np.asarray(moved + weight @ off / (weight.sum(axis=1, keepdims=True) + 1.0))
 
 
+def _with_loose_parts(first: Piece, second: Piece, found: Registration) -> Registration:
+    """The registration with each part where it moved to by itself, as its left-over profiles say.
+
+    That large profiles of both pieces have no match, a short way apart, hardly ever comes about otherwise;
+    nor that several small ones are off by the same.
+    """
+    moved, loose = found.moved_um.copy(), found.loose.copy()
+    here, there = (
+        np.setdiff1d(np.arange(len(piece.profiles)), matched)
+        for piece, matched in ((first, found.pairs[:, 0]), (second, found.pairs[:, 1]))
+    )
+    while (part := _likeliest_part(first, second, moved, here, there)) is not None:
+        shift_um, rows, columns = part
+        moved[rows] += shift_um
+        loose[rows] = True
+        here, there = np.setdiff1d(here, rows), np.setdiff1d(there, columns)
+    return replace(found, moved_um=moved, loose=loose)
+
+
+def _likeliest_part(
+    first: Piece, second: Piece, moved_um: Points, here: NDArray[np.intp], there: NDArray[np.intp]
+) -> tuple[Points, NDArray[np.intp], NDArray[np.intp]] | None:
+    """How far a part moved (2,), and its profiles in either piece, of those left over; None without any."""
+    best, least = None, LEAST_EVIDENCE
+    way_um = second.centres_um[there][None] - moved_um[here][:, None]
+    for i, j in np.argwhere(np.linalg.norm(way_um, axis=-1) <= LOOSE_REACH_UM).tolist():
+        ratio = log_ratio(first, second, moved_um + way_um[i, j], LOOSE_SPREAD_UM)[np.ix_(here, there)]
+        pairs = assigned(ratio)
+        agreeing = float(ratio[pairs[:, 0], pairs[:, 1]].sum() - ratio[i, j])
+        evidence = agreeing + _evidence_of_one(first, second, int(here[i]), int(there[j]))
+        if evidence > least:
+            best, least = (way_um[i, j], here[pairs[:, 0]], there[pairs[:, 1]]), evidence
+    return best
+
+
+def _evidence_of_one(first: Piece, second: Piece, i: int, j: int) -> float:
+    """The log-likelihood ratio that two left-over profiles are one in a loose part, not both without a match.
+
+    Their place says little: a part may have moved to anywhere near.
+    """
+    radii_um = np.array([first.radii_um[i], second.radii_um[j]])
+    missed = np.log(np.where(radii_um >= LARGE_UM, 1 - LARGE_FOUND, 1 - FOUND)).sum()
+    place = -np.log(np.pi * LOOSE_REACH_UM**2 * second.density)
+    return float(np.log(LOOSE_SHARE) + place + _likeness(*radii_um) - missed)
+
+
+def _likeness(radius_um: Floats, other_um: Floats) -> Floats:
+    """How much likelier radii are those of one glomerulus than of two, as a log."""
+    size = np.log(radius_um) - np.log(other_um)
+    like = -0.5 * (size / SIZE_SPREAD) ** 2 - np.log(SIZE_SPREAD)
+    chance = -0.5 * (size / CHANCE_SPREAD) ** 2 - np.log(CHANCE_SPREAD)
+    return np.asarray(like - chance, dtype=np.float64)
+
+
 def log_ratio(first: Piece, second: Piece, moved_um: Points, spread_um: float = SPREAD_UM) -> Floats:
     """How much likelier two profiles (n, m) are one glomerulus than two that meet by chance, as a log."""
     away = np.linalg.norm(moved_um[:, None] - second.centres_um[None], axis=-1)
     far_um = max(FAR_SPREAD_UM, spread_um)
     near, far = (-0.5 * (away / s) ** 2 - np.log(2 * np.pi * s**2) for s in (spread_um, far_um))
     place = np.logaddexp(np.log(1 - FAR_SHARE) + near, np.log(FAR_SHARE) + far) - np.log(second.density)
-    size = np.log(first.radii_um)[:, None] - np.log(second.radii_um)[None, :]
-    like = -0.5 * (size / SIZE_SPREAD) ** 2 - np.log(SIZE_SPREAD)
-    chance = -0.5 * (size / CHANCE_SPREAD) ** 2 - np.log(CHANCE_SPREAD)
-    return np.asarray(place + like - chance + np.log(FOUND) - MISSED, dtype=np.float64)
+    alike = _likeness(first.radii_um[:, None], second.radii_um[None, :])
+    return np.asarray(place + alike + np.log(FOUND) - MISSED, dtype=np.float64)
 
 
 def assigned(ratio: Floats) -> NDArray[np.intp]:
