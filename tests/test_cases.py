@@ -56,7 +56,7 @@ def test_a_spreadsheet_s_separators_decimal_commas_and_empty_rows_are_read(tmp_p
     ("rows", "said"),
     [
         (["a,,om,,,,"], "row 2 has no image"),
-        (["a,a\0.svs,om,,,,"], "row 2 has a character of code 0"),
+        (["a,a\0.svs,om,,,,"], "line 2: has a character of code 0"),
         ([",a.svs,om,,,,"], "row 2 has no case"),
         (["a,a.svs,xray,,,,"], "unknown modality 'xray'"),
         (["a,a.svs,om,giemsa,,,"], "unknown stain 'giemsa'"),
@@ -68,7 +68,7 @@ def test_a_spreadsheet_s_separators_decimal_commas_and_empty_rows_are_read(tmp_p
         (["a,a.svs,,,,,", "b,./a.svs,,,,,"], "names a.svs twice, in rows 2 and 3"),
         (
             ["left, right,a.svs,,,,,"],
-            "row 2 has 8 cells, and there are 7 columns; put names with a separator",
+            "line 2: has 8 cells, and there are 7 columns; put names with a separator",
         ),
         (["a,a.svs,,,,,", "", "b,none/../a.svs,,,,,"], "names a.svs twice, in rows 2 and 4"),
         (["a,a.tif,tem,,,,"], "case 'a' has no slide"),
@@ -96,7 +96,7 @@ def test_a_missing_column_and_what_is_no_text_are_named(tmp_path: Path) -> None:
         read_cases(table(tmp_path, "a,b.svs", header="case,slide\n"))
     path = tmp_path / "cases.csv"
     path.write_bytes(b"case,image\n\xff\xfe,\xff\n")
-    with pytest.raises(SamplesError, match="give a CSV file in UTF-8"):
+    with pytest.raises(SamplesError, match="save it as CSV in UTF-8"):
         read_cases(path)
 
 

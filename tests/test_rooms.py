@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parents[1] / "glomspike"
 ORDER = (
     *("errors", "findings", "names", "modalities", "geometry", "metrics", "slide", "annotate", "results"),
     *(
+        "tables",
         "networks",
         "gates",
         "review",

@@ -13,7 +13,7 @@ from glomspike.modalities import MODALITIES
 
 def table(folder: Path, *rows: str, header: str = "image,patient,split", name: str = "samples.csv") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for file in ("a.png", "m.png", "a.xml"):
+    for file in ("a.png", "m.png", "a.xml", *(row.split(",")[0] for row in rows if row[:3] == "of-")):
         (folder / file).touch()
     (folder / name).write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return folder / name
@@ -44,7 +44,7 @@ def test_a_table_saved_by_excel_is_read(tmp_path: Path) -> None:
 def test_splits_are_by_patient_and_do_not_depend_on_the_order_of_rows(
     tmp_path: Path, patients: list[str], random: object
 ) -> None:
-    rows = [f"a.png,{patient}" for patient in patients]
+    rows = [f"of-{patient}.png,{patient}" for patient in patients]
     splits = {s.patient: s.split for s in read_samples([table(tmp_path, *rows, header="image,patient")])}
     random.shuffle(rows)  # type: ignore[attr-defined]
     again = read_samples([table(tmp_path, *rows, header="image,patient")])
@@ -55,7 +55,7 @@ def test_splits_are_by_patient_and_do_not_depend_on_the_order_of_rows(
 
 
 def test_stated_splits_are_kept_and_the_rest_is_split(tmp_path: Path) -> None:
-    rows = [f"a.png,p{number},{'test' if number < 3 else ''}" for number in range(20)]
+    rows = [f"of-{number}.png,p{number},{'test' if number < 3 else ''}" for number in range(20)]
     samples = read_samples([table(tmp_path, *rows)])
     assert {s.patient for s in samples if s.split == "test"} > {"p0", "p1", "p2"}
     assert {s.split for s in samples} == {"train", "val", "test"}
@@ -117,7 +117,7 @@ def test_disease_and_stage_are_the_patients_whichever_row_states_them(tmp_path: 
         "a.png,p,,Silver,,,,",
         "a.png,p,IF,igg,0.35,MN,2,train",
         "a.png,p,tem,,0.0051,,,",
-        "a.png,q,tem,,,LN,,",
+        "of-q.png,q,tem,,,LN,,",
     ]
     samples = read_samples([table(tmp_path, *rows, header=PATIENTS)], MODALITIES)
     assert [(one.modality, one.marker) for one in samples[:3]] == [
@@ -130,7 +130,7 @@ def test_disease_and_stage_are_the_patients_whichever_row_states_them(tmp_path: 
 
 
 def test_models_of_light_microscopy_skip_other_rows_and_say_so(tmp_path: Path) -> None:
-    rows = ["a.png,p,,,,,,", "a.png,p,if,IgA,,,,", "gone.png,q,tem,,,,,", "a.png,r,tem,,,,,"]
+    rows = ["a.png,p,,,,,,", "a.png,p,if,IgA,,,,", "gone.png,q,tem,,,,,", "of-r.png,r,tem,,,,,"]
     path = table(tmp_path, *rows, header=PATIENTS)
     assert [one.modality for one in read_samples([path])] == ["om"]
     assert skipped([path], ["om"]) == f"{path}: rows skipped: 1 of modality if and 2 of modality tem"
@@ -160,7 +160,7 @@ def test_rows_that_disagree_about_a_patient_are_refused(tmp_path: Path, rows: li
 
 
 def test_a_patients_split_is_the_same_whatever_modalities_are_read(tmp_path: Path) -> None:
-    rows = [f"a.png,p{number // 2},{'tem' if number % 3 else 'om'},,,,," for number in range(40)]
+    rows = [f"of-{number}.png,p{number // 2},{'tem' if number % 3 else 'om'},,,,," for number in range(40)]
     path = table(tmp_path, *rows, header=PATIENTS)
     every = {one.patient: one.split for one in read_samples([path], MODALITIES)}
     assert {one.patient: one.split for one in read_samples([path])}.items() <= every.items()
@@ -174,5 +174,70 @@ def test_tables_that_cannot_be_used_say_why(tmp_path: Path) -> None:
     with pytest.raises(SamplesError, match="no samples in it"):
         read_samples([table(tmp_path)])
     (tmp_path / "latin.csv").write_bytes("image,patient\na.png,Müller\n".encode("latin-1"))
-    with pytest.raises(SamplesError, match=r"give a samples\.csv in UTF-8"):
+    with pytest.raises(SamplesError, match="save it as CSV in UTF-8"):
         read_samples([tmp_path / "latin.csv"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image;mpp;patient;split\na.png;0,25;p;val\n",
+        "image\tmpp\tpatient\tsplit\na.png\t0.25\tp\tval\n",
+        'Image, MPP ,Patient,Split\n\na.png,"0,25",p,Val\n,,,\n',
+        "sep=;\r\nimage;mpp;patient;split;;\r\na.png;0,25;p;val;;\r\n",
+    ],
+)
+def test_tables_of_spreadsheets_of_any_country_are_read(tmp_path: Path, text: str) -> None:
+    path = table(tmp_path)
+    path.write_text(text, encoding="utf-8")
+    (sample,) = read_samples([path])
+    assert (sample.mpp, sample.patient, sample.split) == (0.25, "p", "val")
+
+
+def test_the_line_that_is_named_is_that_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match=r"line 6: zz\.png is not there"):
+        read_samples([table(tmp_path, "", '"a.png","p\nq"', "", "zz.png,p", header="image,patient")])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("M\u00fcller", "Mu\u0308ller"), ("0012", "12"), ("12.0", "12"), ("p\u200b", "p"), ("P 1", "p1")],
+)
+def test_a_patient_spelled_in_two_ways_is_not_taken_for_two(tmp_path: Path, first: str, second: str) -> None:
+    with pytest.raises(SamplesError, match="spell each patient in one way"):
+        read_samples([table(tmp_path, f"a.png,{first}", f"m.png,{second}", header="image,patient")])
+
+
+def test_patients_whose_names_differ_in_other_figures_are_two(tmp_path: Path) -> None:
+    rows = ["a.png,P-1", "m.png,P-01", "of-c.png,100", "of-d.png,1", "of-e.png,1.5"]
+    assert len(read_samples([table(tmp_path, *rows, header="image,patient")])) == 5
+
+
+def test_a_picture_of_two_patients_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SamplesError, match=r"gives a\.png to p and to q"):
+        read_samples([table(tmp_path, "a.png,p", "./a.png,q", header="image,patient")])
+
+
+def test_a_file_is_found_however_its_folders_and_accents_are_written(tmp_path: Path) -> None:
+    path = table(tmp_path, "sub\\Mu\u0308ller.png,p", "M\u00fcller.png,p", header="image,patient")
+    (tmp_path / "sub").mkdir()
+    there = [tmp_path / "sub" / "M\u00fcller.png", tmp_path / "Mu\u0308ller.png"]
+    for file in there:
+        file.touch()
+    assert [one.image for one in read_samples([path])] == there
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('image,patient\n"a.png,p\n' + "x" * 200_000, "cannot be read"),
+        ("image,patient,image\na.png,p,b.png\n", "has the column image twice"),
+        ("image,patient\na.png,p\0\n", "line 2: has a character of code 0"),
+        (f"image,patient\n{'x' * 300}.png,p\n", "is not there"),
+    ],
+)
+def test_damaged_tables_are_one_line(tmp_path: Path, text: str, said: str) -> None:
+    path = table(tmp_path)
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SamplesError, match=said):
+        read_samples([path])

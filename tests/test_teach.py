@@ -312,8 +312,8 @@ def test_names_that_differ_in_capitals_are_two_slides_where_rows_spell_them_so(t
         ("", "has the columns without names, not slide and patient"),
         ("slide,patient\n", "has no rows"),
         ("slide,patient\na,\n", "line 2: lacks a slide or a patient"),
-        ("slide,patient\nsemi, colon,P1\n", "line 2: has 3 cells, not 2"),
-        ("slide,patient\nslide\0,P1\n", "patients.csv: "),
+        ("slide,patient\nsemi, colon,P1\n", "line 2: has 3 cells, and there are 2 columns"),
+        ("slide,patient\nslide\0,P1\n", "line 2: has a character of code 0"),
     ],
 )
 def test_a_table_that_leaves_a_patient_open_is_refused_in_one_line(tmp_path, table, said):
@@ -338,8 +338,9 @@ def test_no_patient_is_on_both_sides_of_a_split_however_slides_are_spelled(tmp_p
     table = "\n".join(separator.join(row) for row in [("Slide", "PATIENT"), *rows])
     given = known(folder, table, names=[f"sub/{name}.svs" for name in spelled])
     assert list(given.values()) == [patient for _, patient in rows]
-    (folder / "x.png").touch()
-    lines = ["image,patient", *(f"x.png,{patient}" for patient in given.values())]
+    for number in range(len(given)):
+        (folder / f"{number}.png").touch()
+    lines = ["image,patient", *(f"{number}.png,{one}" for number, one in enumerate(given.values()))]
     (folder / "samples.csv").write_text("\n".join(lines))
     sides = {(sample.patient, sample.split) for sample in read_samples([folder / "samples.csv"])}
     assert len(sides) == len(set(given.values()))

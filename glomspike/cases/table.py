@@ -1,7 +1,5 @@
 """`cases.csv`: which images belong to which biopsy, one row an image."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +8,8 @@ from pathlib import Path
 
 from glomspike.errors import SamplesError
 from glomspike.findings import StainName
-from glomspike.learn.corrections.patients import SEPARATORS
 from glomspike.modalities import SILVER, STAIN_OF_MARKER, Modality, check_scale, marker_of, modality_of
+from glomspike.tables import alike, path_beside, read_table
 
 COLUMNS = ("case", "image", "modality", "marker", "level", "block", "mpp")
 NEEDED = ("case", "image")
@@ -65,13 +63,12 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
 
     It is where `need_slides` and a case has none.
     """
-    try:
-        rows = list(_rows(table, table.read_text(encoding="utf-8-sig")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SamplesError(table, f"cannot be read ({error})", "give a CSV file in UTF-8") from error
-    if not rows:
+    read = read_table(table)
+    if missing := [name for name in NEEDED if name not in read.columns]:
+        raise SamplesError(table, f"has no column {missing[0]}", f"give the columns {', '.join(COLUMNS)}")
+    if not read.rows:
         raise SamplesError(table, "has no row", "give one row for each image")
-    images = [_image(table, number, row) for number, row in rows]
+    images = [_image(table, row.line, row.cells) for row in read.rows]
     _refuse_repeated(table, images)
     names = list(dict.fromkeys(one.case for one in images))
     folders = folder_names(names)
@@ -80,7 +77,7 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
             name,
             folder,
             tuple(sorted((i for i in images if i.case == name), key=_place)),
-            tuple(_capitals(name, names)),
+            tuple(_resembling(name, names)),
         )
         for name, folder in zip(names, folders, strict=True)
     )
@@ -88,25 +85,6 @@ def read_cases(table: Path, *, need_slides: bool = True) -> tuple[Case, ...]:
         if need_slides and not any(image.modality == "om" for image in case.images):
             raise SamplesError(table, f"case {case.name!r} has no slide", "add a row of modality om to it")
     return cases
-
-
-def _rows(table: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table by column, each with the number of its line, those without text omitted.
-
-    Raises SamplesError where a column is missing, or a row has more cells than there are columns.
-    """
-    heading = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(SEPARATORS, key=heading.count))
-    columns = [name.strip().casefold() for name in next(reader, [])]
-    if missing := [name for name in NEEDED if name not in columns]:
-        raise SamplesError(table, f"has no column {missing[0]}", f"give the columns {', '.join(COLUMNS)}")
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) > len(columns):
-            cause = f"has {len(cells)} cells, and there are {len(columns)} columns"
-            raise _wrong(table, reader.line_num, cause, "put names with a separator in them in quotes")
-        yield reader.line_num, dict(zip(columns, cells, strict=False))
 
 
 def _refuse_repeated(table: Path, images: Sequence[CaseImage]) -> None:
@@ -119,11 +97,12 @@ def _refuse_repeated(table: Path, images: Sequence[CaseImage]) -> None:
             raise SamplesError(table, cause, "give one row for each image")
 
 
-def _capitals(name: str, names: Sequence[str]) -> Iterator[str]:
-    """That other cases have the same name but for capitals, which may be a slip."""
+def _resembling(name: str, names: Sequence[str]) -> Iterator[str]:
+    """That other cases have nearly the same name, which may be a slip."""
     for other in names:
-        if other != name and other.casefold() == name.casefold():
-            yield f"case {other!r} differs only in capitals and is taken for another biopsy"
+        if other != name and alike(other) == alike(name):
+            differ = "capitals" if other.casefold() == name.casefold() else "spaces, zeros or encoding"
+            yield f"case {other!r} differs only in {differ} and is taken for another biopsy"
 
 
 def _place(image: CaseImage) -> tuple[str, int]:
@@ -131,12 +110,10 @@ def _place(image: CaseImage) -> tuple[str, int]:
 
 
 def _image(table: Path, number: int, row: Mapping[str, str]) -> CaseImage:
-    cells = {name: row.get(name, "").strip() for name in COLUMNS}
+    cells = {name: row.get(name, "") for name in COLUMNS}
     for name in NEEDED:
         if not cells[name]:
             raise _wrong(table, number, f"has no {name}", f"fill in the column {name}")
-    if any("\0" in cell for cell in cells.values()):
-        raise _wrong(table, number, "has a character of code 0", "save the table as CSV in UTF-8")
     place = f"{table} row {number}"
     modality = modality_of(cells["modality"], place)
     marker = marker_of(cells["marker"], modality, place) or ""
@@ -149,7 +126,7 @@ def _image(table: Path, number: int, row: Mapping[str, str]) -> CaseImage:
     return CaseImage(
         case=cells["case"],
         image=cells["image"],
-        path=(table.parent / cells["image"]).absolute(),
+        path=path_beside(table, cells["image"]).absolute(),
         modality=modality,
         marker=marker,
         level=int(level),

@@ -1,7 +1,7 @@
 """Annotated tissue: the rows of the `samples.csv` that trainers and evaluations read, and their splits."""
 
-import csv
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from glomspike.errors import SamplesError
 from glomspike.findings import Label
 from glomspike.modalities import MODALITIES, Modality, check_scale, marker_of, modality_of
+from glomspike.tables import path_beside, read_table, refuse_two_spellings
 
 Split = Literal["train", "val", "test"]
 _Value = TypeVar("_Value")
@@ -71,6 +72,16 @@ class _Row(BaseModel):
     def _empty_is_absent(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
 
+    @field_validator("mpp", mode="before")
+    @classmethod
+    def _comma_is_point(cls, value: object) -> object:
+        return value.replace(",", ".") if isinstance(value, str) else value
+
+    @field_validator("label", "split", mode="before")
+    @classmethod
+    def _capitals_are_small(cls, value: object) -> object:
+        return value.casefold() if isinstance(value, str) else value
+
 
 @dataclass(frozen=True)
 class _Line:
@@ -108,6 +119,7 @@ def read_samples(tables: Sequence[Path], modalities: Sequence[Modality] = ("om",
     if not samples:
         cause = f"has no row of modality {' or '.join(modalities)}"
         raise SamplesError(", ".join(map(str, tables)), cause, "add such images")
+    _refuse_shared(samples)
     return samples
 
 
@@ -132,6 +144,16 @@ def in_split(samples: Sequence[Sample], split: Split) -> list[Sample]:
     return chosen
 
 
+def _refuse_shared(samples: Sequence[Sample]) -> None:
+    """Raises SamplesError where a picture is given to two patients, and may be on both sides of a split."""
+    patients: dict[str, str] = {}
+    for sample in samples:
+        patient = patients.setdefault(os.path.realpath(sample.image), sample.patient)
+        if patient != sample.patient:
+            cause = f"gives {sample.image.name} to {patient} and to {sample.patient}"
+            raise SamplesError(sample.table, cause, "name each picture's patient in one way")
+
+
 def names_of_tables(samples: Sequence[Sample]) -> str:
     """The tables that samples are in, for messages."""
     return ", ".join(sorted({str(sample.table) for sample in samples}))
@@ -145,15 +167,10 @@ def _read_lines(tables: Sequence[Path]) -> list[_Line]:
 
 
 def _read_table(table: Path) -> Iterator[_Line]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            cells = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SamplesError(table, f"cannot be read ({error})", "give a samples.csv in UTF-8") from error
-    for number, values in enumerate(cells, start=2):
-        place = f"{table} line {number}"
+    for line, cells in ((row.line, row.cells) for row in read_table(table).rows):
+        place = f"{table} line {line}"
         try:
-            row = _Row.model_validate({name: cell or "" if name else cell for name, cell in values.items()})
+            row = _Row.model_validate(cells)
         except ValidationError as error:
             first = error.errors()[0]
             column = ".".join(map(str, first["loc"])) or "row"
@@ -164,7 +181,7 @@ def _read_table(table: Path) -> Iterator[_Line]:
         marker = marker_of(row.marker, modality, place)
         if row.mpp is not None:
             check_scale(row.mpp, modality, place)
-        yield _Line(table, number, row, modality, marker)
+        yield _Line(table, line, row, modality, marker)
 
 
 def _diseases(lines: Sequence[_Line]) -> dict[str, str]:
@@ -217,20 +234,6 @@ def _splits(lines: Sequence[_Line]) -> dict[str, Split]:
     return stated
 
 
-def refuse_two_spellings(names: Iterable[tuple[str, str]], what: str = "patient") -> None:
-    """Raises SamplesError where patients, or what else has names, differ in capitals and spaces only.
-
-    Each is given as where it stands, and as it is spelled there.
-    """
-    spelled: dict[str, str] = {}
-    for place, name in names:
-        known = spelled.setdefault("".join(name.casefold().split()), name)
-        if known != name:
-            cause = f"{what} {name!r} is {known!r} in another row"
-            cure = f"spell each {what} in one way; two must differ by more than capitals and spaces"
-            raise SamplesError(place, cause, cure)
-
-
 def _hash(patient: str) -> str:
     return hashlib.sha256(patient.encode()).hexdigest()
 
@@ -239,8 +242,8 @@ def _sample(line: _Line, split: Split, disease: str | None, stage: int | None) -
     def beside(name: str | None) -> Path | None:
         if name is None:
             return None
-        path = line.table.parent / name
-        if not path.is_file():
+        path = path_beside(line.table, name)
+        if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises for a name that is too long)
             raise SamplesError(line.place, f"{name} is not there", "correct the path")
         return path
 

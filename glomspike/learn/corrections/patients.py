@@ -5,20 +5,18 @@ numbers of the models are then too good. So a row counts however its slide is sp
 anything open is refused.
 """
 
-import csv
 import difflib
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from glomspike.errors import SamplesError
-from glomspike.learn.samples import refuse_two_spellings
 from glomspike.names import as_text
 from glomspike.slide.find import FoundSlide
+from glomspike.tables import read_table, refuse_two_spellings
 
 COLUMNS = ("slide", "patient")
-SEPARATORS = ",;\t"  # as spreadsheets write them in one country or another
 MOST_NAMED = 5  # slides in one message
 _MEND = "correct or add the rows, since a patient must not be on both sides of a split"
 
@@ -32,40 +30,24 @@ class PatientRow:
     patient: str
 
 
-def read_patients(table: Path) -> tuple[PatientRow, ...]:
+def read_patients(path: Path) -> tuple[PatientRow, ...]:
     """The rows of a CSV file with the columns slide and patient, of any usual separator.
 
     Raises SamplesError for a file or a row that cannot be read, and for patients who differ in capitals only.
     """
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = tuple(_rows(table, file.read().splitlines(keepends=True)))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SamplesError(table, f"cannot be read ({error})", "save it as CSV in UTF-8") from error
-    if not rows:
-        raise SamplesError(table, "has no rows", "give a slide and its patient in each row")
-    refuse_two_spellings((f"{table} line {row.line}", row.patient) for row in rows)
+    table = read_table(path)
+    if not set(COLUMNS) <= set(table.columns):
+        cause = f"has the columns {', '.join(table.columns) or 'without names'}, not slide and patient"
+        raise SamplesError(path, cause, "name them in the first row")
+    if not table.rows:
+        raise SamplesError(path, "has no rows", "give a slide and its patient in each row")
+    rows = tuple(PatientRow(row.line, *(row.cells[column] for column in COLUMNS)) for row in table.rows)
+    for row in rows:
+        if not row.slide or not row.patient:
+            place = f"{path} line {row.line}"
+            raise SamplesError(place, "lacks a slide or a patient", "give both in every row")
+    refuse_two_spellings((f"{path} line {row.line}", row.patient) for row in rows)
     return rows
-
-
-def _rows(table: Path, lines: Sequence[str]) -> Iterator[PatientRow]:
-    heading = lines[0] if lines else ""
-    reader = csv.reader(lines, delimiter=max(SEPARATORS, key=heading.count))
-    columns = [cell.strip().casefold() for cell in next(reader, [])]
-    if not set(COLUMNS) <= set(columns):
-        cause = f"has the columns {', '.join(columns) or 'without names'}, not slide and patient"
-        raise SamplesError(table, cause, "name them in the first row")
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        subject = f"{table} line {reader.line_num}"
-        if len(cells) != len(columns):
-            cure = "put names with a separator in them in quotes"
-            raise SamplesError(subject, f"has {len(cells)} cells, not {len(columns)}", cure)
-        slide, patient = (cells[columns.index(column)].strip() for column in COLUMNS)
-        if not slide or not patient:
-            raise SamplesError(subject, "lacks a slide or a patient", "give both in every row")
-        yield PatientRow(reader.line_num, slide, patient)
 
 
 def patients_of(

@@ -28,6 +28,7 @@ from glomspike.slide.fingerprint import fingerprint
 from glomspike.slide.reader import Slide, open_slide
 from glomspike.slide.resolution import can_be_scored, why_unscored
 from glomspike.slide.tissue import find_tissue
+from glomspike.tables import read_table
 
 TABLE, FINGERPRINT = "samples.csv", "fingerprint.txt"
 COLUMNS = ("image", "mpp", "mask", "xml", "label", "patient")
@@ -76,7 +77,7 @@ def write_samples(corrected: CorrectedSlide, out: Path, mpp: float | None) -> Wr
         meant = _scorable(read_meaning(corrected.annotations, slide.facts, slide.path), slide.facts.mpp)
         tissue = find_tissue(slide)
         meant = without_glass(meant, slide, tissue, corrected.annotations)
-        before = _read_table(out / TABLE)
+        before = _rows_before(out / TABLE)
         _claim(out / corrected.folder, slide)
         patient = corrected.patient or _patient_before(before, corrected.folder)
         plans = plan_fields(slide.facts, meant, tissue)
@@ -199,16 +200,15 @@ def _has(box0: shapely.Polygon, x0: float, y0: float) -> bool:
     return bool(shapely.contains_xy(box0, x0, y0))
 
 
-def _read_table(table: Path) -> list[Row]:
-    """The rows of a table that stands there already."""
+def _rows_before(table: Path) -> list[Row]:
+    """The rows of a table that stands there already. Raises SamplesError for one that is not ours."""
     if not table.exists():
         return []
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
-            cause = "is not a table that `glomspike samples` wrote"
-            raise SamplesError(table, cause, "choose another --out, and train on both tables")
-        return list(reader)
+    read = read_table(table)
+    if read.columns != COLUMNS:
+        cause = "is not a table that `glomspike samples` wrote"
+        raise SamplesError(table, cause, "choose another --out, and train on both tables")
+    return [row.cells for row in read.rows]
 
 
 def _patient_before(rows: Sequence[Row], folder: str) -> str:
