@@ -35,8 +35,8 @@ class Table:
 def read_table(path: Path) -> Table:
     """A CSV file in UTF-8, separated by commas, semicolons or tabs; lacking cells at the end are empty.
 
-    Raises SamplesError for a file that cannot be read, a column that is there twice, and a row with more cells
-    than the first has names, or with a character of code 0.
+    Raises SamplesError for a file that cannot be read, a column that is there twice, and a row with more
+    cells than there are columns, or with a character of code 0.
     """
     try:
         text = path.read_bytes().decode("utf-8-sig")

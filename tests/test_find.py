@@ -1,5 +1,6 @@
 """Which slides a folder holds, and where their results go."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from pyramids import write_aperio
 
 from glomspike.errors import SlideError
 from glomspike.slide.find import find_slides
+from glomspike.slide.reader import open_slide
 
 
 @pytest.fixture
@@ -155,3 +157,41 @@ def test_a_folder_without_slides_is_told(slides: Path) -> None:
     (slides / "notes.txt").touch()
     with pytest.raises(SlideError, match="holds no slide"):
         find_slides(slides, slides / "out")
+
+
+def test_a_folder_that_cannot_be_listed_fails_and_is_not_forgotten(
+    slides: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(slides / "a.svs")
+    for name in ("shut", "lost+found"):
+        put(slides / name / "b.svs")
+    list_folder = os.scandir
+
+    def refuse(path: object) -> object:
+        if str(path).endswith(("shut", "lost+found")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert found(slides) == {"a.svs": "a", "shut": "shut"}
+    with pytest.raises(SlideError, match="shut: may not be read by this user"):
+        open_slide(slides / "shut")
+    with pytest.raises(SlideError, match=r"shut: cannot be listed \(Permission denied\)"):
+        find_slides(slides / "shut", slides / "out")
+
+
+def test_slides_that_are_not_read_are_listed_and_not_forgotten(slides: Path) -> None:
+    put(slides / "a.svs")
+    for name in ("b.isyntax", "c.vsi"):
+        (slides / name).write_bytes(b"a maker's own")
+    assert list(found(slides)) == ["a.svs", "b.isyntax", "c.vsi"]
+
+
+def test_pictures_of_cases_and_trainings_are_no_slides(slides: Path) -> None:
+    put(slides / "a.svs")
+    for folder, names in (("case 1", ("case.json", "report.html")), ("model", ("metrics.csv", "curves.png"))):
+        picture(slides / folder / "disease" / "0.png")
+        picture(slides / folder / "examples" / "0.png")
+        for name in names:
+            (slides / folder / name).touch()
+    assert list(found(slides)) == ["a.svs"]

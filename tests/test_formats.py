@@ -102,3 +102,7 @@ def test_glomeruli_of_a_slide_with_filled_up_levels_are_those_of_the_example(tmp
         rows = list(csv.DictReader(file))
     assert len(rows) == 6
     assert sum(row["spiked"] == "1" for row in rows) == 3
+
+
+def test_a_picture_that_is_nearly_black_all_over_is_noticed(tissue):
+    assert is_dark_field(cv2.resize(tissue, (600, 400), interpolation=cv2.INTER_AREA) // 16)

@@ -1,5 +1,6 @@
 """Plain pictures as slides: any usual kind becomes RGB on white, anything else is refused with a reason."""
 
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -7,7 +8,7 @@ from PIL import Image
 
 from glomspike.errors import SlideError
 from glomspike.findings import Mpp
-from glomspike.slide.reader import open_slide
+from glomspike.slide.reader import open_slide, read_picture
 
 COLOURS = np.array([[[200, 30, 60], [255, 255, 255]], [[0, 0, 0], [20, 180, 90]]], np.uint8)
 
@@ -87,6 +88,14 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, monkeypat
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)
     with pytest.raises(SlideError, match=r"bomb\.png: has too many pixels"):
         open_slide(path, 0.5)
+
+
+def test_a_slide_is_not_read_whole_as_a_picture(tmp_path, monkeypatch):
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, np.zeros((300, 300, 3), np.uint8), tile=(64, 64), photometric="rgb")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
+    with pytest.raises(SlideError, match="has too many pixels for a picture, 300 x 300"):
+        read_picture(path)
 
 
 @pytest.mark.filterwarnings("error")
@@ -211,3 +220,77 @@ def test_pixels_counted_in_pixels_have_no_scale(tmp_path):
     tifffile.imwrite(path, COLOURS, photometric="rgb", metadata=said)
     with pytest.raises(SlideError, match="has no µm/px"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("picture", [COLOURS, COLOURS[..., 1]], ids=["colour", "grey"])
+def test_a_cameras_twelve_bits_in_sixteen_are_not_black(tmp_path, picture, suffix):
+    path = tmp_path / f"field{suffix}"
+    values = np.rint(picture / 255 * 4095).astype(np.uint16)
+    if suffix == ".png":
+        cv2.imwrite(str(path), values[..., ::-1] if values.ndim == 3 else values)
+    else:
+        tifffile.imwrite(path, values, photometric="rgb" if values.ndim == 3 else "minisblack")
+    with open_slide(path, 0.5) as slide:
+        shown = picture if picture.ndim == 3 else np.dstack([picture] * 3)
+        assert np.array_equal(slide.read(0, 0, 2, 2, 0.5), shown)
+        assert slide.notes == ("16-bit values use only 12 bits, and are shown on that scale",)
+
+
+def test_what_is_transparent_in_sixteen_bits_is_white(tmp_path):
+    clear = np.dstack([COLOURS.astype(np.uint16) * 257, np.array([[0, 0], [32_896, 65_535]], np.uint16)])
+    cv2.imwrite(str(tmp_path / "field.png"), clear[..., [2, 1, 0, 3]])
+    pixels = pixels_of(tmp_path / "field.png")
+    assert (pixels[0] == 255).all()
+    assert np.abs(pixels[1, 0].astype(int) - 127).max() <= 1
+    assert np.array_equal(pixels[1, 1], COLOURS[1, 1])
+
+
+def test_a_file_that_says_its_values_are_lower_than_they_are_is_not_believed(tmp_path):
+    values = COLOURS.astype(np.uint16) * 257
+    said = [(281, "H", 3, (255, 255, 255), True)]
+    pixels, notes = tiff_pixels(tmp_path / "a.tif", values, photometric="rgb", extratags=said)
+    assert np.array_equal(pixels, COLOURS)
+    assert notes == ()
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, values, photometric="rgb", metadata={"axes": "YXS", "SignificantBits": 8})
+    assert np.array_equal(pixels_of(path), COLOURS)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_picture_that_wants_to_be_turned_is_read_as_stored_and_says_so(tmp_path, suffix):
+    path, exif = tmp_path / f"field{suffix}", Image.Exif()
+    exif[274] = 6
+    Image.new("RGB", (30, 20)).save(path, exif=exif)
+    with open_slide(path, 0.5) as slide:
+        assert (slide.facts.width0, slide.facts.height0) == (30, 20)
+        assert "tagged to be shown turned (EXIF orientation 6)" in slide.notes[0]
+
+
+def test_pixels_that_are_not_square_are_said_and_a_scale_that_is_typed_makes_them_so(tmp_path):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOURS, photometric="rgb", resolution=(40_000, 20_000), resolutionunit=3)
+    with open_slide(path) as slide:
+        assert slide.facts.mpp == Mpp(pytest.approx(0.25), pytest.approx(0.5))
+        assert "0.25 x 0.5 µm large, as the file says" in slide.notes[0]
+    with open_slide(path, 0.25) as slide:
+        assert "taken to be" not in " ".join(slide.notes)
+
+
+@pytest.mark.parametrize(("mpp", "is_odd"), [(0.25, False), (2.5, True)])
+def test_a_slide_longer_than_any_glass_has_another_scale(tmp_path, mpp, is_odd):
+    Image.new("L", (50_000, 2)).save(tmp_path / "long.png")
+    with open_slide(tmp_path / "long.png", mpp) as slide:
+        assert ("the slide would be 125 mm long: check its µm/px" in " ".join(slide.notes)) == is_odd
+
+
+def test_a_pixel_size_that_is_no_number_is_none(tmp_path):
+    path = tmp_path / "a.ome.tif"
+    tifffile.imwrite(path, COLOURS, photometric="rgb", metadata={"axes": "YXS", "PhysicalSizeX": 0.25})
+    with tifffile.TiffFile(path) as file:
+        xml = file.pages.first.description
+    tifffile.tiffcomment(path, xml.replace('PhysicalSizeX="0.25"', 'PhysicalSizeX="0,25"').encode())
+    with pytest.raises(SlideError, match="has no µm/px; give it with --mpp"):
+        open_slide(path)
+    with open_slide(path, 0.25) as slide:
+        assert slide.facts.mpp.mean == 0.25

@@ -1,9 +1,11 @@
 """Slides: opened or refused with a reason, and read where and at the scale one asked for."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openslide import OpenSlide
@@ -245,6 +247,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
+    (tmp_path / "secret.svs").touch()
     monkeypatch.setattr("pathlib.Path.open", refuse)
     with pytest.raises(SlideError, match="may not be read by this user"):
         open_slide(tmp_path / "secret.svs")
@@ -291,3 +294,34 @@ def test_levels_of_a_real_slide_lie_on_each_other():
     slopes = np.stack([slope_x.ravel(), slope_y.ravel()], axis=1)
     shift_px = np.linalg.lstsq(slopes, (averaged - coarse).ravel(), rcond=None)[0]
     assert np.abs(shift_px).max() < 0.1
+
+
+def test_a_tile_of_length_zero_in_plain_tiff_is_damage_too(tmp_path):
+    path = tmp_path / "gap.tif"
+    tifffile.imwrite(
+        path, waves(300, 300), tile=(64, 64), compression="zlib", photometric="rgb", metadata=None
+    )
+    empty_tile(path, page=0, tile=6)
+    with open_slide(path, 0.25) as slide:
+        with pytest.raises(UnreadableRegion, match="length zero"):
+            slide.read(0, 0, 300, 300, 0.25)
+        assert slide.read(0, 0, 60, 60, 0.25).min() < 200
+
+
+def test_a_pipe_is_no_slide_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.svs")
+    with pytest.raises(SlideError, match="is a pipe or device, not a file"):
+        open_slide(tmp_path / "pipe.svs", 0.25)
+
+
+def test_a_mirax_slide_without_its_folder_is_not_taken_for_the_small_picture_that_is_left(tmp_path):
+    Image.new("RGB", (60, 40)).save(tmp_path / "case.mrxs", "JPEG")
+    with pytest.raises(SlideError, match=r"lacks the folder 'case' with its pixels.*; copy that folder too"):
+        open_slide(tmp_path / "case.mrxs", 0.25)
+
+
+@pytest.mark.parametrize("name", ["a.isyntax", "a.VSI", "a.kfb"])
+def test_makers_formats_that_are_not_read_are_named(tmp_path, name):
+    tifffile.imwrite(tmp_path / name, waves(64, 48))  # an Olympus file is a TIFF of the overview
+    with pytest.raises(SlideError, match="which is not read; export it as DICOM or TIFF"):
+        open_slide(tmp_path / name, 0.25)

@@ -200,6 +200,12 @@ def _picture(name: str, **options: Any) -> Write:
     return write
 
 
+def _twelve_bit_png(folder: Path, picture: RGB) -> Path:
+    path = folder / "slide.png"
+    cv2.imwrite(str(path), np.ascontiguousarray(_twelve_bits(picture)[0][..., ::-1]))
+    return path
+
+
 def _unknown_codec(folder: Path, picture: RGB) -> Path:
     path = write_tiff(folder / "slide.tif", [picture], compression="zlib")
     with tifffile.TiffFile(path, mode="r+") as tiff:
@@ -209,6 +215,7 @@ def _unknown_codec(folder: Path, picture: RGB) -> Path:
 
 _DOTS = (25_400 / MPP, 25_400 / MPP)
 _TURNED = {"extratags": [(274, 3, 1, 6, True)]}
+_TURNED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 _NOT_SLIDE = "an image of"
 _BITS = "16-bit values use only 12 bits"
 _TURNED_NOTE = "the file is tagged to be shown turned"
@@ -278,7 +285,13 @@ CASES = (
     Case("DICOM", "focal planes", _dicom(focal_planes=3), "cannot be opened as a slide"),
     Case("PNG", "no µm/px", _picture("slide.png"), "has no µm/px"),
     Case("PNG", "a microscope's resolution", _picture("slide.png", dpi=_DOTS), "read"),
+    Case("PNG", "12 bits in 16, `--mpp` given", _twelve_bit_png, _BITS, mpp=MPP),
     Case("JPEG", "no µm/px, `--mpp` given", _picture("slide.jpg", quality=92), "read", mpp=MPP),
+    Case("JPEG", "to be shown turned, `--mpp` given", _picture("slide.jpg", quality=92, exif=_TURNED_EXIF),
+         _TURNED_NOTE, mpp=MPP),
+    Case("MIRAX", "without its folder", _picture("slide.mrxs", format="JPEG"), "lacks the folder"),
+    Case("Olympus VSI", "as it is", lambda folder, p: write_tiff(folder / "slide.vsi", [p]),
+         "is a slide in the format"),
 )  # fmt: skip
 
 

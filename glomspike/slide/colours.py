@@ -18,6 +18,8 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RED_GREEN_BLUE, PALETTE, INKS, YCBCR = 0, 1, 2, 3,
 DECODED_TO_RGB = (6, 7, 33003, 33005, 34712, 50001)
 ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 
+DEPTHS = (8, 10, 12, 14, 16)  # bits of cameras
+
 _Samples = NDArray[Any]  # (height, width, samples)
 _Bytes = NDArray[np.uint8]
 
@@ -68,6 +70,18 @@ class Colours:
         opaque = alpha.astype(np.float32) / 255
         shown = colours * (opaque if self.alpha == UNASSOCIATED_ALPHA else 1.0) + 255 * (1 - opaque)
         return np.rint(np.minimum(shown, 255)).astype(np.uint8)
+
+
+def bits_of(highest: int) -> int:
+    """How many bits of 16 are used where no value is higher."""
+    return next(bits for bits in DEPTHS if highest < 2**bits)
+
+
+def bits_notes(bits: int) -> tuple[str, ...]:
+    """A note where 16-bit values use fewer bits."""
+    if bits == DEPTHS[-1]:
+        return ()
+    return (f"16-bit values use only {bits} bits, and are shown on that scale",)
 
 
 def colours_of(path: Path, page: Any) -> Colours:

@@ -12,12 +12,20 @@ from glomspike.errors import SlideError
 from glomspike.findings import StainName
 from glomspike.slide.dicom import is_damaged, slide_series
 from glomspike.slide.fingerprint import companions
+from glomspike.slide.unread import MAKERS
 
 # Files of these names are slides even where OpenSlide does not know them: they are damaged, and it is said.
-SLIDE_SUFFIXES = {".svs", ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".bif", ".svslide", ".czi"}
+SLIDE_SUFFIXES = {".svs", ".ndpi", ".scn", ".mrxs", ".vms", ".vmu", ".bif", ".svslide", ".czi", *MAKERS}
 PICTURE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 OWN_NAMES = {"summary.csv", "index.html"}
-SAMPLE_NAMES = ("fingerprint.txt", "images", "masks", "annotations")  # of a slide's folder of samples
+SYSTEM_NAMES = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}  # folders that nobody may enter
+# What is in folders that glomspike wrote: results of a slide, of a case, samples of a slide, a training.
+WRITTEN = (
+    ("run.json",),
+    ("case.json", "report.html"),
+    ("fingerprint.txt", "images", "masks", "annotations"),
+    ("metrics.csv", "curves.png", "examples"),
+)
 SEVERAL_FILES = {".vms", ".vmu"}  # whose other files lie beside them, pictures among them
 
 
@@ -51,8 +59,9 @@ def find_slides(folder: Path, out: Path) -> tuple[FoundSlide, ...]:
 
     The results' tree mirrors theirs. Results go to a folder named after the slide's stem, or after its whole
     name where the stem would meet another name; slides go before pictures. Passed over are hidden files and
-    folders, `out` where it lies inside, folders of results and of samples wherever they lie, and the
-    pictures that other slides consist of. Raises SlideError where there is no slide at all.
+    folders, `out` where it lies inside, folders that glomspike wrote wherever they lie, and the pictures that
+    other slides consist of. A folder that cannot be listed is among the slides, so that it fails as one and
+    is not forgotten. Raises SlideError where there is no slide at all.
     """
     found = _found(folder, out, _is_slide, _is_picture)
     if not found:
@@ -64,7 +73,8 @@ def _found(
     folder: Path, out: Path, is_slide: Callable[[Path], bool], is_picture: Callable[[Path], bool]
 ) -> tuple[FoundSlide, ...]:
     found: list[FoundSlide] = []
-    for place, below, files in _walk(folder, out):
+    shut: list[OSError] = []
+    for place, below, files in _walk(folder, out, shut.append):
         paths = [place / name for name in files]
         slides = _without_repeats([path for path in paths if is_slide(path)])
         # Where results are written beside the slides, no folder of theirs can have the name of a file.
@@ -78,13 +88,23 @@ def _found(
             inside = place.relative_to(folder)
             relative = (inside / path.name).as_posix(), (inside / name).as_posix()
             found.append(FoundSlide(path, *relative, is_picture=path in others))
+    for error in shut:
+        if Path(error.filename) == folder:
+            raise SlideError(folder, f"cannot be listed ({error.strerror})", "make it readable for you")
+        name = Path(error.filename).relative_to(folder).as_posix()
+        found.append(FoundSlide(Path(error.filename), name, name))
     return tuple(sorted(found, key=lambda slide: slide.name))
 
 
-def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Each folder once, however it is linked, with the names of its folders and files that may be slides."""
+def _walk(
+    folder: Path, out: Path, tell: Callable[[OSError], None]
+) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Each folder once, however it is linked, with the names of its folders and files that may be slides.
+
+    `tell` is called for each folder that cannot be listed.
+    """
     visited: set[tuple[int, int]] = set()
-    for place, below, files in os.walk(folder, followlinks=True):
+    for place, below, files in os.walk(folder, onerror=tell, followlinks=True):
         status = Path(place).stat()
         identity = status.st_dev, status.st_ino
         is_out = Path(place) != folder and out.exists() and out.samefile(place)
@@ -92,26 +112,35 @@ def _walk(folder: Path, out: Path) -> Iterator[tuple[Path, list[str], list[str]]
             below.clear()
             continue
         visited.add(identity)
-        below[:] = [name for name in below if not name.startswith(".") and not _is_written(Path(place, name))]
+        below[:] = [name for name in below if _may_hold_slides(Path(place, name))]
         yield Path(place), below, [name for name in sorted(files) if not name.startswith(".")]
 
 
-def _is_written(folder: Path) -> bool:
-    """Whether glomspike wrote a folder: the results of a slide, or samples made from one."""
-    try:
-        return (folder / "run.json").exists() or all((folder / name).exists() for name in SAMPLE_NAMES)
-    except OSError:  # a folder that may not be entered
+def _may_hold_slides(folder: Path) -> bool:
+    """Whether a folder is neither hidden, nor the system's, nor one that glomspike wrote."""
+    if folder.name.startswith(".") or folder.name in SYSTEM_NAMES:
         return False
+    try:
+        return not any(all((folder / name).exists() for name in names) for names in WRITTEN)
+    except OSError:  # a folder that may not be entered
+        return True
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # in a folder that may not be entered: it fails as a slide
+        return True
 
 
 def _is_slide(path: Path) -> bool:
     if path.suffix.lower() in SLIDE_SUFFIXES:
-        return path.is_file() or path.is_symlink()  # a link to nothing is a slide that is missing
-    return path.is_file() and (openslide.OpenSlide.detect_format(path) is not None or is_damaged(path))
+        return _is_file(path) or path.is_symlink()  # a link to nothing is a slide that is missing
+    return _is_file(path) and (openslide.OpenSlide.detect_format(path) is not None or is_damaged(path))
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and (path.is_file() or path.is_symlink())
+    return path.suffix.lower() in PICTURE_SUFFIXES and (_is_file(path) or path.is_symlink())
 
 
 def _pictures_of(slide: Path) -> list[Path]:

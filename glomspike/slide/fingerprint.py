@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from glomspike.errors import SlideError
 from glomspike.slide.dicom import files_of_series, slide_series
 
 CHUNKS = 16
@@ -30,6 +31,25 @@ def fingerprint(path: Path) -> str:
     for companion in companions(path):
         digest.update(f"{companion.name}\n{companion.stat().st_size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def state(path: Path) -> tuple[tuple[str, int, int], ...] | None:
+    """Name, size and time of the last change of each file of a slide; None where it is gone.
+
+    It changes while a slide is still being copied to its place.
+    """
+    try:
+        found = [(file, file.stat()) for file in (path, *companions(path))]
+    except FileNotFoundError:
+        return None
+    return tuple((file.name, status.st_size, status.st_mtime_ns) for file, status in found)
+
+
+def check_unchanged(path: Path, before: tuple[tuple[str, int, int], ...] | None) -> None:
+    """Raises SlideError where a slide is in another state than before; one that is gone was read whole."""
+    if state(path) not in (before, None):
+        cure = "wait until it is copied whole, and run again"
+        raise SlideError(path, "changed while it was read", cure)
 
 
 def companions(path: Path) -> list[Path]:

@@ -7,17 +7,21 @@ from PIL import ExifTags, Image
 
 from glomspike.errors import SlideError
 from glomspike.findings import Mask
+from glomspike.slide.orientation import UPRIGHT
 from glomspike.slide.picture import FORMATS, decoded
 from glomspike.slide.readable import check_readable
 
-UPRIGHT = 1
+LOSSY = ("JPEG", "MPO")
+LEAST_HOLES = 0.02  # of a mask
+FAINT = 64  # grey levels: a JPEG's marks are brighter than what its compression leaves beside them
 
 
 def read_mask(path: Path) -> Mask:
     """Return where a PNG, JPEG or TIFF mask is marked, (height, width): neither black nor transparent.
 
-    Raises SlideError for a file that is none of these, is damaged, or is a TIFF of several pictures or one to
-    be shown turned, which Pillow would turn.
+    Of a JPEG what is at least half as bright as its brightest: compression leaves grey specks beside marks.
+    Raises SlideError for a file that is none of these, is damaged, is a JPEG of faint marks, marks the ground
+    instead of glomeruli, or is a TIFF of several pictures or one to be shown turned, which Pillow would turn.
     """
     check_readable(path)
     with decoded(path, (*FORMATS, "TIFF")) as picture:
@@ -25,7 +29,27 @@ def read_mask(path: Path) -> Mask:
             turned = picture.getexif().get(ExifTags.Base.Orientation, UPRIGHT) != UPRIGHT
             if turned or getattr(picture, "n_frames", 1) > 1:
                 raise SlideError(path, "holds several pictures, or a turned one", "save the mask as PNG")
-        return _marked(picture)
+        is_lossy = picture.format in LOSSY or picture.info.get("compression") in ("jpeg", "tiff_jpeg")
+        marked = _brightest(path, picture) if is_lossy else _marked(picture)
+    if _is_ground(marked):
+        cause = "marks all of its border and leaves holes: it seems to mark the ground"
+        raise SlideError(path, cause, "make the ground black and glomeruli any other colour")
+    return marked
+
+
+def _brightest(path: Path, picture: Image.Image) -> Mask:
+    """Where a JPEG is marked."""
+    brightness = np.asarray(picture.convert("RGB")).max(axis=2)
+    brightest = int(brightness.max())
+    if 0 < brightest < FAINT:
+        raise SlideError(path, "is a JPEG, and its marks are too faint to be seen", "save the mask as PNG")
+    return np.asarray(brightness >= max(1, brightest / 2))
+
+
+def _is_ground(marked: Mask) -> bool:
+    """Whether what is marked surrounds what is not, as in a mask with black and white exchanged."""
+    border = (marked[0], marked[-1], marked[:, 0], marked[:, -1])
+    return all(side.all() for side in border) and (~marked).mean() > LEAST_HOLES
 
 
 def _marked(picture: Image.Image) -> Mask:

@@ -91,8 +91,12 @@ def _mpp(pixels: Any) -> Mpp | None:
         return None
     unit_x = pixels.get("PhysicalSizeXUnit", "µm")
     unit_y = pixels.get("PhysicalSizeYUnit", unit_x)
-    across = mpp_of_lengths(float(x or y), float(x or y), unit_x if x else unit_y)
-    down = mpp_of_lengths(float(y or x), float(y or x), unit_y if y else unit_x)
+    try:
+        width, height = float(x or y), float(y or x)
+    except ValueError:  # a decimal comma, or no number
+        return None
+    across = mpp_of_lengths(width, width, unit_x if x else unit_y)
+    down = mpp_of_lengths(height, height, unit_y if y else unit_x)
     return Mpp(across.x, down.y) if across and down else None
 
 

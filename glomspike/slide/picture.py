@@ -11,16 +11,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from glomspike.errors import SlideError
-from glomspike.findings import Mpp
+from glomspike.slide.colours import (
+    BLACK_IS_ZERO,
+    RED_GREEN_BLUE,
+    UNASSOCIATED_ALPHA,
+    Colours,
+    bits_notes,
+    bits_of,
+)
+from glomspike.slide.orientation import UPRIGHT, turned_notes
 from glomspike.slide.scale import mpp_of_dots
 from glomspike.slide.source import Bounds, Level
 
 FORMATS = ("PNG", "JPEG")
 COLOUR_MODES = ("RGB", "RGBA", "P")  # whose profiles are of RGB
+PNG_DEPTH_BYTE = 24  # of the file: bits of a sample
 
 # What Pillow raises for damaged files.
 _DAMAGE = (OSError, ValueError, TypeError, SyntaxError, KeyError, IndexError, EOFError, struct.error)
@@ -35,10 +45,13 @@ class Picture:
     """
 
     vendor = "picture"
-    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
-        self._pixels, self.mpp, self.profile = _decode(path)
+        with decoded(path) as picture:
+            self.profile = (picture.info.get("icc_profile") or None) if picture.mode in COLOUR_MODES else None
+            self.mpp = mpp_of_dots(picture.info.get("dpi", (0, 0)))
+            self._pixels, bits = _to_rgb(picture, path)
+            self.notes = (*bits_notes(bits), *turned_notes("EXIF", _orientation(picture)))
         width_px, height_px = self._pixels.size
         self.levels = (Level(width_px, height_px, 1.0, 1.0, 1.0),)
         self.bounds = Bounds(0, 0, width_px, height_px)
@@ -51,12 +64,6 @@ class Picture:
 
     def close(self) -> None:
         """Nothing is open: the file was read whole."""
-
-
-def _decode(path: Path) -> tuple[Image.Image, Mpp | None, bytes | None]:
-    with decoded(path) as picture:
-        profile = picture.info.get("icc_profile") if picture.mode in COLOUR_MODES else None
-        return _to_rgb(picture), mpp_of_dots(picture.info.get("dpi", (0, 0))), profile or None
 
 
 @contextmanager
@@ -110,15 +117,52 @@ def _identified(path: Path, formats: tuple[str, ...]) -> Image.Image:
         raise SlideError(path, cause, "check that it is a slide and was copied whole") from error
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    """RGB on white. Sixteen bits are scaled by their full range; raises ValueError for modes without one."""
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray(np.rint(np.asarray(picture) / 257).astype(np.uint8)).convert("RGB")
+def _to_rgb(picture: Image.Image, path: Path) -> tuple[Image.Image, int]:
+    """RGB on white, and how many bits of 16 the values use, which are scaled by these; 16 for other pictures.
+
+    Raises ValueError for modes without a known white.
+    """
+    if picture.format == "PNG" and _depth(path) == 16:
+        picture.load()  # which finds damage
+        return _of_sixteen_bits(path)
     if picture.mode in ("I", "F"):
         raise ValueError("32-bit pixels have no known white")
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture.convert("RGB"), 16
     white = Image.new("RGB", picture.size, "white")
     shown = picture.convert("RGBA")
     white.paste(shown, mask=shown)
-    return white
+    return white, 16
+
+
+def _depth(path: Path) -> int:
+    """Bits of a sample of a PNG."""
+    with path.open("rb") as file:
+        return file.read(PNG_DEPTH_BYTE + 1)[-1]
+
+
+def _of_sixteen_bits(path: Path) -> tuple[Image.Image, int]:
+    """A PNG of 16 bits, of which Pillow gives the upper eight: those of a camera of 12 would be black."""
+    samples = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        raise ValueError("16-bit values cannot be read")
+    if samples.ndim == 2:
+        bits = bits_of(int(samples.max()))
+        return Image.fromarray(Colours(BLACK_IS_ZERO, bits).rgb(samples[..., None])), bits
+    colours = samples[..., 2::-1]  # OpenCV's are blue, green, red
+    bits = bits_of(int(colours.max()))
+    if samples.shape[2] == 3:
+        return Image.fromarray(Colours(RED_GREEN_BLUE, bits).rgb(colours)), bits
+    # Transparency uses the whole range whatever the colours use.
+    shown = Colours(RED_GREEN_BLUE, bits).rgb(colours)
+    alpha = Colours(BLACK_IS_ZERO, 16).rgb(samples[..., 3:])[..., :1]
+    clear = np.concatenate([shown, alpha], axis=-1)
+    return Image.fromarray(Colours(RED_GREEN_BLUE, 8, alpha=UNASSOCIATED_ALPHA).rgb(clear)), bits
+
+
+def _orientation(picture: Image.Image) -> int:
+    """How EXIF data want a picture to be shown; upright where they are damaged."""
+    try:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, UPRIGHT))
+    except _DAMAGE:
+        return UPRIGHT

@@ -1,17 +1,22 @@
 """Whether a file can be read at all, so that what is wrong with its path is not taken for damage."""
 
+import os
+import stat
 from pathlib import Path
 
 from glomspike.errors import SlideError, missing_slide
 
 
 def check_readable(path: Path) -> None:
-    """Raise SlideError for a path that is a folder, is not there, or may not or cannot be read."""
+    """Raise SlideError for a path that is a folder, a pipe or device, is not there, or cannot be read."""
     try:
+        if path.is_dir():
+            os.scandir(path).close()
+            raise SlideError(path, "is a folder, not a slide", "name a slide in it")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SlideError(path, "is a pipe or device, not a file", "save the slide as a file first")
         with path.open("rb"):
             return
-    except IsADirectoryError as error:
-        raise SlideError(path, "is a folder, not a slide", "name a slide in it") from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise missing_slide(path) from error
     except PermissionError as error:

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,9 +23,12 @@ from glomspike.slide.profile import ColourProfile
 from glomspike.slide.readable import check_readable
 from glomspike.slide.scan import Scan
 from glomspike.slide.source import Level, PixelSource
+from glomspike.slide.unread import refuse_unread
 
 MIN_MPP = 0.05
 MAX_MPP = 5.0
+SQUARE = 1.05  # how much longer than wide a microscope's pixels may be
+WIDEST_MM = 100.0  # of what is on a glass of 75 mm
 ROUNDED = 0.02  # by how much a typed scale may differ from the file's and mean the same
 
 # The largest side that OpenSlide reads in one piece: beyond it, corners of its pieces are cut to whole
@@ -52,11 +56,15 @@ def open_slide(path: str | os.PathLike[str], mpp: float | None = None) -> "Slide
 def read_picture(path: Path) -> RGB:
     """Return a plain picture (height, width, 3) as sRGB on white, the pixels that a slide of it has.
 
-    It needs no µm/px. Raises SlideError as `open_slide` does, but for the scale.
+    It needs no µm/px. Raises SlideError as `open_slide` does, but for the scale, and where it is as large as
+    a slide.
     """
     source = open_source(path)
     try:
         level = source.levels[0]
+        if Image.MAX_IMAGE_PIXELS and level.width_px * level.height_px > 2 * Image.MAX_IMAGE_PIXELS:
+            cause = f"has too many pixels for a picture, {level.width_px} x {level.height_px}"
+            raise SlideError(path, cause, "cut out the field that is meant")
         stored = source.crop(0, 0, 0, level.width_px, level.height_px)
         return np.array(ColourProfile(source.profile).in_srgb(stored))
     finally:
@@ -70,6 +78,7 @@ def open_source(path: Path) -> PixelSource:
     """
     check_readable(path)
     vendor = openslide.OpenSlide.detect_format(path)
+    refuse_unread(path, is_known=vendor is not None)
     if vendor == "dicom":
         check_tiles(path)
     if vendor not in (None, "generic-tiff"):
@@ -259,7 +268,21 @@ def _usable_mpp(path: Path, file_mpp: Mpp | None, option: float | None) -> Mpp:
 
 
 def _scale_notes(facts: SlideFacts) -> tuple[str, ...]:
-    """A note where what was typed is used and not what the file says, beyond a rounding."""
+    """Where the scale is not what the file says, beyond a rounding, or not what a microscope has."""
+    return (*_typed_notes(facts), *_odd_notes(facts))
+
+
+def _odd_notes(facts: SlideFacts) -> Iterator[str]:
+    x, y = facts.mpp.x, facts.mpp.y
+    if max(x, y) > SQUARE * min(x, y):
+        size = f"{x:.4g} x {y:.4g} µm"
+        yield f"its pixels are taken to be {size} large, as the file says: give --mpp if they are square"
+    wide_mm = max(facts.bounds_width0 * x, facts.bounds_height0 * y) / 1000
+    if wide_mm > WIDEST_MM:
+        yield f"at {max(x, y):.4g} µm/px the slide would be {wide_mm:.0f} mm long: check its µm/px"
+
+
+def _typed_notes(facts: SlideFacts) -> tuple[str, ...]:
     used, in_file = facts.mpp, facts.file_mpp
     if in_file is None or all(
         math.isclose(*pair, rel_tol=ROUNDED) for pair in ((used.x, in_file.x), (used.y, in_file.y))

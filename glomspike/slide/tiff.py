@@ -16,16 +16,16 @@ from PIL import Image
 
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import RGB, Mpp
-from glomspike.slide.colours import Colours, colours_of
+from glomspike.slide.colours import Colours, bits_notes, bits_of, colours_of
 from glomspike.slide.levels import fit_levels
 from glomspike.slide.ome import AS_LARGE, OmeImage, choose_image, read_ome
+from glomspike.slide.orientation import UPRIGHT, turned_notes
 from glomspike.slide.scale import UM_PER_INCH, mpp_of_dots, mpp_of_imagej
 from glomspike.slide.source import Bounds
 from glomspike.slide.tiff_level import COPY_AGAIN, DAMAGE, TiffLevel
 
 MOST_LOST = 0.1  # of level 0's tiles
 RGB_KINDS = (2, 3, 6)  # RGB, palettes, YCbCr
-UPRIGHT = 1
 ORIENTATION_TAG = 274
 # None, LZW, JPEG, Deflate, PackBits and Zstandard: what OpenSlide decodes in TIFF of no vendor.
 USUAL_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 50000)
@@ -115,14 +115,9 @@ class Tiff:
         declared = colours_of(self._path, page)
         if declared.bits != 16:
             return declared, ()
-        bits = bits or _declared_bits(page)
-        if bits is None:
-            highest = TiffLevel(self._path, self._file, page, declared, lock).highest_value()
-            bits = next(few for few in (8, 10, 12, 14, 16) if highest < 2**few)
-        if bits == 16:
-            return declared, ()
-        note = f"16-bit values use only {bits} bits, and are shown on that scale"
-        return declared.with_bits(bits), (note,)
+        used = bits_of(TiffLevel(self._path, self._file, page, declared, lock).highest_value())
+        bits = max(bits or _declared_bits(page) or used, used)  # a file may say fewer than it has
+        return declared.with_bits(bits), bits_notes(bits)
 
 
 def _ome_image(path: Path, file: tifffile.TiffFile) -> tuple[int, OmeImage] | None:
@@ -162,7 +157,9 @@ def _plain_pages(path: Path, file: tifffile.TiffFile) -> list[Any]:
 
 def _is_usual(file: tifffile.TiffFile, first: Any) -> bool:
     """Whether OpenSlide reads a tiled TIFF as it should."""
-    plain = first.index == 0 and not first.subifds and not file.is_imagej and _orientation(first) == UPRIGHT
+    # OpenSlide shows a tile of length zero as white glass.
+    whole = first.index == 0 and not first.subifds and all(first.databytecounts)
+    plain = whole and not file.is_imagej and _orientation(first) == UPRIGHT
     eight = first.bitspersample == 8 and int(first.sampleformat) == 1
     colours = int(first.photometric) in (1, 2, 6) and not first.extrasamples
     return plain and eight and colours and int(first.compression) in USUAL_COMPRESSIONS
@@ -174,10 +171,7 @@ def _orientation(page: Any) -> int:
 
 
 def _orientation_note(page: Any) -> tuple[str, ...]:
-    if _orientation(page) in (0, UPRIGHT):
-        return ()
-    tag = f"TIFF orientation {_orientation(page)}"
-    return (f"the file is tagged to be shown turned ({tag}); it was read as stored, as most viewers do",)
+    return turned_notes("TIFF", _orientation(page))
 
 
 def _mpp(file: tifffile.TiffFile, page: Any) -> Mpp | None:
