@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from glomspike.classify.resolution import field_mpp
 from glomspike.detect.infer import Search, search
-from glomspike.detect.sizes import magnification, size_warnings
+from glomspike.detect.sizes import crop_warnings, magnification, size_warnings
 from glomspike.findings import RGB, Classification, Glomerulus, Outline, SlideResult, Stain
 from glomspike.gates.admission import Admission, admission, blurred_warning, stain_of
 from glomspike.gates.sharpness import OUT_OF_FOCUS, sharpness
@@ -109,8 +109,10 @@ def run_analysis(
             _wait(watching)
     warnings = slide_warnings(slide.notes, found.any_tissue, found.unreadable_windows, detected)
     warnings += [*dropped_warnings(settlement.dropped), *admitted.warnings(), *blurred_warning(detected)]
-    if not options.crops:
-        warnings += size_warnings([2 * g.circle.radius_um for g in detected], options.glomerulus_um)
+    diameters_um = [2 * g.circle.radius_um for g in detected]
+    warnings += (
+        crop_warnings(*diameters_um) if options.crops else size_warnings(diameters_um, options.glomerulus_um)
+    )
     for stage in stages:
         warnings += stage.warnings(detected)
     result = SlideResult(

@@ -133,3 +133,30 @@ def test_the_pictures_of_a_mask_say_where_the_glomerulus_is(tmp_path: Path) -> N
     assert run(save(tmp_path / "one.png"), tmp_path / "out", "--mpp", 0.25) == 0
     inside = np.asarray(Image.open(tmp_path / "out" / "one" / "masks" / "0001.png")) > 0
     assert (inside.sum() / np.pi) ** 0.5 == pytest.approx(120, abs=3)
+
+
+def test_a_picture_without_colours_or_tissue_gets_no_sure_call(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (300, 200), "white").save(tmp_path / "blank.png")
+    assert run(tmp_path / "blank.png", tmp_path / "out", "--mpp", 0.25) == 0
+    assert "the stain could not be measured" in capsys.readouterr().err
+    with (tmp_path / "out" / "blank" / "glomeruli.csv").open() as file:
+        assert [row["call"] for row in csv.DictReader(file)] == ["uncertain"]
+
+
+@pytest.mark.parametrize(("mpp", "is_odd"), [(0.25, False), (0.05, True)])
+def test_a_glomerulus_larger_or_smaller_than_any_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mpp: float, is_odd: bool
+) -> None:
+    assert run(save(tmp_path / "one.png"), tmp_path / "out", "--mpp", mpp) == 0
+    assert ("µm across: check the µm/px of the picture" in capsys.readouterr().err) == is_odd
+
+
+def test_a_picture_too_large_to_be_of_one_glomerulus_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(save(tmp_path / "one.png"), tmp_path / "out", "--mpp", 5) == 0
+    Image.new("L", (9000, 40), 200).save(tmp_path / "slide.png")
+    assert run(tmp_path / "slide.png", tmp_path / "out", "--mpp", 0.25) == 1
+    assert "is 2.2 mm long, and shows more than one glomerulus; give it without" in capsys.readouterr().err

@@ -105,7 +105,7 @@ def test_a_damaged_card_is_refused(tmp_path: Path) -> None:
     ("admitted", "scored", "doubtful", "said"),
     [
         (Admission(Stain("silver", 0.9)), True, False, ""),
-        (Admission(None), True, False, ""),
+        (Admission(None), True, True, "the stain could not be measured"),
         (Admission(Stain("PAS", 0.9)), False, False, "PAS (measured)"),
         (Admission(Stain("H&E")), False, False, "H&E (given)"),
         (Admission(Stain("silver", measured=Stain("silver", 0.99))), True, False, ""),

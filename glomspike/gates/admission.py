@@ -17,9 +17,13 @@ SURELY = 0.95  # probability of a measured stain, from which a slide given as an
 
 @dataclass(frozen=True)
 class Admission:
-    """Whether a slide can be scored for spikes, and how far its calls can be trusted."""
+    """Whether a slide can be scored for spikes, and how far its calls can be trusted.
+
+    `any_found` is whether there is a glomerulus to call.
+    """
 
     stain: Stain | None
+    any_found: bool = True
     is_dark: bool = False
     perhaps_no_kidney: bool = False
 
@@ -31,7 +35,7 @@ class Admission:
     @property
     def is_doubtful(self) -> bool:
         """Whether every call on the slide is uncertain."""
-        return self.is_dark or self.perhaps_no_kidney
+        return self.is_dark or self.perhaps_no_kidney or self.stain is None
 
     def warnings(self) -> Iterator[str]:
         """What a reader should know of it, a sentence each."""
@@ -40,6 +44,11 @@ class Admission:
             yield f"the background of the slide is dark, {kinds}: its results are meaningless"
         if self.perhaps_no_kidney:
             yield "no sure glomerulus was found: this may not be kidney cortex, and every call is uncertain"
+        if self.stain is None and self.any_found:
+            yield (
+                "the stain could not be measured, for want of tissue or of colour, and every call is "
+                "uncertain; --stain silver says that it is silver"
+            )
         if self.stain is not None and not self.is_scored:
             scored = "" if self.stain.probability is None else "; --stain silver scores all the same"
             yield (
@@ -76,8 +85,9 @@ def admission(
     """
     if tissue is None:
         return Admission(stain)
+    any_found = bool(circles)
     is_kidney_doubtful = perhaps_no_kidney(circles, threshold, tissue.area_mm2)
-    return Admission(stain, is_dark_field(thumbnail), is_kidney_doubtful)
+    return Admission(stain, any_found, is_dark_field(thumbnail), is_kidney_doubtful)
 
 
 def contradicting(stain: Stain) -> Stain | None:
