@@ -9,7 +9,7 @@ from glomspike.analysis import Progress, run_analysis
 from glomspike.classify.heatmap import spike_heat
 from glomspike.classify.kind import call_rule
 from glomspike.findings import Glomerulus, SlideResult, TileScores
-from glomspike.names import as_text
+from glomspike.names import as_text, folder_name
 from glomspike.networks.models import Models
 from glomspike.networks.stage import Candidate, SpikeFinding
 from glomspike.networks.weights import Card
@@ -18,6 +18,7 @@ from glomspike.report.pictures import write_glomerulus_pictures
 from glomspike.report.portrait import Portrait, portray
 from glomspike.report.run_files import (
     WrittenRun,
+    check_name,
     dicom_origin,
     record_of,
     write_annotations,
@@ -30,7 +31,7 @@ from glomspike.results.record import Counts, RunSettings
 from glomspike.results.resume import is_finished, run_settings
 from glomspike.results.stopwatch import Stopwatch
 from glomspike.results.tiles import write_tiles
-from glomspike.slide.fingerprint import fingerprint
+from glomspike.slide.fingerprint import check_unchanged, fingerprint, state
 from glomspike.slide.reader import Slide, open_slide
 
 
@@ -44,7 +45,7 @@ class SlideRun:
 
 def run_slide(path: Path, out: Path, models: Models, options: Options, progress: Progress) -> SlideRun:
     """The main job for one slide: `fill_folder` with `OUT/stem/`, waiting where another run is at it."""
-    return fill_folder(path, out / path.stem, models, options, progress)
+    return fill_folder(path, out / folder_name(path), models, options, progress)
 
 
 def fill_folder(
@@ -59,9 +60,11 @@ def fill_folder(
     """The main job for a slide: writes the folder `place`, or skips it where it holds the same already.
 
     Results are built beside `place`, or in the folder `scratch` where one is given. Raises SlideError for a
-    slide that cannot be used, OutputError for a folder that cannot be written or holds other results, and
+    slide that cannot be used or changes meanwhile, OutputError for a folder that cannot be written or holds
+    other results, and
     BusyError where another run is working on it and this one does not `wait`; nothing half-written is left.
     """
+    before = state(path)
     with open_slide(path, options.mpp) as slide:
         settings = slide_settings(path, models.cards, options)
         if is_finished(place, settings, options):
@@ -71,9 +74,11 @@ def fill_folder(
                 return SlideRun(place, None)
             origin = dicom_origin(slide, settings) if options.dicom else None
             stem = as_text(path.stem)
+            check_name(results.path, stem, path)
             written = _write_results(slide, stem, results.path, models, options, progress)
             if origin is not None:
                 write_dicom_objects(results.path, stem, written, origin, settings)
+            check_unchanged(path, before)
             publish = results.publish if options.overwrite == "never" else results.replace
             publish(record_of(written, settings, str(models.device)))
     return SlideRun(place, written.result)

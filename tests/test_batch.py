@@ -16,13 +16,14 @@ import pytest
 from PIL import Image
 from pyramids import write_aperio
 
-from glomspike import cli
+from glomspike import cli, pipeline
 from glomspike.batch.local import LocalWorkers
 from glomspike.batch.local_copy import LocalCopy, local_copy
 from glomspike.batch.run import run_batch
 from glomspike.batch.task import Batch, do_slide, failed_row, standing_row
 from glomspike.errors import GlomspikeError, OutputError, SlideError
 from glomspike.findings import SlideRow
+from glomspike.names import folder_name
 from glomspike.networks.models import load_cards
 from glomspike.results.claim import claimed
 from glomspike.results.options import Options
@@ -359,3 +360,53 @@ def test_a_worker_that_dies_fails_its_slide_and_the_others_are_done(tissue: Path
     assert len(failed) == 1
     assert "ended by signal 9" in failed[0].cause
     assert sorted(path.suffix for path in batch.out.iterdir()) == ["", ""]
+
+
+# Slides that are not there whole, and names that no file can have
+
+
+def test_a_slide_that_changes_while_it_is_read_fails(slides: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = batch_of(slides)
+    slide = find_slides(slides, batch.out)[0]
+    write = pipeline.write_tiles
+
+    def grow(*arguments: object) -> None:
+        write(*arguments)  # type: ignore[arg-type]
+        with slide.path.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(pipeline, "write_tiles", grow)
+    row = do_slide(slide, LocalCopy(slide.path, None), batch, "cpu", True)
+    assert row is not None
+    assert row.cause == "changed while it was read; wait until it is copied whole, and run again"
+    assert not (batch.out / "a").exists()
+
+
+def test_a_slide_that_changes_while_it_is_copied_fails(
+    slides: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+
+    def grow(source: Path, target: Path) -> None:
+        copy(source, target)
+        source.write_bytes(source.read_bytes() + b"more")
+
+    monkeypatch.setattr(shutil, "copyfile", grow)
+    with pytest.raises(SlideError, match="changed while it was read"), local_copy(slides / "a.svs", tmp_path):
+        pass
+
+
+def test_a_name_too_long_for_results_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank(tmp_path / "in" / f"{'n' * 250}.svs")
+    monkeypatch.setattr(pipeline, "run_analysis", lambda *_: pytest.fail("it was analysed"))
+    batch = batch_of(tmp_path / "in")
+    (slide,) = find_slides(tmp_path / "in", batch.out)
+    row = do_slide(slide, LocalCopy(slide.path, None), batch, "cpu", True)
+    assert row is not None
+    assert row.cause.startswith("has a name that results cannot have here (File name too long); rename it")
+
+
+def test_results_of_a_name_of_dots_stay_in_out() -> None:
+    assert [folder_name(Path(name)) for name in ("..svs", "...svs", "a..svs")] == ["..svs", "...svs", "a."]

@@ -13,6 +13,7 @@ from cards import DRAFT, STATE
 from glomspike import __version__, cli
 from glomspike.errors import SlideError
 from glomspike.networks import weights
+from glomspike.typed import Number
 
 HEAVY = ("torch", "numpy", "cv2", "matplotlib", "sklearn", "pydantic", "rich", "openslide")
 
@@ -184,3 +185,24 @@ def test_doctor_fails_where_the_main_job_would(
     status, out, _ = typed("doctor", str(installed), capsys=capsys)
     assert status == 0
     assert "The main job can run here." in out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["", "out"], ["slide.svs", ""], ["train", "detector", "", "--out", "out"]]
+)
+def test_an_empty_argument_is_refused_and_is_not_the_current_folder(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = typed(*arguments, capsys=capsys)
+    assert status == 2
+    assert "an argument is empty: check the variables of your script" in err
+
+
+def test_numbers_may_have_a_decimal_comma_and_must_be_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.svs").touch()
+    for option in ("--mpp", "--glomerulus-um", "--threshold"):
+        status, _, err = typed(str(tmp_path / "a.svs"), "out", option, "nan", capsys=capsys)
+        assert (status, "'nan' is not a number" in err) == (2, True)
+    assert Number(0.05, 5).convert("0,25", None, None) == 0.25

@@ -329,3 +329,19 @@ def test_bad_input_is_one_line_and_writes_nothing(
         assert (got, out) == (status, "")
         assert said in line
     assert not file.exists()
+
+
+@pytest.mark.usefixtures("loaded")
+def test_files_that_no_evaluation_wrote_are_not_replaced(
+    discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def status(file: Path, *options: object) -> int:
+        return typed("detector", discs, "--json", file, "--device", "cpu", *options, capsys=capsys)[0]
+
+    mine = {name: tmp_path / name for name in ("field.json", "new-worst.png", "photo.png")}
+    for path in mine.values():
+        path.write_text('{"shapes": []}')
+    assert [status(mine["field.json"]), status(tmp_path / "new.json"), status(discs)] == [1, 1, 1]
+    assert status(tmp_path / "other.json", "--worst", mine["photo.png"]) == 1
+    assert all(path.read_text() == '{"shapes": []}' for path in mine.values())
+    assert [status(tmp_path / "numbers.json") for _ in range(2)] == [0, 0]

@@ -11,6 +11,7 @@ import openslide
 import pytest
 import shapely
 
+from glomspike import cli
 from glomspike.annotate.imagescope import read_imagescope
 from glomspike.annotate.layers import RegionType
 from glomspike.phantom.glomerulus import GlomerulusPlan, Habit, plan_glomerulus, with_spikes
@@ -304,3 +305,14 @@ def test_where_there_is_no_edge_the_distance_to_it_is_a_number() -> None:
 
 def test_an_empty_part_of_the_tuft_has_no_nuclei() -> None:
     assert spread(np.random.default_rng(0), shapely.Polygon(), 5.0).shape == (0, 2)
+
+
+def test_a_table_that_is_not_of_phantoms_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "samples.csv").write_text("image,patient\nmine.svs,p\n")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["phantom", "--out", str(tmp_path), "--slides", "1"])
+    assert end.value.code == 1
+    assert "samples.csv: is not of phantoms and is not replaced" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["samples.csv"]

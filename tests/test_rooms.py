@@ -11,6 +11,7 @@ ORDER = (
     *("errors", "findings", "names", "modalities", "geometry", "metrics", "slide", "annotate", "results"),
     *(
         "tables",
+        "typed",
         "networks",
         "gates",
         "review",

@@ -348,3 +348,21 @@ def test_an_architecture_can_be_chosen_only_for_a_new_segmenter(
     kind: str, more: tuple[str, ...], tmp_path: Path
 ) -> None:
     assert train_from_command_line(kind, tmp_path, tmp_path, "--architecture", "Unet", *more) == 2
+
+
+@pytest.mark.parametrize("name", ["detector.safetensors", "metrics.csv", "curves.png"])
+def test_files_that_a_training_would_replace_are_refused_before_any_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(OutputError, match="is there already and is not replaced; give another --out"):
+        learnt(Line(), tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"", b"mine", b"PK\x03\x04cut short"])
+def test_a_checkpoint_that_is_none_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(OutputError, match="is damaged, or was not written by glomspike"):
+        learnt(Line(), tmp_path)
+    torch.save([1], tmp_path / "checkpoint.pt")
+    with pytest.raises(OutputError, match="is damaged, or was not written by glomspike"):
+        learnt(Line(), tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from glomspike.slide.fingerprint import companions
+from glomspike.slide.fingerprint import check_unchanged, companions, state
 
 
 class LocalCopy(NamedTuple):
@@ -21,15 +21,17 @@ class LocalCopy(NamedTuple):
 def local_copy(path: Path, stage: Path | None) -> Iterator[LocalCopy]:
     """A slide with all its files, copied to a separate folder below `stage` that is gone afterwards.
 
-    Without `stage` it is read where it lies. Raises OSError where it cannot be copied.
+    Without `stage` it is read where it lies. Raises OSError where it cannot be copied, SlideError where it
+    changes meanwhile.
     """
     if stage is None:
         yield LocalCopy(path, None)
         return
     with TemporaryDirectory(prefix="glomspike-", dir=stage, ignore_cleanup_errors=True) as folder:
-        near = Path(folder) / "slide"
+        near, before = Path(folder) / "slide", state(path)
         for file in (path, *companions(path)):
             copy = near / file.relative_to(path.parent)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
+        check_unchanged(path, before)
         yield LocalCopy(near / path.name, Path(folder))

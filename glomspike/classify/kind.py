@@ -8,6 +8,7 @@ import click
 
 from glomspike.errors import UsageError
 from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
+from glomspike.typed import Number
 
 if TYPE_CHECKING:
     from torch import nn
@@ -152,7 +153,7 @@ _TRAINING_OPTIONS = (
     click.Option(["--stride-px"], type=click.IntRange(1), help="Distance between tiles  [default: 25]"),
     click.Option(
         ["--coverage"],
-        type=click.FloatRange(0, 1, min_open=True),
+        type=Number(0, 1, min_open=True),
         help="Least share of a tile inside the outline  [default: 0.5]",
     ),
     click.Option(
@@ -177,7 +178,7 @@ _TRAINING_OPTIONS = (
     ),
     click.Option(
         ["--synthetic-share"],
-        type=click.FloatRange(0, 0.9, min_open=True),
+        type=Number(0, 0.9, min_open=True),
         help=f"At most this share of a round's spiked tiles is synthetic  [default: {SYNTHETIC_SHARE}]",
     ),
     click.Option(
@@ -205,7 +206,7 @@ KIND = ModelKind(
         options=(
             click.Option(
                 ["--threshold"],
-                type=click.FloatRange(0, 1),
+                type=Number(0, 1),
                 metavar="P",
                 help="Probability from which a glomerulus counts as spiked, instead of the one on the card.",
             ),

@@ -48,6 +48,8 @@ class _Commands(click.Group):
         return find(cmd_name) if cmd_name in COMMANDS else None
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "" in args:  # as a path it would be the current folder, which nobody means
+            ctx.fail("an argument is empty: check the variables of your script")
         names = {*COMMANDS, "--help", "--version"}
         return super().parse_args(ctx, args if args and args[0] in names else [MAIN_JOB, *args])
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from glomspike.cli.batch_options import device_option, overwrite_option
-from glomspike.cli.result_options import Number
 from glomspike.cli.run import run_folder, run_slide
 from glomspike.cli.stain_option import stain_option, stain_typed
 from glomspike.cli.weight_options import given, weight_options
 from glomspike.errors import missing_slide
 from glomspike.networks.kinds import kinds_of
+from glomspike.typed import Number
 
 CROP_KINDS = [kind for kind in kinds_of("slides") if kind != "detector"]  # nothing is searched for
 

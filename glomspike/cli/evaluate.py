@@ -78,6 +78,7 @@ def _evaluate(
     from glomspike.results.png import write_rgb
 
     picture = worst or file.with_name(f"{file.stem}-worst.png")
+    _refuse_foreign(file, picture)
     for folder in {file.parent, picture.parent}:
         check_writable(folder)
     chosen_samples = _in_split(samples, split, kind.modalities)
@@ -95,6 +96,27 @@ def _evaluate(
     numbers = {"model": kind.name, "sha256": model.card.sha256, "split": split, **found.numbers}
     file.write_text(json.dumps(numbers, indent=2) + "\n")
     _print(numbers, file, picture)
+
+
+def _refuse_foreign(file: Path, picture: Path) -> None:
+    """Raises OutputError where files that no evaluation wrote are in the place of its own.
+
+    A picture is known by the results beside which it stands.
+    """
+    from glomspike.errors import OutputError
+
+    taken = next((place for place in (file, picture) if place.exists()), None)
+    if taken is not None and not (taken == picture and _is_evaluation(file)) and not _is_evaluation(taken):
+        cause = "was not written by `glomspike evaluate` and is not replaced"
+        raise OutputError(taken, cause, "move it, or choose another name")
+
+
+def _is_evaluation(file: Path) -> bool:
+    try:
+        numbers = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(numbers, dict) and {"model", "sha256", "split"} <= numbers.keys()
 
 
 def _in_split(

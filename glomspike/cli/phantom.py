@@ -7,6 +7,7 @@ from typing import TypeVar
 import click
 
 from glomspike.errors import UsageError
+from glomspike.typed import Number
 
 GLOMERULI = 6  # on each slide or in each case
 BOXED = 0.4
@@ -39,7 +40,7 @@ _Number = TypeVar("_Number", int, float)
 @click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Random seed.")
 @click.option(
     "--boxed",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     help="Share of the spiked glomeruli with boxes drawn on spikes.  [default: 0.4]",
 )
 @click.option(
@@ -81,6 +82,7 @@ def command(
     from glomspike.phantom.slides import write_phantoms
 
     _refuse_misplaced(slides, cases, levels, patients, glomeruli, boxed)
+    _refuse_foreign(folder)
     if patients is not None:
         made = write_patients(folder, patients, seed, workers)
         whole, table, what = patients, "samples.csv", "patients"
@@ -118,3 +120,16 @@ def _refuse_misplaced(
     for name, value in of_slides.items():
         if patients is not None and value is not None:
             raise UsageError(name, "is not for patients", "omit it")
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raises OutputError for a table in the folder that is not one of phantoms, which would be replaced."""
+    from glomspike.errors import OutputError
+    from glomspike.phantom.slides import LICENCE
+
+    licence = folder / "licence.txt"
+    if licence.is_file() and licence.read_bytes().strip() == LICENCE.encode():
+        return
+    for table in (folder / "samples.csv", folder / "cases.csv"):
+        if table.exists():
+            raise OutputError(table, "is not of phantoms and is not replaced", "choose another --out")

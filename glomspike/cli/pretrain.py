@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from glomspike.typed import Number
+
 EPILOG = """\b
 Examples:
   glomspike pretrain slides more-slides --out encoder
@@ -35,7 +37,7 @@ ENCODERS = ("resnet18", "resnet34", "resnet50")
 )
 @click.option("--batch", type=click.IntRange(2), default=64, show_default=True, help="Tiles in a batch.")
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, 1, min_open=True), default=3e-4, show_default=True,
+    "--learning-rate", type=Number(0, 1, min_open=True), default=3e-4, show_default=True,
     help="Learning rate.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, help="Random seed.")

@@ -1,6 +1,5 @@
 """The options of every command that analyses slides and that change what comes out."""
 
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,18 +9,9 @@ from glomspike.cli.stain_option import stain_option
 from glomspike.cli.weight_options import weight_options
 from glomspike.detect.size_options import size_options
 from glomspike.networks.kinds import kinds_of
+from glomspike.typed import Number
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Number(click.FloatRange):
-    """A number within a range; unlike click's, "nan" is none."""
-
-    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number", param, ctx)
-        return number
 
 
 def result_options(command: F) -> F:

@@ -15,6 +15,7 @@ from glomspike.cli.stain_option import stain_typed
 from glomspike.cli.weight_options import given
 from glomspike.detect.size_options import expected_um
 from glomspike.errors import UsageError, missing_slide
+from glomspike.names import folder_name
 
 if TYPE_CHECKING:
     from glomspike.batch.cluster import ClusterWorkers
@@ -107,7 +108,7 @@ def run_slide(
     _note(chosen.note)
     models = load_models(weights, chosen.device)
     with shown_progress(slide.name) as progress, local_copy(slide, stage) as near:
-        done = fill_folder(near.path, out / slide.stem, models, options, progress, near.scratch)
+        done = fill_folder(near.path, out / folder_name(slide), models, options, progress, near.scratch)
     _print_results(done)
     return 0
 

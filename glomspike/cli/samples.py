@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from glomspike.errors import GlomspikeError, UsageError, missing_slide
-from glomspike.names import as_text
+from glomspike.names import as_text, folder_name
+from glomspike.typed import Number
 
 if TYPE_CHECKING:
     from glomspike.learn.corrections.find import CorrectedFolder
@@ -41,7 +42,7 @@ have corrected further."""
 )
 @click.option(
     "--mpp",
-    type=click.FloatRange(0.05, 5),
+    type=Number(0.05, 5),
     metavar="UM",
     help="µm per pixel, for slides that do not record it.",
 )
@@ -106,7 +107,7 @@ def _single(slide: Path, xml: Path | None, patient: str | None) -> "CorrectedSli
     annotations = xml or annotations_beside(slide)
     if annotations is None:
         raise UsageError(slide, "has no annotations beside it", "give the XML file after the slide")
-    return CorrectedSlide(slide, annotations, as_text(slide.stem), patient)
+    return CorrectedSlide(slide, annotations, as_text(folder_name(slide)), patient)
 
 
 def _folder(folder: Path, out: Path, patients: Path | None, mpp: float | None) -> int:

@@ -8,6 +8,7 @@ import click
 from glomspike.cli.kind_group import KindCommand, KindGroup
 from glomspike.errors import UsageError
 from glomspike.networks.kinds import Beginning, ChosenOptions, ModelKind
+from glomspike.typed import Number
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +53,7 @@ def _common(kind: ModelKind) -> list[click.Parameter]:
         ),
         click.Option(
             ["--learning-rate"],
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Number(0, 1, min_open=True),
             help=f"Learning rate  [default: {RATE_NEW:g} for new networks, {RATE_GOING_ON:g} for others]",
         ),
         click.Option(

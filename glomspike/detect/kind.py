@@ -9,6 +9,7 @@ import click
 from glomspike.detect.size_options import OPTIONS, expected_um
 from glomspike.detect.sizes import magnification
 from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
+from glomspike.typed import Number
 
 if TYPE_CHECKING:
     from torch import nn
@@ -66,7 +67,7 @@ KIND = ModelKind(
         options=(
             click.Option(
                 ["--mpp"],
-                type=click.FloatRange(1, 8),
+                type=Number(1, 8),
                 metavar="UM",
                 help="µm per pixel at which a new detector looks  [default: 4]",
             ),

@@ -7,6 +7,7 @@ import click
 
 from glomspike.detect.sizes import ANIMALS_UM
 from glomspike.errors import UsageError
+from glomspike.typed import Number
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,7 +19,7 @@ OPTIONS = (
     ),
     click.Option(
         ["--glomerulus-um"],
-        type=click.FloatRange(30, 500),
+        type=Number(30, 500),
         metavar="UM",
         help="Expected diameter of a glomerulus, instead of --animal.",
     ),

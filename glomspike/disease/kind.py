@@ -9,6 +9,7 @@ import click
 from glomspike.errors import UsageError
 from glomspike.modalities import MODALITIES
 from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
+from glomspike.typed import Number
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,7 +134,7 @@ _TRAINING_OPTIONS = (
     ),
     click.Option(
         ["--keep"],
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="T",
         help="medoid: drop images farther out than T times the mean distance  [default: 1.5]",
     ),
@@ -156,7 +157,7 @@ _TRAINING_OPTIONS = (
     ),
     click.Option(
         ["--modality-dropout"],
-        type=click.FloatRange(0, 1, max_open=True),
+        type=Number(0, 1, max_open=True),
         help="How often each modality is dropped in training  [default: 0.3]",
     ),
     click.Option(

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import cv2
@@ -44,6 +45,7 @@ Batch = dict[str, Tensor]
 Example = dict[str, np.ndarray[Any, Any]]
 
 CHECKPOINT = "checkpoint.pt"
+REPLACED = ("*.safetensors", "metrics.csv", "curves.png")  # that a training writes after its checkpoint
 LICENCE = "Apache-2.0 as far as the licences of the training data allow"
 READ_AHEAD_BATCHES = 3
 NORMALISATION = Normalisation(mean=(0.7, 0.6, 0.7), std=(0.25, 0.25, 0.25))  # of stained tissue in general
@@ -308,7 +310,8 @@ class Run:
 def opened(out: Path, signature: str) -> dict[str, Any] | None:
     """The checkpoint of a training in the folder `out`, which is made where it is missing; None if it is new.
 
-    Raises OutputError where the folder cannot be written, or holds a training of another signature.
+    Raises OutputError where the folder cannot be written, or holds a training of another signature, or files
+    that a new one would replace.
     """
     try:
         (out / "examples").mkdir(parents=True, exist_ok=True)
@@ -316,9 +319,16 @@ def opened(out: Path, signature: str) -> dict[str, Any] | None:
         raise OutputError(out, f"cannot be written ({error.strerror})", "give another --out") from error
     path = out / CHECKPOINT
     if not path.is_file():
+        if foreign := next((file for name in REPLACED for file in out.glob(name)), None):
+            raise OutputError(foreign, "is there already and is not replaced", "give another --out")
         return None
-    kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    if kept["signature"] != signature:
+    try:
+        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        is_another = kept["signature"] != signature
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, UnpicklingError) as error:
+        cause = "is damaged, or was not written by glomspike"
+        raise OutputError(path, cause, "give another --out, or delete it to begin again") from error
+    if is_another:
         raise OutputError(out, "holds a training of other samples or settings", "give another --out")
     return kept
 

@@ -1,5 +1,6 @@
 """The files of a slide's results beside its pictures and its report, and the record that is written last."""
 
+import errno
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from glomspike.annotate.geojson import write_geojson
 from glomspike.annotate.imagescope import write_imagescope
+from glomspike.errors import SlideError
 from glomspike.findings import RGB, SlideResult
 from glomspike.geometry.frames import FieldFrame
 from glomspike.report.overview import write_overview
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
     from glomspike.annotate.dicom.origin import Origin
 
 
+LONGEST_SUFFIX = ".geojson"
+NAMELESS = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)  # of names that a file system does not take
+
+
 @dataclass(frozen=True, eq=False)
 class WrittenRun:
     """A run whose files are written: what was found and counted, when it began, and its stopwatch."""
@@ -31,6 +37,19 @@ class WrittenRun:
     tissue: Tissue | None
     started: datetime
     watch: Stopwatch
+
+
+def check_name(folder: Path, stem: str, slide: Path) -> None:
+    """Raises SlideError where files cannot be named after a slide, before the work that they would hold."""
+    probe = folder / f"{stem}{LONGEST_SUFFIX}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        if error.errno not in NAMELESS:
+            raise
+        cause = f"has a name that results cannot have here ({error.strerror})"
+        raise SlideError(slide, cause, "rename it, shorter and without special characters") from error
 
 
 def dicom_origin(slide: Slide, settings: RunSettings) -> "Origin":
