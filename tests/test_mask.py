@@ -44,3 +44,12 @@ def test_a_mask_of_the_ground_is_refused_and_one_within_a_glomerulus_is_not(tmp_
         read_mask(tmp_path / "inverted.png")
     Image.new("L", (40, 30), 255).save(tmp_path / "whole.png")
     assert read_mask(tmp_path / "whole.png").all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_a_mask_whose_ground_is_a_colour_too_is_refused(tmp_path: Path, mode: str) -> None:
+    drawn = np.full((300, 400, 3), 255, np.uint8)
+    drawn[TRUE] = (255, 0, 0)
+    Image.fromarray(drawn).convert(mode, palette=Image.Palette.ADAPTIVE).save(tmp_path / "mask.png")
+    with pytest.raises(SlideError, match="marks all of the picture, in several colours"):
+        read_mask(tmp_path / "mask.png")

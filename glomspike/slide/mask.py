@@ -31,6 +31,9 @@ def read_mask(path: Path) -> Mask:
                 raise SlideError(path, "holds several pictures, or a turned one", "save the mask as PNG")
         is_lossy = picture.format in LOSSY or picture.info.get("compression") in ("jpeg", "tiff_jpeg")
         marked = _brightest(path, picture) if is_lossy else _marked(picture)
+        if not is_lossy and marked.all() and _is_colourful(picture):
+            cause = "marks all of the picture, in several colours"
+            raise SlideError(path, cause, "make the ground black and glomeruli any other colour")
     if _is_ground(marked):
         cause = "marks all of its border and leaves holes: it seems to mark the ground"
         raise SlideError(path, cause, "make the ground black and glomeruli any other colour")
@@ -44,6 +47,12 @@ def _brightest(path: Path, picture: Image.Image) -> Mask:
     if 0 < brightest < FAINT:
         raise SlideError(path, "is a JPEG, and its marks are too faint to be seen", "save the mask as PNG")
     return np.asarray(brightness >= max(1, brightest / 2))
+
+
+def _is_colourful(picture: Image.Image) -> bool:
+    """Whether a mask in colours has several, one of which may mean the ground."""
+    colours = picture.convert("RGB").getcolors(maxcolors=1) if picture.mode in ("P", "RGB") else []
+    return colours is None  # more than that
 
 
 def _is_ground(marked: Mask) -> bool:
