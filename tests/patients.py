@@ -9,7 +9,7 @@ import numpy as np
 from glomspike.disease.form import Form
 
 SMALL = Form(sides_px={"om": 64, "if": 64, "tem": 96}, mpps={"om": 3.0, "if": 3.0, "tem": 0.03})
-COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split")
+COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split", "deposits")
 DISEASES = ("IgAN", "LN", "MN")
 
 
@@ -42,7 +42,10 @@ def glomerulus(rng: np.random.Generator) -> np.ndarray:
 def write_patients(
     folder: Path, patients: int = 12, micrographs: int = 3, diseases: tuple[str, ...] = DISEASES
 ) -> Path:
-    """A table of patients, each disease in turn; the last of each is for testing, that before to validate."""
+    """A table of patients, each disease in turn; the last of each is for testing, that before to validate.
+
+    The first micrograph of each is said to show deposits, the second to show none.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rng, rows = np.random.default_rng(0), []
     for number in range(patients):
@@ -59,7 +62,8 @@ def write_patients(
             name = f"{number:02d}-{image}-{modality}.png"
             cv2.imwrite(str(folder / name), pixels[..., ::-1])
             stated = (disease, stage) if image == 0 else ("", "")
-            rows.append((name, mpp, modality, marker, f"patient {number}", *stated, split))
+            deposits = {3: "yes", 4: "no"}.get(image, "")
+            rows.append((name, mpp, modality, marker, f"patient {number}", *stated, split, deposits))
     table = folder / "samples.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])

@@ -39,8 +39,6 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def known(tmp_path_factory: pytest.TempPathFactory, encoder: Path) -> KnownPatients:
     folder = tmp_path_factory.mktemp("phantoms")
     table = write_patients(folder, patients=9, micrographs=2)
-    for image in folder.glob("*-tem.png"):
-        image.with_suffix(".json").write_text(json.dumps({"shows_deposits": "-3-" in image.name}))
     small = {"om": 64, "if": 64, "tem": 96}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(disease_maps, "SIDES_PX", small)

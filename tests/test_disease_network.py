@@ -14,11 +14,11 @@ from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.smil import Aggregation, distances, medoid_weighing, public_weighing
 from glomspike.disease.staging import OrdinalHead, stage_loss, stage_probabilities
 from glomspike.disease.subsets import SUBSETS
-from glomspike.disease.train import disease_loss
+from glomspike.disease.train import deposit_loss, disease_loss
 from glomspike.metrics.calibration import temperature
 from glomspike.metrics.ordinal import ordinal_statistics
 
-SUMMING_TO_1 = ("mean", "medoid", "gated-attention")
+SUMMING_TO_1 = ("mean", "medoid", "gated-attention", "place-attention")
 SMALL = Form(sides_px={"om": 64, "if": 64, "tem": 96})
 
 
@@ -109,12 +109,33 @@ def test_distances_are_of_what_is_seen_and_not_of_where() -> None:
     )
 
 
-@pytest.mark.parametrize("aggregate", ["mean", "gated-attention"])
+@pytest.mark.parametrize("aggregate", ["mean", "gated-attention", "place-attention"])
 def test_a_bag_twice_is_the_same_patient(aggregate: str) -> None:
     bag = maps(4)
     pooled, _ = aggregation(aggregate)(bag, there(4))
     doubled, _ = aggregation(aggregate)(torch.cat([bag, bag], dim=1), there(8))
     assert torch.allclose(doubled, pooled, atol=1e-6)
+
+
+def test_a_finding_in_one_place_of_one_image_is_not_diluted() -> None:
+    bag = maps(5)
+    bag[:, :, 0] = 0
+    bag[0, 3, 0, 1, 2] = 9.0
+
+    class Looking(torch.nn.Module):
+        """Attention that has learnt to look for channel 0."""
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            return 3 * features[..., 0]
+
+    by_place, by_image = aggregation("place-attention"), aggregation("gated-attention")
+    by_place.attention = by_image.attention = Looking()
+    pooled, weighing = by_place(bag, there(5))
+    assert weighing.weights[0, 3] > 0.99
+    assert torch.allclose(pooled.mean(dim=(2, 3))[0], bag[0, 3, :, 1, 2], atol=1e-3)
+    assert weighing.showing.argmax() == 3
+    diluted, _ = by_image(bag, there(5))
+    assert diluted.mean(dim=(2, 3))[0, 0] <= 1
 
 
 def test_a_sum_grows_with_the_bag_and_the_public_rule_leaves_the_farthest_image_out() -> None:
@@ -153,6 +174,7 @@ def batch(
         made[f"{modality}_number"] = torch.zeros(patients, count)
     made["evidence"] = torch.rand(patients, 6, generator=generator)
     made["scored"] = torch.ones(patients, dtype=torch.bool)
+    made["tem_deposits"] = torch.arange(patients * counts[2]).view(patients, -1) % 3 - 1
     made["disease"] = torch.arange(patients) % 3
     made["stage"] = torch.arange(patients) % 5
     return made
@@ -191,7 +213,7 @@ def test_a_patient_without_micrographs_beside_one_with_is_the_same_as_alone(usua
     assert torch.allclose(together.fused[1], single.fused[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("form", [{}, {"cmsa": "public"}, {"cmsa": "off"}, {"aggregate": "medoid"}])
+@pytest.mark.parametrize("form", [{}, {"cmsa": "public"}, {"cmsa": "off"}, {"aggregate": "medoid"}, {"aggregate": "gated-attention"}])
 def test_gradients_reach_every_branch_and_the_shared_encoder(form: dict[str, object]) -> None:
     learner = network(**form).train()
     learner.encoder.eval()
@@ -274,6 +296,34 @@ def test_an_unknown_stage_is_not_learnt_from() -> None:
     assert logits.grad[1].abs().sum() > 0
     assert not logits.grad[[0, 2]].any()
     assert stage_loss(logits, torch.zeros(3, dtype=torch.long)) == 0
+
+
+def test_deposits_are_learnt_from_where_they_are_known() -> None:
+    showing = torch.randn(2, 3, requires_grad=True)
+    deposit_loss(showing, torch.tensor([[1, 0, -1], [-1, -1, -1]])).backward()
+    assert showing.grad[0, 0] < 0 < showing.grad[0, 1]
+    assert not showing.grad[0, 2]
+    assert not showing.grad[1].any()
+    assert deposit_loss(showing, torch.full((2, 3), -1)) == 0
+
+
+@pytest.mark.parametrize("aggregate", ["gated-attention", "place-attention"])
+def test_weights_come_to_find_the_micrographs_that_show_deposits(aggregate: str) -> None:
+    torch.manual_seed(0)
+    pooling = Aggregation(aggregate, 8, 1.5)
+    rule = torch.optim.Adam(pooling.parameters(), lr=0.02)
+    bag = torch.randn(12, 4, 8, 5, 5).abs()
+    deposits = torch.rand(12, 4) < 0.4
+    bag[:, :, 0, 2, 2] = torch.where(deposits, 4.0, 0.0)
+    for _ in range(60):
+        rule.zero_grad()
+        _, weighing = pooling(bag, torch.ones(12, 4, dtype=torch.bool))
+        deposit_loss(weighing.showing, deposits.long()).backward()
+        rule.step()
+    found = weighing.weights.detach()
+    some = deposits.any(dim=1) & ~deposits.all(dim=1)
+    of_those = (found * deposits).sum(dim=1)[some].mean()
+    assert of_those > (0.9 if aggregate == "place-attention" else 0.4)
 
 
 def test_a_temperature_brings_overconfident_logits_back() -> None:

@@ -56,7 +56,7 @@ def test_images_are_grouped_by_patient_whatever_the_order_of_rows(table: Path, t
     shuffled = table.parent / "shuffled.csv"
     with shuffled.open("w", newline="") as file:
         csv.writer(file).writerows(
-            [head, *rows, [*extra[:5], "", "", extra[7]]]
+            [head, *rows, [*extra[:5], "", "", extra[7], ""]]
         )  # two OM rows of one patient
     first = {p.name: p for p in load_patients(read_samples([table], MODALITIES), SMALL)}
     second = {p.name: p for p in load_patients(read_samples([shuffled], MODALITIES), SMALL)}
@@ -78,6 +78,17 @@ def test_all_images_count_in_evaluation_and_a_random_few_in_training(table: Path
     assert whole_patient(patients.training[0], SMALL)["tem"].shape[1] == 3
     again = whole_patient(patients.training[0], SMALL)
     assert torch.equal(again["tem"], whole_patient(patients.training[0], SMALL)["tem"])
+
+
+def test_what_is_known_of_deposits_goes_with_each_micrograph(table: Path, patients: Patients) -> None:
+    assert [one.deposits for one in patients.training[0].images["tem"]] == [True, False, None]
+    one = task(table, patients, modality_dropout=0.5)
+    one.begin_epoch(one.network(), 1)
+    for seed in range(9):
+        example = one.sample(0, np.random.default_rng(seed))
+        there = example["tem_present"]
+        assert (example["tem_deposits"][~there] == -1).all()
+        assert len(set(example["tem_deposits"][there])) == there.sum()
 
 
 def test_modalities_are_left_out_in_training_but_never_all(table: Path, patients: Patients) -> None:

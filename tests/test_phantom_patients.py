@@ -274,6 +274,8 @@ def test_the_tables_of_patients_are_read(tmp_path: Path) -> None:
         assert {(one.disease, one.stage) for one in own} == {(latent.disease, latent.stage)}
         assert sum(one.modality == "tem" for one in own) == len(latent.micrographs)
         assert sum(one.modality == "if" for one in own) == len(latent.stains)
+        shown = [one.deposits for one in own if one.modality == "tem"]
+        assert shown == [bool(finding.places) for finding in latent.micrographs]
         for one in own:
             assert (one.mask is not None) == (one.modality == "om")
             assert one.modality != "om" or len(load_picture(one).truth.glomeruli) == 1

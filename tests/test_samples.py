@@ -99,6 +99,8 @@ def test_an_empty_split_is_said_to_be_empty(tmp_path: Path) -> None:
         ("image,patient,disease,stage", "a.png,p,MN,II", "line 2: stage: "),
         ("image,patient,disease,stage", "a.png,p,IgAN,2", "has a stage, and the disease is IgAN"),
         ("image,patient,disease,stage", "a.png,p,,2", "has a stage, and the disease is not stated"),
+        ("image,patient,modality,deposits", "a.png,p,tem,maybe", "line 2: deposits: "),
+        ("image,patient,modality,deposits", "a.png,p,if,yes", "is no electron micrograph"),
         ("image", "a.png", "line 2: patient: "),
     ],
 )
@@ -127,6 +129,12 @@ def test_disease_and_stage_are_the_patients_whichever_row_states_them(tmp_path: 
     ]
     assert {(one.disease, one.stage, one.split) for one in samples[:3]} == {("MN", 2, "train")}
     assert (samples[3].disease, samples[3].stage) == ("LN", None)
+
+
+def test_a_micrograph_shows_deposits_or_does_not_or_nobody_says(tmp_path: Path) -> None:
+    rows = ["a.png,p,tem,yes", "a.png,p,tem,no", "a.png,p,tem,"]
+    samples = read_samples([table(tmp_path, *rows, header="image,patient,modality,deposits")], ("tem",))
+    assert [one.deposits for one in samples] == [True, False, None]
 
 
 def test_models_of_light_microscopy_skip_other_rows_and_say_so(tmp_path: Path) -> None:

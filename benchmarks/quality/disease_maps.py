@@ -1,6 +1,5 @@
 """Phantom patients with what a frozen encoder sees in their images, computed once and kept on the disk."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,8 +89,11 @@ def known_patients(
         splits[split].append(patient)
     shapes = {m: network.map_shape(m) for m in MODALITIES}
     maps = FrozenMaps(plain, varied, shapes)
+    deposits = {
+        (one.patient, one.image.name): one.deposits for one in samples if one.deposits is not None
+    }
     return KnownPatients(
-        table, form, begin, splits["train"], splits["val"], splits["test"], maps, _deposits(samples)
+        table, form, begin, splits["train"], splits["val"], splits["test"], maps, deposits
     )
 
 
@@ -103,13 +105,3 @@ def _write(path: Path, network: DiseaseNetwork, patient: Patient, views: int, se
     part = path.with_suffix(".part.npz")
     np.savez(part, allow_pickle=False, **arrays)
     part.rename(path)
-
-
-def _deposits(samples: Sequence[Sample]) -> dict[tuple[str, str], bool]:
-    """Whether each micrograph shows deposits, by the truth beside it."""
-    found = {}
-    for sample in samples:
-        truth = sample.image.with_suffix(".json")
-        if sample.modality == "tem" and truth.is_file():
-            found[sample.patient, sample.image.name] = bool(json.loads(truth.read_text())["shows_deposits"])
-    return found

@@ -79,7 +79,7 @@ def instances_of(sample: Sample, form: Form) -> list[Instance]:
     if sample.modality == "if":
         return [fluorescence_square(name, sample.marker, read_picture(sample.image), scale, side_px)]
     if sample.modality == "tem":
-        return [micrograph_square(name, read_picture(sample.image), scale, side_px)]
+        return [micrograph_square(name, read_picture(sample.image), scale, side_px, sample.deposits)]
     picture = load_picture(sample, mpp)
     glomeruli = picture.truth.glomeruli
     if not glomeruli and sample.mask is None and sample.xml is None:

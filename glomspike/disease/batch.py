@@ -14,16 +14,27 @@ from glomspike.disease.prepare import Instance
 from glomspike.learn.training import Batch, Example
 from glomspike.modalities import MODALITIES, Modality
 
+UNKNOWN = -1  # whether a micrograph shows deposits
+
 
 def facts(instances: Sequence[Instance], modality: Modality, length: int) -> Example:
-    """What is known of the images of one modality, filled up to a length: present, marker, number."""
+    """What is known of the images of one modality, filled up to a length: present, marker, number, deposits."""
     present = np.zeros(length, np.bool_)
     marker = np.zeros(length, np.int64)
     number = np.zeros(length, np.float32)
     present[: len(instances)] = True
     marker[: len(instances)] = [marker_number(modality, one.marker) for one in instances]
     number[: len(instances)] = [one.number for one in instances]
-    return {f"{modality}_present": present, f"{modality}_marker": marker, f"{modality}_number": number}
+    known: Example = {
+        f"{modality}_present": present,
+        f"{modality}_marker": marker,
+        f"{modality}_number": number,
+    }
+    if modality == "tem":
+        deposits = np.full(length, UNKNOWN, np.int64)
+        deposits[: len(instances)] = [UNKNOWN if one.deposits is None else one.deposits for one in instances]
+        known["tem_deposits"] = deposits
+    return known
 
 
 def stacked(pictures: Sequence[NDArray[np.uint8]], side_px: int, length: int) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ class Form:
     """
 
     encoder: str = "resnet18-short"
-    aggregate: Aggregate = "gated-attention"
+    aggregate: Aggregate = "place-attention"
     cmsa: CrossModal = "repaired"
     keep: float = 1.5
     branch_relu: bool = False

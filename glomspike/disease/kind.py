@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # As in `encoder.py`, `smil.py` and `cmsa.py`, which are not imported for `--help`.
 ENCODERS = ("resnet18-short", "resnet18", "resnet50", "efficientnet-lite0", "swin_t", "swin_b")
-AGGREGATES = ("gated-attention", "mean", "medoid", "sum", "public")
+AGGREGATES = ("place-attention", "gated-attention", "mean", "medoid", "sum", "public")
 CROSS_MODAL = ("repaired", "public", "off")
 BRANCHES = "0.3,0.5,0.2"
 RATE_TRAINED, RATE_FROZEN = 3e-4, 1e-3

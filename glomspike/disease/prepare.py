@@ -31,7 +31,8 @@ WHITE, BLACK = 255, 0
 class Instance:
     """One image as it is shown: a square (side, side) of grey or (side, side, 3) of colour, and its `number`.
 
-    `inside` is what of a light micrograph belongs to the glomerulus; all else is white.
+    `inside` is what of a light micrograph belongs to the glomerulus; all else is white. `deposits` is whether
+    an electron micrograph is known to show any.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Instance:
     pixels: NDArray[np.uint8]
     number: float = 0.0
     inside: Mask | None = None
+    deposits: bool | None = None
 
     @property
     def rgb(self) -> RGB:
@@ -84,7 +86,9 @@ def fluorescence_square(
     return Instance(name, "if", marker, shown, float(np.log(brightness / USUAL_BRIGHTNESS)))
 
 
-def micrograph_square(name: str, pixels: RGB, scale: float | None, side_px: int) -> Instance:
+def micrograph_square(
+    name: str, pixels: RGB, scale: float | None, side_px: int, deposits: bool | None = None
+) -> Instance:
     """An electron micrograph without its bar of information, `scale` times as large or as small as fits.
 
     Grey is brought to one median and one spread. The number is the logarithm of how many times coarser than
@@ -100,7 +104,8 @@ def micrograph_square(name: str, pixels: RGB, scale: float | None, side_px: int)
     shown = _resized(evened, used)
     left_px, top_px = ((size - side_px) // 2 for size in (shown.shape[1], shown.shape[0]))
     square = _cut(shown, left_px, top_px, side_px, 128)
-    return Instance(name, "tem", None, square, 0.0 if scale is None else float(np.log(scale / used)))
+    coarser = 0.0 if scale is None else float(np.log(scale / used))
+    return Instance(name, "tem", None, square, coarser, deposits=deposits)
 
 
 def without_bar(grey: Grey) -> Grey:

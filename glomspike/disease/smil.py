@@ -4,6 +4,7 @@ Images of a batch of bags are (b, n); `present` says which are there, since bags
 Whatever is absent weighs nothing, and what is in one bag never depends on another.
 """
 
+import math
 from typing import Literal, NamedTuple, get_args
 
 import torch
@@ -12,7 +13,8 @@ from torch.nn import functional
 
 from glomspike.networks.attention import Attention
 
-Aggregate = Literal["gated-attention", "mean", "medoid", "sum", "public"]
+Aggregate = Literal["place-attention", "gated-attention", "mean", "medoid", "sum", "public"]
+LEARNT = ("place-attention", "gated-attention")
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 HIDDEN = 64
 TINY = 1e-8
@@ -23,47 +25,71 @@ class BagWeights(NamedTuple):
     """How much each image of a bag counts, all (b, n).
 
     `weights` are 0 for what is absent or not `kept`, `distance` is that to the bag's most central image.
+    `showing` is the logit that an image shows what is looked for, which where it is learnt decides the
+    weights, and elsewhere is 0.
     """
 
     weights: Tensor
     kept: Tensor
     distance: Tensor
+    showing: Tensor
 
 
 class Aggregation(nn.Module):
     """Maps (b, n, c, h, w) of bags to one map (b, c, h, w) each, with its `BagWeights`.
 
-    "medoid" drops images farther from the most central one than `keep` times the mean distance, and weighs
-    the others by nearness; it is blind to labels. "mean" weighs all alike, "gated-attention" learns what
-    counts. The weights of these three sum to 1. "sum" and "public" are for comparison: the plain sum, and the
-    sum that the equations of the public code make, whose size grows with the bag.
+    "place-attention" learns which places of which images count, so that a finding that fills a fiftieth of
+    one image is not diluted by the rest of it; an image weighs what its places do. "gated-attention" learns
+    which images count, each by the mean of its places. "medoid" drops images farther from the most central
+    one than `keep` times the mean distance, and weighs the others by nearness; it is blind to labels. "mean"
+    weighs all alike. The weights of these four sum to 1. "sum" and "public" are for comparison: the plain
+    sum, and the sum that the equations of the public code make, whose size grows with the bag.
     """
 
     def __init__(self, aggregate: Aggregate, channels: int, keep: float) -> None:
         super().__init__()
         self.aggregate, self.keep = aggregate, keep
-        self.attention = Attention(channels, HIDDEN, gated=True) if aggregate == "gated-attention" else None
+        self.attention = Attention(channels, HIDDEN, gated=True) if aggregate in LEARNT else None
+        # Only differences of scores decide the weights; that an image shows nothing needs a level.
+        self.level = nn.Parameter(torch.zeros(())) if aggregate in LEARNT else None
 
     def forward(self, maps: Tensor, present: Tensor) -> tuple[Tensor, BagWeights]:
-        weighing = self.weigh(maps, present)
+        if self.aggregate == "place-attention":
+            return self._by_place(maps, present)
+        weighing = self._by_image(maps, present)
         return torch.einsum("bn,bnchw->bchw", weighing.weights.to(maps.dtype), maps), weighing
 
-    def weigh(self, maps: Tensor, present: Tensor) -> BagWeights:
+    def _by_place(self, maps: Tensor, present: Tensor) -> tuple[Tensor, BagWeights]:
+        """A map whose mean over places is the sum of all places of all images, by weights that sum to 1."""
+        assert self.attention is not None
+        scores = self.attention(maps.movedim(2, 4))
+        count = scores[0, 0].numel()
+        weighing = self._learnt(scores.flatten(2).logsumexp(dim=2) - math.log(count), maps, present)
+        within = scores.flatten(2).softmax(dim=2).view_as(scores)
+        weights = count * weighing.weights[..., None, None] * within
+        return torch.einsum("bnhw,bnchw->bchw", weights.to(maps.dtype), maps), weighing
+
+    def _learnt(self, scores: Tensor, maps: Tensor, present: Tensor) -> BagWeights:
+        """The softmax over a bag's images of their scores (b, n)."""
+        # A bag without an image has no weights.
+        weights = scores.masked_fill(~present, NEVER).softmax(dim=1) * present
+        distance = _to_medoid(distances(maps.float().mean(dim=(3, 4))), present).distance
+        return BagWeights(weights, present, distance, scores - self.level)
+
+    def _by_image(self, maps: Tensor, present: Tensor) -> BagWeights:
         """How much each image counts."""
         if self.aggregate == "public":
             return public_weighing(maps, present, self.keep)
         pooled = maps.float().mean(dim=(3, 4))
         if self.aggregate == "medoid":
             return medoid_weighing(pooled, present, self.keep)
-        distance = _to_medoid(distances(pooled), present).distance
         if self.attention is not None:
-            scores = self.attention(pooled).masked_fill(~present, NEVER)
-            weights = scores.softmax(dim=1) * present  # a bag without an image has no weights
-        else:
-            weights = present.float()
-            if self.aggregate == "mean":
-                weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
-        return BagWeights(weights, present, distance)
+            return self._learnt(self.attention(pooled), maps, present)
+        weights = present.float()
+        if self.aggregate == "mean":
+            weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
+        distance = _to_medoid(distances(pooled), present).distance
+        return BagWeights(weights, present, distance, torch.zeros_like(weights))
 
 
 def distances(pooled: Tensor) -> Tensor:
@@ -88,7 +114,8 @@ def medoid_weighing(pooled: Tensor, present: Tensor, keep: float) -> BagWeights:
     alike = (present.sum(dim=1) <= 2) | (near.mean == 0)
     kept = torch.where(alike[:, None], present, kept)
     equal = present.float() / present.sum(dim=1, keepdim=True).clamp(min=1)
-    return BagWeights(torch.where(alike[:, None], equal, by_nearness), kept, near.distance)
+    weights = torch.where(alike[:, None], equal, by_nearness)
+    return BagWeights(weights, kept, near.distance, torch.zeros_like(weights))
 
 
 def public_weighing(maps: Tensor, present: Tensor, keep: float) -> BagWeights:
@@ -107,9 +134,8 @@ def public_weighing(maps: Tensor, present: Tensor, keep: float) -> BagWeights:
     high = nearness.masked_fill(~others, 0.0).amax(dim=1, keepdim=True)
     weights = torch.where(others, (nearness - low) / (high - low).clamp(min=TINY), near.is_medoid.float())
     few = present.sum(dim=1, keepdim=True) <= 2
-    return BagWeights(
-        torch.where(few, present.float(), weights), torch.where(few, present, kept), near.distance
-    )
+    weights = torch.where(few, present.float(), weights)
+    return BagWeights(weights, torch.where(few, present, kept), near.distance, torch.zeros_like(weights))
 
 
 class _Nearness(NamedTuple):

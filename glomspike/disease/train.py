@@ -277,7 +277,7 @@ def logits_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
-    """The mean cross-entropy of the fused answer, those of its branches, and that of the stage.
+    """The mean cross-entropy of the fused answer, those of its branches, of the stage, and of the deposits.
 
     A branch without images has no loss, and the others of that patient count more, so that their weights add
     up to the same.
@@ -290,7 +290,21 @@ def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
         [functional.cross_entropy(answer.branches[:, n], truth, reduction="none") for n in range(3)], dim=1
     )
     fused = functional.cross_entropy(answer.fused, truth)
-    return fused + (weights * of_branches).sum(dim=1).mean() + stage_loss(answer.stage, batch["stage"])
+    of_images = deposit_loss(answer.weighing.showing, batch["tem_deposits"])
+    of_stage = stage_loss(answer.stage, batch["stage"])
+    return fused + (weights * of_branches).sum(dim=1).mean() + of_stage + of_images
+
+
+def deposit_loss(showing: Tensor, deposits: Tensor) -> Tensor:
+    """The mean cross-entropy of logits (b, n) that micrographs show deposits, where `deposits` says 0 or 1.
+
+    0 where nothing is known. It teaches attention where to look, which a disease alone, stated for all
+    micrographs of a patient of which few may show it, hardly does.
+    """
+    known = deposits >= 0
+    if not bool(known.any()):
+        return showing.sum() * 0
+    return functional.binary_cross_entropy_with_logits(showing[known], deposits[known].to(showing.dtype))
 
 
 def options_of(card: Card) -> DiseaseOptions:

@@ -28,8 +28,8 @@ class Sample:
     """One row of a table: where the picture and its truth are, whose tissue it is, and which split it is in.
 
     `mpp` is None where the slide knows it or the scale is lost; `table` is the file that the row is in.
-    `marker` is the stain or antibody where it is stated. `disease` and `stage` are the patient's,
-    whichever row states them.
+    `marker` is the stain or antibody where it is stated, `deposits` whether an electron micrograph shows
+    any. `disease` and `stage` are the patient's, whichever row states them.
     """
 
     table: Path
@@ -45,6 +45,7 @@ class Sample:
     marker: str | None = None
     disease: str | None = None
     stage: int | None = None
+    deposits: bool | None = None
 
 
 class _Row(BaseModel):
@@ -64,9 +65,10 @@ class _Row(BaseModel):
     marker: str = ""
     disease: str | None = None
     stage: int | None = Field(default=None, ge=1, le=4)
+    deposits: Literal["yes", "no"] | None = None
 
     @field_validator(
-        "image", "mpp", "mask", "xml", "label", "lesion", "split", "disease", "stage", mode="before"
+        "image", "mpp", "mask", "xml", "label", "lesion", "split", "disease", "stage", "deposits", mode="before"
     )
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
@@ -181,6 +183,9 @@ def _read_table(table: Path) -> Iterator[_Line]:
         marker = marker_of(row.marker, modality, place)
         if row.mpp is not None:
             check_scale(row.mpp, modality, place)
+        if row.deposits is not None and modality != "tem":
+            cause = "states deposits, and is no electron micrograph"
+            raise SamplesError(place, cause, "leave the column deposits empty in this row")
         yield _Line(table, line, row, modality, marker)
 
 
@@ -266,4 +271,5 @@ def _sample(line: _Line, split: Split, disease: str | None, stage: int | None) -
         marker=line.marker,
         disease=disease,
         stage=stage,
+        deposits=None if row.deposits is None else row.deposits == "yes",
     )

@@ -43,7 +43,7 @@ FIELD_UM = 250.0  # side of a picture of light microscopy
 ROOM_UM = 400.0  # side of the tissue that is planned for it
 ANOTHER_STAIN = 0.3  # share of patients with a picture in PAS too
 POPULATION = 4000  # patients on whom the oracle is measured
-COLUMNS = ("image", "mpp", "mask", "modality", "marker", "patient", "disease", "stage", "split")
+COLUMNS = ("image", "mpp", "mask", "modality", "marker", "deposits", "patient", "disease", "stage", "split")
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class MadeImage:
     modality: Modality
     marker: str
     mask: str = ""
+    deposits: str = ""
 
 
 def orders_of(patients: int, seed: int) -> tuple[PatientOrder, ...]:
@@ -269,7 +270,9 @@ def _write_tem(
             "stage": finding.stage,
         }
         _write_json(place / f"{name}.json", {**stated, **drawn.truth()})
-        yield MadeImage(f"{place.name}/{name}.jpg", laboratory.microscope.um_px, "tem", "")
+        deposits = "yes" if finding.places else "no"
+        image = f"{place.name}/{name}.jpg"
+        yield MadeImage(image, laboratory.microscope.um_px, "tem", "", deposits=deposits)
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8], mpp: float | None, quality: int = 95) -> None:
@@ -293,7 +296,8 @@ def _write_tables(folder: Path, made: Sequence[tuple[PatientOrder, list[MadeImag
             latent = order.latent()
             patient = [order.name, latent.disease, latent.stage or "", order.split]
             writer.writerows(
-                [one.image, f"{one.mpp:g}", one.mask, one.modality, one.marker, *patient] for one in images
+                [one.image, f"{one.mpp:g}", one.mask, one.modality, one.marker, one.deposits, *patient]
+                for one in images
             )
     with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
