@@ -11,7 +11,7 @@ from torchvision.models import resnet18
 
 from benchmarks.quality import disease_ablation as ablation
 from benchmarks.quality import disease_maps
-from benchmarks.quality.disease_controls import counts_alone, permuted, without_deposits
+from benchmarks.quality.disease_controls import counts_alone, deposits_unknown, permuted, without_deposits
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from glomspike.disease.subsets import SUBSETS, subset_name
 from glomspike.learn.training import NORMALISATION
@@ -60,6 +60,9 @@ def test_maps_are_computed_once_and_kept(known: KnownPatients, encoder: Path) ->
 def test_controls_hold_nothing_of_the_disease(known: KnownPatients) -> None:
     others = permuted(known.training, 3)
     assert sorted(one.disease for one in others) == sorted(one.disease for one in known.training)
+    assert {i.deposits for one in known.training for i in one.images["tem"]} == {True, False}
+    unsaid = deposits_unknown(known.training)
+    assert {i.deposits for one in unsaid for i in one.images["tem"]} == {None}
     left = without_deposits(known)
     for one in left.training:
         assert [known.deposits[one.name, image.name] for image in one.images["tem"]] == [False]
@@ -74,7 +77,8 @@ def test_patients_keep_only_the_modalities_of_a_subset(known: KnownPatients) -> 
 def test_tables_have_a_row_for_each_variant_and_each_subset(known: KnownPatients, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     truth = [0, 1, 2] * 3
-    for variant in (*ablation.VARIANTS, *ablation.CONTROLS, *ablation.SINGLE):
+    every = (*ablation.VARIANTS, *ablation.CONTROLS, *ablation.SINGLE)
+    for variant in every:
         subsets = {}
         for subset in SUBSETS:
             if set(subset) <= set(variant.subset):
@@ -89,10 +93,12 @@ def test_tables_have_a_row_for_each_variant_and_each_subset(known: KnownPatients
         (tmp_path / variant.folder / "seed-0.json").write_text(json.dumps(found))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("glomspike.metrics.bootstrap.DRAWS", 5)
-        text = list(ablation.tables(tmp_path, known, 1))
+        text = list(ablation.tables(tmp_path, known, 1, every))
+        few = list(ablation.tables(tmp_path, known, 1, [ablation.DEFAULT]))
     assert sum(line.startswith("| ") for line in text) == (
         1 + len(ablation.VARIANTS) + len(ablation.CONTROLS) + 1 + 1 + len(SUBSETS)
     )
+    assert sum(line.startswith("| ") for line in few) == 1 + 1 + 1 + 1 + len(SUBSETS)
     assert "| medoid | 1.000 (1.00–1.00)" in "\n".join(text)
     assert "0.875 |" in text[4]
     assert text[-1].startswith("Stages of 2 test patients")

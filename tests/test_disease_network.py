@@ -213,7 +213,10 @@ def test_a_patient_without_micrographs_beside_one_with_is_the_same_as_alone(usua
     assert torch.allclose(together.fused[1], single.fused[0], atol=1e-4)
 
 
-@pytest.mark.parametrize("form", [{}, {"cmsa": "public"}, {"cmsa": "off"}, {"aggregate": "medoid"}, {"aggregate": "gated-attention"}])
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"cmsa": "public"}, {"cmsa": "off"}, {"aggregate": "medoid"}, {"aggregate": "gated-attention"}],
+)
 def test_gradients_reach_every_branch_and_the_shared_encoder(form: dict[str, object]) -> None:
     learner = network(**form).train()
     learner.encoder.eval()

@@ -1,7 +1,8 @@
 """What each part of the disease network is worth, on phantom patients, with controls that must be at chance.
 
     python -m benchmarks.quality.disease_ablation PATIENTS WORK --encoder WEIGHTS [--seeds 3] [--epochs 30]
-                                  [--views 2] [--most N] [--page docs/disease.md] [--device auto|cuda|cpu]
+                                  [--views 2] [--most N] [--only VARIANT ...] [--page docs/disease.md]
+                                  [--device auto|cuda|cpu]
 
 PATIENTS is a folder of `glomspike phantom --patients`. The encoder does not learn: what it sees is computed
 once for each patient and kept in WORK, as is the result of each training, so that what is done is not done
@@ -19,9 +20,15 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from benchmarks.quality.disease_controls import counts_alone, permuted, without_deposits
+from benchmarks.quality.disease_controls import (
+    counts_alone,
+    deposits_unknown,
+    permuted,
+    without_deposits,
+)
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from benchmarks.quality.measured_page import write_measured
+from glomspike.disease.form import SIDES_PX
 from glomspike.disease.judge import EncodedPatient, logits_of, patient_of_maps, plain
 from glomspike.disease.numbers import calibrated, having, measurable_subsets, named_stage, truth_of
 from glomspike.disease.subsets import SUBSETS, Subset, subset_name
@@ -57,9 +64,11 @@ class Variant:
 
 
 NO_BRANCHES = (0.0, 0.0, 0.0)
-DEFAULT = Variant("default: gated attention")
+DEFAULT = Variant("default: attention to places")
 VARIANTS = (
     DEFAULT,
+    Variant("deposits unknown", control="unknown"),
+    Variant("attention to images", {"aggregate": "gated-attention"}),
     Variant("mean", {"aggregate": "mean"}),
     Variant("medoid", {"aggregate": "medoid"}),
     Variant("sum", {"aggregate": "sum"}),
@@ -88,7 +97,8 @@ CONTROLS = (
 @click.option("--epochs", type=click.IntRange(1), default=30, show_default=True)
 @click.option("--views", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--most", type=click.IntRange(6), help="No more patients than these.")
-@click.option("--tem-px", type=click.IntRange(64), default=320, show_default=True)
+@click.option("--only", "names", multiple=True, metavar="VARIANT", help="These variants alone.")
+@click.option("--tem-px", type=click.IntRange(64), default=SIDES_PX["tem"], show_default=True)
 @click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the tables into.")
 @click.option("--device", default="auto", metavar="auto|cuda|cpu", show_default=True)
 def main(
@@ -99,6 +109,7 @@ def main(
     epochs: int,
     views: int,
     most: int | None,
+    names: tuple[str, ...],
     tem_px: int,
     page: Path | None,
     device: str,
@@ -106,14 +117,15 @@ def main(
     """Train and measure every variant and control on phantom patients."""
     where = choose_device(device).device
     known = known_patients(phantoms / "samples.csv", work / "maps", encoder, views, most, tem_px, where)
+    chosen = [one for one in (*VARIANTS, *CONTROLS, *SINGLE) if not names or one.name in names]
     for seed in range(seeds):  # a whole table of fewer seeds stands early
-        for variant in (*VARIANTS, *CONTROLS, *SINGLE):
+        for variant in chosen:
             result = work / variant.folder / f"seed-{seed}.json"
             if not result.is_file():
                 numbers = measured(variant, known, seed, epochs, where, result.with_suffix(""))
                 result.write_text(json.dumps(numbers) + "\n")
                 print(f"seed {seed}, {variant.name}: AUC {auc_of(numbers):.3f}", flush=True)
-    text = "\n".join(tables(work, known, seeds))
+    text = "\n".join(tables(work, known, seeds, chosen))
     print(text)
     if page is not None:
         write_measured(page, "disease ablation", text)
@@ -129,6 +141,8 @@ def measured(
     training, validation = shown.training, shown.validation
     if variant.control == "labels":
         training, validation = permuted(training, seed), permuted(validation, seed)
+    if variant.control == "unknown":
+        training = deposits_unknown(training)
     form = replace(known.form, **variant.form)
     options = replace(DiseaseOptions(form=form, frozen=True), **variant.options)
     task = DiseaseTask(
@@ -182,14 +196,14 @@ def auc_of(numbers: Mapping[str, Any]) -> float:
     return class_statistics(probabilities, truth)["auc"]
 
 
-def tables(work: Path, known: KnownPatients, seeds: int) -> Iterator[str]:
-    """All tables in Markdown."""
+def tables(work: Path, known: KnownPatients, seeds: int, chosen: Sequence[Variant]) -> Iterator[str]:
+    """The tables of variants in Markdown, of which the default is one."""
     counts = f"{len(known.training)} patients to learn from, {len(known.validation)} to choose by"
     yield f"{counts}, {len(known.test)} of other laboratories to measure on; seeds: {seeds}."
     yield ""
     yield "| variant | AUC | balanced accuracy | macro F1 | calibration error | weights find deposits, AUC |"
     yield "|---|---|---|---|---|---|"
-    for variant in (*VARIANTS, *CONTROLS):
+    for variant in [one for one in (*VARIANTS, *CONTROLS) if one in chosen]:
         runs = read(work, variant, seeds)
         subset = next(iter(runs[0]["subsets"]))
         cells = [statistic(runs, subset, name) for name in (*STATISTICS, "ece")]
@@ -200,7 +214,7 @@ def tables(work: Path, known: KnownPatients, seeds: int) -> Iterator[str]:
     yield "| judged on | by the default | trained on these alone |"
     yield "|---|---|---|"
     default = read(work, DEFAULT, seeds)
-    alone = {subset_name(variant.subset): variant for variant in SINGLE}
+    alone = {subset_name(variant.subset): variant for variant in SINGLE if variant in chosen}
     for subset in default[0]["subsets"]:
         own = statistic(read(work, alone[subset], seeds), subset, "auc") if subset in alone else ""
         yield f"| {subset} | {statistic(default, subset, 'auc')} | {own} |"

@@ -24,6 +24,17 @@ def permuted(patients: Sequence[Patient], seed: int) -> list[Patient]:
     ]
 
 
+def deposits_unknown(patients: Sequence[Patient]) -> list[Patient]:
+    """The patients, of whose micrographs nobody says which show deposits."""
+    return [
+        replace(
+            one,
+            images={**one.images, "tem": tuple(replace(i, deposits=None) for i in one.images["tem"])},
+        )
+        for one in patients
+    ]
+
+
 def without_deposits(known: KnownPatients) -> KnownPatients:
     """The patients with their micrographs that show no deposits; those who have none are gone."""
     plain: dict[str, Maps] = {}
@@ -37,9 +48,9 @@ def without_deposits(known: KnownPatients) -> KnownPatients:
             if not places:
                 continue
             left.append(replace(one, images={"om": (), "if": (), "tem": tuple(images[n] for n in places)}))
-            plain[one.name] = {"tem": known.maps.plain[one.name]["tem"][:, places]}
-            if known.maps.varied[one.name]:
-                varied[one.name] = {"tem": known.maps.varied[one.name]["tem"][:, places]}
+            for kept, maps in ((plain, known.maps.plain), (varied, known.maps.varied)):
+                if maps[one.name]:
+                    kept[one.name] = {"tem": maps[one.name]["tem"][:, places]}
         return left
 
     splits = [stripped(patients) for patients in (known.training, known.validation, known.test)]

@@ -89,17 +89,14 @@ def known_patients(
         splits[split].append(patient)
     shapes = {m: network.map_shape(m) for m in MODALITIES}
     maps = FrozenMaps(plain, varied, shapes)
-    deposits = {
-        (one.patient, one.image.name): one.deposits for one in samples if one.deposits is not None
-    }
-    return KnownPatients(
-        table, form, begin, splits["train"], splits["val"], splits["test"], maps, deposits
-    )
+    deposits = {(one.patient, one.image.name): one.deposits for one in samples if one.deposits is not None}
+    return KnownPatients(table, form, begin, splits["train"], splits["val"], splits["test"], maps, deposits)
 
 
 def _write(path: Path, network: DiseaseNetwork, patient: Patient, views: int, seed: int) -> None:
-    found = frozen_maps(network, [patient] if views else [], [patient], views, seed)
-    arrays = {f"plain-{m}": maps for m, maps in found.plain[patient.name].items()}
+    training, others = ([patient], []) if views else ([], [patient])
+    found = frozen_maps(network, training, others, views, seed)
+    arrays = {f"plain-{m}": maps for one in found.plain.values() for m, maps in one.items()}
     for maps in found.varied.values():
         arrays |= {f"varied-{m}": views_of for m, views_of in maps.items()}
     part = path.with_suffix(".part.npz")

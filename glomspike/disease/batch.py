@@ -18,7 +18,7 @@ UNKNOWN = -1  # whether a micrograph shows deposits
 
 
 def facts(instances: Sequence[Instance], modality: Modality, length: int) -> Example:
-    """What is known of the images of one modality, filled up to a length: present, marker, number, deposits."""
+    """What is known of the images of one modality, up to a length: present, marker, number, deposits."""
     present = np.zeros(length, np.bool_)
     marker = np.zeros(length, np.int64)
     number = np.zeros(length, np.float32)

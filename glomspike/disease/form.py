@@ -11,8 +11,9 @@ from glomspike.disease.smil import Aggregate
 from glomspike.modalities import MODALITIES, Modality
 
 Branches = tuple[float, float, float]  # a number for light, fluorescence and electron microscopy
-SIDES_PX: dict[Modality, int] = {"om": 224, "if": 224, "tem": 320}
-MPPS: dict[Modality, float] = {"om": 1.0, "if": 1.0, "tem": 0.03}
+# The smallest deposits have a width of 0.1 µm.
+SIDES_PX: dict[Modality, int] = {"om": 224, "if": 224, "tem": 448}
+MPPS: dict[Modality, float] = {"om": 1.0, "if": 1.0, "tem": 0.02}
 BRANCHES: Branches = (0.3, 0.5, 0.2)
 
 

@@ -4,8 +4,8 @@ A batch of b patients is a dictionary. For each modality m there are `m` (b, n, 
 or `m_maps` (b, n, channels, h, w) what the encoder saw in them, `m_present` (b, n), which are there,
 `m_marker` (b, n), numbers from `marker_number`, and `m_number` (b, n), what is known of an image besides
 (`prepare.py`). `tem_deposits` (b, n) is 1 for micrographs known to show deposits, 0 for those known to show
-none, -1 for others. `evidence` (b, 6) is what the main job says of spikes (`evidence.py`), `scored` (b,) whether
-it says anything.
+none, -1 for others. `evidence` (b, 6) is what the main job says of spikes (`evidence.py`), `scored` (b,)
+whether it says anything.
 """
 
 from typing import NamedTuple

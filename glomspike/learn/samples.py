@@ -68,7 +68,17 @@ class _Row(BaseModel):
     deposits: Literal["yes", "no"] | None = None
 
     @field_validator(
-        "image", "mpp", "mask", "xml", "label", "lesion", "split", "disease", "stage", "deposits", mode="before"
+        "image",
+        "mpp",
+        "mask",
+        "xml",
+        "label",
+        "lesion",
+        "split",
+        "disease",
+        "stage",
+        "deposits",
+        mode="before",
     )
     @classmethod
     def _empty_is_absent(cls, value: object) -> object:
