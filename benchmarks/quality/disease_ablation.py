@@ -87,6 +87,7 @@ CONTROLS = (
     Variant("labels permuted", control="labels"),
     Variant("micrographs without deposits", {}, {"modality_dropout": 0.0}, ("tem",), control="nuisances"),
 )
+EVERY = (*VARIANTS, *CONTROLS, *SINGLE)
 
 
 @click.command()
@@ -97,7 +98,7 @@ CONTROLS = (
 @click.option("--epochs", type=click.IntRange(1), default=30, show_default=True)
 @click.option("--views", type=click.IntRange(1), default=2, show_default=True)
 @click.option("--most", type=click.IntRange(6), help="No more patients than these.")
-@click.option("--only", "names", multiple=True, metavar="VARIANT", help="These variants alone.")
+@click.option("--only", "names", multiple=True, metavar="VARIANT", help="Train these variants alone.")
 @click.option("--tem-px", type=click.IntRange(64), default=SIDES_PX["tem"], show_default=True)
 @click.option("--page", type=click.Path(path_type=Path, exists=True), help="Page to write the tables into.")
 @click.option("--device", default="auto", metavar="auto|cuda|cpu", show_default=True)
@@ -117,7 +118,7 @@ def main(
     """Train and measure every variant and control on phantom patients."""
     where = choose_device(device).device
     known = known_patients(phantoms / "samples.csv", work / "maps", encoder, views, most, tem_px, where)
-    chosen = [one for one in (*VARIANTS, *CONTROLS, *SINGLE) if not names or one.name in names]
+    chosen = [one for one in EVERY if not names or one.name in names]
     for seed in range(seeds):  # a whole table of fewer seeds stands early
         for variant in chosen:
             result = work / variant.folder / f"seed-{seed}.json"
@@ -125,9 +126,9 @@ def main(
                 numbers = measured(variant, known, seed, epochs, where, result.with_suffix(""))
                 result.write_text(json.dumps(numbers) + "\n")
                 print(f"seed {seed}, {variant.name}: AUC {auc_of(numbers):.3f}", flush=True)
-    text = "\n".join(tables(work, known, seeds, chosen))
+    text = "\n".join(tables(work, known, seeds))
     print(text)
-    if page is not None:
+    if page is not None and text:
         write_measured(page, "disease ablation", text)
 
 
@@ -196,14 +197,17 @@ def auc_of(numbers: Mapping[str, Any]) -> float:
     return class_statistics(probabilities, truth)["auc"]
 
 
-def tables(work: Path, known: KnownPatients, seeds: int, chosen: Sequence[Variant]) -> Iterator[str]:
-    """The tables of variants in Markdown, of which the default is one."""
+def tables(work: Path, known: KnownPatients, seeds: int) -> Iterator[str]:
+    """The tables in Markdown of all variants that are done; the default must be among them."""
+    done = [one for one in EVERY if (work / one.folder / f"seed-{seeds - 1}.json").is_file()]
+    if DEFAULT not in done:
+        return
     counts = f"{len(known.training)} patients to learn from, {len(known.validation)} to choose by"
     yield f"{counts}, {len(known.test)} of other laboratories to measure on; seeds: {seeds}."
     yield ""
     yield "| variant | AUC | balanced accuracy | macro F1 | calibration error | weights find deposits, AUC |"
     yield "|---|---|---|---|---|---|"
-    for variant in [one for one in (*VARIANTS, *CONTROLS) if one in chosen]:
+    for variant in [one for one in (*VARIANTS, *CONTROLS) if one in done]:
         runs = read(work, variant, seeds)
         subset = next(iter(runs[0]["subsets"]))
         cells = [statistic(runs, subset, name) for name in (*STATISTICS, "ece")]
@@ -214,7 +218,7 @@ def tables(work: Path, known: KnownPatients, seeds: int, chosen: Sequence[Varian
     yield "| judged on | by the default | trained on these alone |"
     yield "|---|---|---|"
     default = read(work, DEFAULT, seeds)
-    alone = {subset_name(variant.subset): variant for variant in SINGLE if variant in chosen}
+    alone = {subset_name(variant.subset): variant for variant in SINGLE if variant in done}
     for subset in default[0]["subsets"]:
         own = statistic(read(work, alone[subset], seeds), subset, "auc") if subset in alone else ""
         yield f"| {subset} | {statistic(default, subset, 'auc')} | {own} |"
