@@ -71,6 +71,7 @@ class Aggregation(nn.Module):
 
     def _learnt(self, scores: Tensor, maps: Tensor, present: Tensor) -> BagWeights:
         """The softmax over a bag's images of their scores (b, n)."""
+        assert self.level is not None
         # A bag without an image has no weights.
         weights = scores.masked_fill(~present, NEVER).softmax(dim=1) * present
         distance = _to_medoid(distances(maps.float().mean(dim=(3, 4))), present).distance
