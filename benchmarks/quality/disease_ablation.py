@@ -42,7 +42,7 @@ from glomspike.metrics.ordinal import ordinal_statistics
 from glomspike.networks.device import choose_device
 from glomspike.networks.models import load_model
 
-BATCH, RATE = 8, 1e-3
+BATCH, RATE = 4, 1e-3
 WHOLE = subset_name(SUBSETS[0])
 STATISTICS = ("auc", "balanced_accuracy", "macro_f1")
 
