@@ -80,6 +80,19 @@ def test_all_images_count_in_evaluation_and_a_random_few_in_training(table: Path
     assert torch.equal(again["tem"], whole_patient(patients.training[0], SMALL)["tem"])
 
 
+def test_a_card_counts_images_of_all_modalities_and_light_may_be_missing(
+    table: Path, patients: Patients
+) -> None:
+    with table.open() as file:
+        head, *rows = list(csv.reader(file))
+    micrographs = [row for row in rows if row[2] == "tem" and row[7] == "train"]
+    without_light = table.parent / "without-light.csv"
+    with without_light.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *micrographs])
+    (data,) = task(without_light, patients).card({}).training_data
+    assert data.images == len(micrographs)
+
+
 def test_what_is_known_of_deposits_goes_with_each_micrograph(table: Path, patients: Patients) -> None:
     assert [one.deposits for one in patients.training[0].images["tem"]] == [True, False, None]
     one = task(table, patients, modality_dropout=0.5)

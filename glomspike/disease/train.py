@@ -247,7 +247,7 @@ class DiseaseTask:
             class_calibration=ClassCalibration(
                 method="temperature", temperatures=temperatures, data="validation patients"
             ),
-            training_data=training_data(self.tables),
+            training_data=training_data(self.tables, MODALITIES),
             metrics=tuple(self._metrics(measured)),
             intended_use="research: naming the trained disease that images of a kidney biopsy resemble most",
             limits=LIMITS,
