@@ -132,7 +132,7 @@ def test_disease_and_stage_are_the_patients_whichever_row_states_them(tmp_path: 
 
 
 def test_a_micrograph_shows_deposits_or_does_not_or_nobody_says(tmp_path: Path) -> None:
-    rows = ["a.png,p,tem,yes", "a.png,p,tem,no", "a.png,p,tem,"]
+    rows = ["a.png,p,tem,Yes", "a.png,p,tem,no", "a.png,p,tem,"]
     samples = read_samples([table(tmp_path, *rows, header="image,patient,modality,deposits")], ("tem",))
     assert [one.deposits for one in samples] == [True, False, None]
 

@@ -89,7 +89,7 @@ class _Row(BaseModel):
     def _comma_is_point(cls, value: object) -> object:
         return value.replace(",", ".") if isinstance(value, str) else value
 
-    @field_validator("label", "split", mode="before")
+    @field_validator("label", "split", "deposits", mode="before")
     @classmethod
     def _capitals_are_small(cls, value: object) -> object:
         return value.casefold() if isinstance(value, str) else value
