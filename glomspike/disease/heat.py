@@ -1,4 +1,4 @@
-"""Where in each electron micrograph the evidence for a disease lies (Grad-CAM, Selvaraju et al. 2017)."""
+"""Where in each electron micrograph the evidence for a disease lies (LayerCAM, Jiang et al. 2021)."""
 
 import cv2
 import numpy as np
@@ -16,15 +16,14 @@ Heats = NDArray[np.float32]  # (n, side, side), 0 to 1
 def micrograph_heats(network: DiseaseNetwork, patient: EncodedPatient, subset: Subset, disease: int) -> Heats:
     """How much each place of each micrograph speaks for a disease, of the highest of the patient.
 
-    The mean gradient of the disease's fused logit weighs the channels of what the encoder saw; what speaks
-    against the disease is 0.
+    The gradient of the disease's fused logit weighs what the encoder saw, each channel at each place, since
+    places do not count alike; what speaks against the disease is 0.
     """
     maps = patient.batch["tem_maps"].detach().clone().requires_grad_(True)
     with torch.enable_grad():
         answer = Answer(*network(only({**patient.batch, "tem_maps": maps}, subset)))
         (slopes,) = torch.autograd.grad(answer.fused[0, disease], maps)
-    weights = slopes.mean(dim=(3, 4), keepdim=True)
-    seen = (weights * maps).sum(dim=2).relu()[0].detach().float().cpu().numpy()
+    seen = (slopes.relu() * maps).sum(dim=2).relu()[0].detach().float().cpu().numpy()
     seen /= max(float(seen.max()), 1e-12)
     side_px = network.form.sides_px["tem"]
     enlarged = [cv2.resize(one, (side_px, side_px), interpolation=cv2.INTER_CUBIC) for one in seen]
