@@ -42,7 +42,7 @@ def with_lookalikes(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: floa
 
 def _cast(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -> None:
     """A tubule widened by a cast: smooth, of the tissue's colour or denser, mostly with cells around."""
-    radius_px = rng.uniform(15, 50) / mpp
+    radius_px = rng.uniform(12, 32) / mpp
     shape = blob(pixels.shape, centre_px, radius_px, rng)
     colour = colour_at(pixels, rng.uniform(0.1, 0.7)) * rng.uniform(0.8, 1.15, 3)
     paint(pixels, shape, textured(pixels.shape, colour, rng.uniform(2, 9), rng))

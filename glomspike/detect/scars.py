@@ -22,7 +22,7 @@ PATCH_UM = (60.0, 400.0)
 EVERYWHERE = 0.4  # how often all of the tissue is scarred
 FILLED, CONTRAST = (0.4, 0.95), (0.45, 1.0)
 FIBRE_UM = (4.0, 20.0)
-MOST_NUCLEI = 0.6  # of the area that nuclei could fill
+MOST_NUCLEI = 0.8  # of the area that nuclei could fill
 
 
 def scarred(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: Rng) -> RGB:

@@ -23,6 +23,7 @@ from glomspike.detect.evaluate import (
 from glomspike.detect.lookalikes import with_lookalikes
 from glomspike.detect.mine import Mistake, mistakes
 from glomspike.detect.model import CircleNet, for_classes
+from glomspike.detect.obsolescent import with_obsolescent
 from glomspike.detect.scars import scarred
 from glomspike.detect.targets import UNCERTAIN, circle_loss, targets_of
 from glomspike.errors import SamplesError
@@ -73,6 +74,7 @@ LEAST_RADIUS_UM = 22.0
 # How often a square lies on what the detector took for a glomerulus, how often its tissue is scarred, and how
 # often something that looks like a glomerulus is drawn into it.
 MISTAKE_SHARE, SCAR_SHARE, LOOKALIKE_SHARE = 0.15, 0.3, 0.2
+OBSOLESCENT_SHARE, OBSOLESCENT_AMONG_SCARS = 0.05, 0.6  # how often such glomeruli are drawn into a square
 
 
 @dataclass(frozen=True)
@@ -227,8 +229,11 @@ class DetectorTask:
             outline = outline_of(one)
             is_small = is_small_piece(outline, box, self.options.mpp)
             glomeruli.append(KnownGlomerulus(mapped(outline, matrix), one.lesion, is_small))
-        if rng.random() < SCAR_SHARE:
+        is_scarred = rng.random() < SCAR_SHARE
+        if is_scarred:
             pixels = scarred(pixels, glomeruli, self.options.mpp, rng)
+        if rng.random() < (OBSOLESCENT_AMONG_SCARS if is_scarred else OBSOLESCENT_SHARE):
+            pixels, glomeruli = with_obsolescent(pixels, glomeruli, self.options.mpp, rng)
         if rng.random() < LOOKALIKE_SHARE:
             pixels = with_lookalikes(pixels, glomeruli, self.options.mpp, rng)
         return Cut(pixels, glomeruli)
