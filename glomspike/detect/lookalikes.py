@@ -1,4 +1,4 @@
-"""What is round and no glomerulus, drawn into tissue for training: casts, vessels, lymphocytes, fat, tears.
+"""What is round and no glomerulus, drawn for training: casts, tubules, vessels, lymphocytes, fat, tears.
 
 Real tissue at hand shows few of them. Drawn roughly, in the colours of the tissue around: at the detector's
 µm/px little more than size, edge and texture is left of them.
@@ -67,6 +67,24 @@ def _vessel(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -
     paint(pixels, inner, textured(pixels.shape, filling, 3, rng))
 
 
+def _small_rings(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -> None:
+    """Atrophic tubules or arterioles, close together: a wall with nuclei round a small lumen or a cast."""
+    for _ in range(rng.integers(1, 7)):
+        middle_px = centre_px + rng.normal(0, 50 / mpp, 2)
+        radius_px, lumen = rng.uniform(12, 38) / mpp, rng.uniform(0.15, 0.7)
+        turn = int(rng.integers(2**31))
+        outer, inner = (
+            blob(pixels.shape, middle_px, radius_px * share, np.random.default_rng(turn))
+            for share in (1, lumen)
+        )
+        wall = colour_at(pixels, rng.uniform(0.2, 0.8)) * rng.uniform(0.93, 1.05, 3)
+        paint(pixels, outer, textured(pixels.shape, wall, 6, rng), rng.uniform(0.5, 1))
+        dots = np.clip(outer - inner, 0, 1) * strewn_nuclei(rng.random(), pixels.shape[:2], mpp, rng)
+        paint(pixels, dots, textured(pixels.shape, colour_at(pixels, DARK), 8, rng), 0.9)
+        filling = colour_at(pixels, LIGHT if rng.random() < 0.6 else rng.uniform(0.3, 0.8))
+        paint(pixels, inner, textured(pixels.shape, filling, 3, rng))
+
+
 def _lymphocytes(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -> None:
     """An aggregate of dark nuclei, close together, without an edge."""
     radius_px = rng.uniform(35, 150) / mpp
@@ -110,5 +128,5 @@ def _pen(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -> N
 
 
 _KINDS: tuple[Callable[[RGB, NDArray[np.float64], float, Rng], None], ...] = (
-    _cast, _cast, _vessel, _vessel, _lymphocytes, _fat, _tear, _pen
+    _cast, _small_rings, _small_rings, _small_rings, _vessel, _vessel, _lymphocytes, _fat, _tear, _pen
 )  # fmt: skip

@@ -73,7 +73,7 @@ MIRRORED_SHARE = 0.7
 LEAST_RADIUS_UM = 22.0
 # How often a square lies on what the detector took for a glomerulus, how often its tissue is scarred, and how
 # often something that looks like a glomerulus is drawn into it.
-MISTAKE_SHARE, SCAR_SHARE, LOOKALIKE_SHARE = 0.15, 0.3, 0.2
+MISTAKE_SHARE, SCAR_SHARE, LOOKALIKE_SHARE = 0.15, 0.3, 0.25
 OBSOLESCENT_SHARE, OBSOLESCENT_AMONG_SCARS = 0.05, 0.6  # how often such glomeruli are drawn into a square
 
 
