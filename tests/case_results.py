@@ -55,8 +55,12 @@ def slide_folder(
     left_out: tuple[int, ...] = (),
     spiked: int | None = None,
     stain: Stain | None = None,
+    faint: int | None = None,
 ) -> SlideRow:
-    """A slide's results: glomeruli of different sizes at PLACES0, one of them spiked, one blurred."""
+    """A slide's results: glomeruli of different sizes at PLACES0, one of them spiked, one blurred.
+
+    One may be `faint`, of a low detection score.
+    """
     folder = out / name
     (folder / "images").mkdir(parents=True)
     kept = [n for n in range(len(PLACES0)) if n not in left_out]
@@ -65,6 +69,8 @@ def slide_folder(
         x0, y0 = PLACES0[n]
         tiles0 = ((x0 - 100, y0 - 50), (x0 + 40, y0 + 60))
         one = glomerulus(number, x0, y0, 70.0 + 6 * n, spike_score(0.9 if n == spiked else 0.1, tiles0))
+        if n == faint:
+            one = replace(one, circle=replace(one.circle, score=0.3))
         lesion = Classification.likeliest({"globally sclerosed": 0.9 if n == 5 else 0.1, "other": 0.5})
         sharpness = 0.2 if n == BLURRED else 0.6
         found.append(replace(one, classifications=(lesion,), sharpness=sharpness, is_blurred=n == BLURRED))

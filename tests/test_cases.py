@@ -152,6 +152,28 @@ def test_a_glomerulus_on_two_levels_counts_once_and_is_spiked_if_one_profile_is(
     assert record.apart == (("a.svs", "b.svs"),)
 
 
+@pytest.mark.parametrize("missed", [(1,), ()])
+def test_a_faint_profile_counts_only_where_another_level_shows_it_too(
+    tmp_path: Path, missed: tuple[int, ...]
+) -> None:
+    (case,) = read_cases(table(tmp_path, "A,a.svs,om,silver,1,,", "A,b.svs,om,silver,2,,"))
+    done = {
+        "a.svs": slide_folder(tmp_path, "a", faint=1),
+        "b.svs": slide_folder(tmp_path, "b", left_out=missed),
+    }
+    record = assemble(case, done, tmp_path, BANFF, CARDS)
+    assert len(record.glomeruli) == 6 - len(missed)
+    said = [warning for warning in record.warnings if "not counted" in warning]
+    assert len(said) == len(missed)
+    assert all(warning.endswith(": a.svs 2") for warning in said)
+
+
+def test_a_faint_profile_counts_where_there_is_no_other_level(tmp_path: Path) -> None:
+    (case,) = read_cases(table(tmp_path, "A,a.svs,om,silver,1,,"))
+    record = assemble(case, {"a.svs": slide_folder(tmp_path, "a", faint=1)}, tmp_path, BANFF, CARDS)
+    assert len(record.glomeruli) == 6
+
+
 def test_a_case_says_which_levels_hardly_fit(tmp_path: Path) -> None:
     (case,) = read_cases(table(tmp_path, "k,a.svs,om,silver,1,,", "k,b.svs,om,silver,2,,"))
     done = {
