@@ -61,8 +61,8 @@ def fill_folder(
 
     Results are built beside `place`, or in the folder `scratch` where one is given. Raises SlideError for a
     slide that cannot be used or changes meanwhile, OutputError for a folder that cannot be written or holds
-    other results, and
-    BusyError where another run is working on it and this one does not `wait`; nothing half-written is left.
+    other results, and BusyError where another run is working on it and this one does not `wait`; nothing
+    half-written is left.
     """
     before = state(path)
     with open_slide(path, options.mpp) as slide:

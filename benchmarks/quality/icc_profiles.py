@@ -27,7 +27,7 @@ from glomspike.slide.reader import open_slide
 
 WHITE = (0.9642, 1.0, 0.8249)  # D50, which profiles are connected through
 QUALITY, FINE_QUALITY = 90, 98  # of JPEG; the second coding of applied profiles is to add nothing
-GLOMERULI_EACH = 6  # on a slide
+GLOMERULI = 6  # on each slide
 DRAWS = 2000
 
 
@@ -109,7 +109,7 @@ def recoloured(sample: Sample, change: Callable[[RGB], RGB], folder: Path, quali
 @click.option("--seed", default=950, show_default=True, help="Which.")
 def main(work: Path, slides: int, seed: int) -> None:
     """Print what scanners' colours change, and what applying their profiles corrects."""
-    list(write_phantoms(work / "srgb", slides, GLOMERULI_EACH, seed, 0.0, os.cpu_count() or 1))
+    list(write_phantoms(work / "srgb", slides, GLOMERULI, seed, 0.0, os.cpu_count() or 1))
     samples = read_samples([work / "srgb" / "samples.csv"])
     again = [recoloured(one, lambda pixels: pixels, work / "again", QUALITY) for one in samples]
     sets = {"sRGB": samples, "sRGB, compressed again": again}

@@ -101,12 +101,12 @@ def _evaluate(
 def _refuse_foreign(file: Path, picture: Path) -> None:
     """Raises OutputError where files that no evaluation wrote are in the place of its own.
 
-    A picture is known by the results beside which it stands.
+    A picture is known by the results beside which it stands, so that those are looked at where there are any.
     """
     from glomspike.errors import OutputError
 
     taken = next((place for place in (file, picture) if place.exists()), None)
-    if taken is not None and not (taken == picture and _is_evaluation(file)) and not _is_evaluation(taken):
+    if taken is not None and not _is_evaluation(taken):
         cause = "was not written by `glomspike evaluate` and is not replaced"
         raise OutputError(taken, cause, "move it, or choose another name")
 

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.cut import KnownGlomerulus
+from glomspike.detect.cut import KnownGlomerulus, is_in_tissue
 from glomspike.findings import RGB, Points
-from glomspike.learn.augmentation import Rng, tissue_share
+from glomspike.learn.augmentation import Rng
 from glomspike.learn.truth import Picture, TrueGlomerulus
 
 Plane = NDArray[np.float32]
@@ -50,9 +50,9 @@ def composed(
         sizes_um = np.log([LEAST_DIAMETER_UM, LARGEST_DIAMETER_UM])
         radius_px = float(np.exp(rng.uniform(*sizes_um))) / 2 / mpp
         centre = rng.uniform(0, tissue.shape[0], 2)
-        if any(_near(one, centre, 1.15 * radius_px) for one in known):
+        if any(one.is_near(centre, 1.15 * radius_px) for one in known):
             continue
-        if rng.random() < IN_TISSUE and not _is_in_tissue(tissue, centre, radius_px):
+        if rng.random() < IN_TISSUE and not is_in_tissue(tissue, centre, radius_px, LEAST_TISSUE):
             continue
         table = crops[int(rng.integers(len(crops)))]
         crop = table[int(rng.integers(len(table)))]
@@ -86,17 +86,6 @@ def set_in(
         patch, there = decoy, np.ones(pixels.shape[:2], np.uint8)
     _blend(pixels, patch, _opacity(outline_px, there, max(1.0, FEATHER * radius_px)), rng, alike)
     return KnownGlomerulus(outline_px, largest.lesion)
-
-
-def _near(glomerulus: KnownGlomerulus, centre_px: np.ndarray, reach_px: float) -> bool:
-    x_px, y_px, radius_px = glomerulus.circle_px
-    return bool(np.hypot(x_px - centre_px[0], y_px - centre_px[1]) < radius_px + reach_px)
-
-
-def _is_in_tissue(tissue: RGB, centre_px: np.ndarray, radius_px: float) -> bool:
-    left, top = np.maximum(centre_px - radius_px, 0).astype(int)
-    right, bottom = (centre_px + radius_px).astype(int) + 1
-    return tissue_share(tissue[top:bottom, left:right]) > LEAST_TISSUE
 
 
 def _largest(crop: Picture) -> TrueGlomerulus:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from glomspike.findings import RGB, Points
 from glomspike.geometry.circles import circle_polygon
+from glomspike.learn.augmentation import tissue_share
 from glomspike.learn.truth import TrueGlomerulus, outlined
 
 _CORNERS = 48
@@ -26,6 +29,11 @@ class KnownGlomerulus:
         circle = outlined(self.outline_px)
         return circle.x_px, circle.y_px, circle.radius_px
 
+    def is_near(self, centre_px: Points, reach_px: float) -> bool:
+        """Whether its circle meets one around a centre (2,)."""
+        x_px, y_px, radius_px = self.circle_px
+        return bool(np.hypot(x_px - centre_px[0], y_px - centre_px[1]) < radius_px + reach_px)
+
 
 @dataclass(frozen=True, eq=False)
 class Cut:
@@ -33,6 +41,13 @@ class Cut:
 
     pixels: RGB
     glomeruli: list[KnownGlomerulus]
+
+
+def is_in_tissue(pixels: RGB, centre_px: Points, radius_px: float, least: float) -> bool:
+    """Whether more than a least share of the box of a circle is tissue."""
+    left, top = np.maximum(centre_px - radius_px, 0).astype(int)
+    right, bottom = (centre_px + radius_px).astype(int) + 1
+    return tissue_share(pixels[top:bottom, left:right]) > least
 
 
 def outline_of(glomerulus: TrueGlomerulus) -> Points:

@@ -20,6 +20,7 @@ from glomspike.detect.painting import (
     paint,
     strewn_nuclei,
     textured,
+    wall_and_lumen,
 )
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
@@ -55,9 +56,7 @@ def _vessel(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: Rng) -
     """An artery or vein cut across: a wall, layered at times, round a lumen, empty or full of blood."""
     radius_px, lumen = rng.uniform(20, 130) / mpp, rng.uniform(0.2, 0.9)
     turn = int(rng.integers(2**31))
-    outer, inner = (
-        blob(pixels.shape, centre_px, radius_px * share, np.random.default_rng(turn)) for share in (1, lumen)
-    )
+    outer, inner = wall_and_lumen(pixels.shape, centre_px, radius_px, lumen, turn)
     paint(pixels, outer, textured(pixels.shape, colour_at(pixels, rng.uniform(0.15, 0.6)), 10, rng))
     for share in rng.uniform(lumen, 1, int(rng.integers(0, 4))):
         ring = blob(pixels.shape, centre_px, radius_px * share, np.random.default_rng(turn))
@@ -73,10 +72,7 @@ def _small_rings(pixels: RGB, centre_px: NDArray[np.float64], mpp: float, rng: R
         middle_px = centre_px + rng.normal(0, 50 / mpp, 2)
         radius_px, lumen = rng.uniform(12, 38) / mpp, rng.uniform(0.15, 0.7)
         turn = int(rng.integers(2**31))
-        outer, inner = (
-            blob(pixels.shape, middle_px, radius_px * share, np.random.default_rng(turn))
-            for share in (1, lumen)
-        )
+        outer, inner = wall_and_lumen(pixels.shape, middle_px, radius_px, lumen, turn)
         wall = colour_at(pixels, rng.uniform(0.2, 0.8)) * rng.uniform(0.93, 1.05, 3)
         paint(pixels, outer, textured(pixels.shape, wall, 6, rng), rng.uniform(0.5, 1))
         dots = np.clip(outer - inner, 0, 1) * strewn_nuclei(rng.random(), pixels.shape[:2], mpp, rng)

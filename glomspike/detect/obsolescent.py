@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.cut import KnownGlomerulus
-from glomspike.detect.painting import Plane, blob, disc, strewn_nuclei
+from glomspike.detect.cut import KnownGlomerulus, is_in_tissue
+from glomspike.detect.painting import Plane, blob, density_of, disc, shown, strewn_nuclei
 from glomspike.findings import RGB, Points
-from glomspike.learn.augmentation import Rng, tissue_share
+from glomspike.learn.augmentation import Rng
 
 LESION = "obsolescent"
 DIAMETER_UM = (55.0, 180.0)
@@ -34,17 +34,17 @@ def with_obsolescent(
     tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: Rng
 ) -> tuple[RGB, list[KnownGlomerulus]]:
     """The tissue, in its shape, with one to six balls drawn clear of its glomeruli, and all its glomeruli."""
-    density = -np.log(np.maximum(tissue, 1) / np.float32(255))
+    density = density_of(tissue)
     stroma, nuclei = _stroma_and_nuclei(density)
     known = list(glomeruli)
     for _ in range(rng.integers(1, MOST_DRAWN + 1)):
         radius_px = float(np.exp(rng.uniform(*np.log(DIAMETER_UM)))) / 2 / mpp
         centre_px = rng.uniform(0, tissue.shape[0], 2)
-        if all(_is_clear(one, centre_px, APART * radius_px) for one in known) and _lies_in_tissue(
-            tissue, centre_px, radius_px
-        ):
+        if any(one.is_near(centre_px, APART * radius_px) for one in known):
+            continue
+        if is_in_tissue(tissue, centre_px, radius_px, IN_TISSUE):
             known.append(_drawn(density, centre_px, radius_px, stroma, nuclei, mpp, rng))
-    return np.asarray((255 * np.exp(-density)).clip(0, 255), np.uint8), known
+    return shown(density), known
 
 
 def _stroma_and_nuclei(density: Plane) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -55,17 +55,6 @@ def _stroma_and_nuclei(density: Plane) -> tuple[NDArray[np.float32], NDArray[np.
     order = np.argsort(seen[:, 0])  # nuclei are darkest in red
     between, dark = order[: 1 + len(order) // 2], order[-1 - len(order) // 50 :]
     return seen[between].mean(axis=0), seen[dark].mean(axis=0)
-
-
-def _is_clear(one: KnownGlomerulus, centre_px: Points, reach_px: float) -> bool:
-    x_px, y_px, radius_px = one.circle_px
-    return bool(np.hypot(x_px - centre_px[0], y_px - centre_px[1]) > radius_px + reach_px)
-
-
-def _lies_in_tissue(tissue: RGB, centre_px: Points, radius_px: float) -> bool:
-    left, top = np.maximum(centre_px - radius_px, 0).astype(int)
-    right, bottom = (centre_px + radius_px).astype(int) + 1
-    return tissue_share(tissue[top:bottom, left:right]) > IN_TISSUE
 
 
 def _drawn(

@@ -17,6 +17,26 @@ CAPSULE_UM = 12.0
 NUCLEUS_UM = 7.0
 
 
+def density_of(pixels: RGB) -> Plane:
+    """The optical density of each colour of a picture (h, w, 3)."""
+    return np.asarray(-np.log(np.maximum(pixels, 1) / np.float32(255)), np.float32)
+
+
+def shown(density: Plane) -> RGB:
+    """The picture (h, w, 3) of optical densities."""
+    return np.asarray((255 * np.exp(-density)).clip(0, 255), np.uint8)
+
+
+def wall_and_lumen(
+    shape: tuple[int, ...], centre_px: NDArray[np.float64], radius_px: float, lumen: float, turn: int
+) -> tuple[Plane, Plane]:
+    """A filled roundish shape, and the one of `lumen` times its size within it; `turn` seeds its outline."""
+    outer, inner = (
+        blob(shape, centre_px, radius_px * share, np.random.default_rng(turn)) for share in (1, lumen)
+    )
+    return outer, inner
+
+
 def keep_glomeruli(pixels: RGB, tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float) -> None:
     """Puts glomeruli, with what is close around them, back as they were in the tissue, in place."""
     kept: Plane = np.zeros(tissue.shape[:2], np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.detect.cut import KnownGlomerulus
-from glomspike.detect.painting import Plane, disc, keep_glomeruli, strewn_nuclei
+from glomspike.detect.painting import Plane, density_of, disc, keep_glomeruli, shown, strewn_nuclei
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
 
@@ -33,7 +33,7 @@ def scarred(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: 
     within = cv2.morphologyEx(stained, cv2.MORPH_CLOSE, disc(LUMEN_UM / 2 / mpp)).astype(np.float32)
     shape = tissue.shape[:2]
     where = within if rng.random() < EVERYWHERE else within * _patches(shape, mpp, rng)
-    density = -np.log(np.maximum(tissue, 1) / np.float32(255))
+    density = density_of(tissue)
     seen = density[stained > 0]
     collagen, nuclei = (_mean_near(seen, share) for share in (rng.uniform(0.3, 0.6), 0.97))
     fibrous = collagen * _fibres(shape, mpp, rng)[..., None]
@@ -42,8 +42,7 @@ def scarred(tissue: RGB, glomeruli: Sequence[KnownGlomerulus], mpp: float, rng: 
     flat = filled + (1 - rng.uniform(*CONTRAST)) * share * (fibrous - filled)
     among = where * _patches(shape, mpp, rng)
     dots = strewn_nuclei(MOST_NUCLEI * rng.random() ** 2 * among, shape, mpp, rng)[..., None]
-    shown = 255 * np.exp(-(flat * (1 - dots) + np.maximum(nuclei, flat) * dots))
-    pixels = np.asarray(shown.clip(0, 255), np.uint8)
+    pixels = shown(flat * (1 - dots) + np.maximum(nuclei, flat) * dots)
     keep_glomeruli(pixels, tissue, glomeruli, mpp)
     return pixels
 

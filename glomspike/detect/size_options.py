@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import click
 
-from glomspike.detect.sizes import ANIMALS_UM
+from glomspike.detect.sizes import ANIMALS_UM, LARGEST_UM, SMALLEST_UM
 from glomspike.errors import UsageError
 from glomspike.typed import Number
 
@@ -19,7 +19,7 @@ OPTIONS = (
     ),
     click.Option(
         ["--glomerulus-um"],
-        type=Number(30, 500),
+        type=Number(SMALLEST_UM, LARGEST_UM),
         metavar="UM",
         help="Expected diameter of a glomerulus, instead of --animal.",
     ),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 HUMAN_UM = 180.0  # across; what the detector was trained on
 # Diameters of glomeruli in paraffin sections, µm.
 ANIMALS_UM = {"human": HUMAN_UM, "rat": 120.0, "mouse": 80.0}
-SMALLEST_UM, LARGEST_UM = 30.0, 500.0  # of any animal, sclerosed or not
+SMALLEST_UM, LARGEST_UM = 30, 500  # of any animal, sclerosed or not
 FEWEST = 3  # glomeruli, from whose median size anything follows
 FAR = 1.6  # times smaller or larger than expected
 

@@ -115,8 +115,10 @@ class Tiff:
         declared = colours_of(self._path, page)
         if declared.bits != 16:
             return declared, ()
-        used = bits_of(TiffLevel(self._path, self._file, page, declared, lock).highest_value())
-        bits = max(bits or _declared_bits(page) or used, used)  # a file may say fewer than it has
+        bits = bits or _declared_bits(page)
+        if bits != 16:  # a file may say fewer than it has
+            used = bits_of(TiffLevel(self._path, self._file, page, declared, lock).highest_value())
+            bits = max(bits or used, used)
         return declared.with_bits(bits), bits_notes(bits)
 
 
