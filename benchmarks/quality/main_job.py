@@ -26,7 +26,7 @@ from glomspike.findings import RGB
 from glomspike.geometry.circles import circle_iou
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.learn.truth import TrueGlomerulus, load_picture, slide_truth
-from glomspike.metrics.bootstrap import Rows, intervals
+from glomspike.metrics.bootstrap import Interval, Rows, intervals
 from glomspike.networks.models import Models, load_models
 from glomspike.phantom.pyramid import File, write_pyramid
 from glomspike.phantom.slides import write_phantoms
@@ -35,7 +35,6 @@ from glomspike.results.options import Options
 from glomspike.slide.reader import open_slide
 
 SAME_IOU = 0.5  # a true circle is found by a circle that overlaps it this much
-DRAWS = 1000
 
 
 @dataclass(frozen=True)
@@ -185,7 +184,7 @@ def _print_counts(counts: Sequence[SlideCount]) -> None:
     true, found, false = numbers.sum(axis=0)
     print(f"slides {len(counts)}, glomeruli {true:.0f}, found {found:.0f}, false circles {false:.0f}")
     for name, value, span in zip(("recall", "precision", "count error"), values, spans, strict=True):
-        print(f"{name} {value:.3f}" + ("" if span is None else f" [{span[0]:.3f}, {span[1]:.3f}]"))
+        print(f"{name} {value:.3f}{_between(span, 3)}")
 
 
 def _print_outlines(cases: Sequence[Case], seconds: Sequence[float]) -> None:
@@ -198,10 +197,16 @@ def _print_outlines(cases: Sequence[Case], seconds: Sequence[float]) -> None:
 def _print_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
     """How spiked glomeruli score against others, and what the card's thresholds make of it."""
     scored = [case for case in cases if case.probability is not None]
-    if len({case.spiked for case in scored}) < 2:
+    spiked = np.array([case.spiked for case in scored])
+    if len(set(spiked.tolist())) < 2:
         return
-    low, high = _interval(scored)
-    print(f"AUC of the spike probability: {auc(scored):.4f} [{low:.4f}, {high:.4f}]")
+
+    def of_rows(rows: Rows) -> list[float]:
+        return [auc([scored[row] for row in rows])]
+
+    slides = np.array([case.slide for case in scored])
+    (span,) = intervals(slides, of_rows, lambda rows: len(set(spiked[rows].tolist())) == 2)
+    print(f"AUC of the spike probability: {auc(scored):.4f}{_between(span, 4)}")
     true = sum(case.spiked for case in cases)
     for name, threshold in thresholds.items():
         called = [case for case in scored if case.probability is not None and case.probability >= threshold]
@@ -216,17 +221,9 @@ def auc(cases: Sequence[Case]) -> float:
     return float(roc_auc_score([c.spiked for c in cases], [c.probability for c in cases]))
 
 
-def _interval(cases: list[Case]) -> tuple[float, float]:
-    """The 95 % interval of the AUC when slides are drawn again."""
-    rng = np.random.default_rng(0)
-    slides = sorted({case.slide for case in cases})
-    values = []
-    for _ in range(DRAWS):
-        drawn = [case for slide in rng.choice(slides, len(slides)) for case in cases if case.slide == slide]
-        if len({case.spiked for case in drawn}) == 2:
-            values.append(auc(drawn))
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
+def _between(span: Interval | None, digits: int) -> str:
+    """An interval in brackets, where there is one."""
+    return "" if span is None else f" [{span[0]:.{digits}f}, {span[1]:.{digits}f}]"
 
 
 if __name__ == "__main__":

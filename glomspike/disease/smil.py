@@ -5,7 +5,7 @@ Whatever is absent weighs nothing, and what is in one bag never depends on anoth
 """
 
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +33,11 @@ class BagWeights(NamedTuple):
     kept: Tensor
     distance: Tensor
     showing: Tensor
+
+    @classmethod
+    def unlearnt(cls, weights: Tensor, kept: Tensor, distance: Tensor) -> Self:
+        """Those of an aggregation that does not learn what an image shows."""
+        return cls(weights, kept, distance, torch.zeros_like(weights))
 
 
 class Aggregation(nn.Module):
@@ -90,7 +95,7 @@ class Aggregation(nn.Module):
         if self.aggregate == "mean":
             weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1)
         distance = _to_medoid(distances(pooled), present).distance
-        return BagWeights(weights, present, distance, torch.zeros_like(weights))
+        return BagWeights.unlearnt(weights, present, distance)
 
 
 def distances(pooled: Tensor) -> Tensor:
@@ -116,7 +121,7 @@ def medoid_weighing(pooled: Tensor, present: Tensor, keep: float) -> BagWeights:
     kept = torch.where(alike[:, None], present, kept)
     equal = present.float() / present.sum(dim=1, keepdim=True).clamp(min=1)
     weights = torch.where(alike[:, None], equal, by_nearness)
-    return BagWeights(weights, kept, near.distance, torch.zeros_like(weights))
+    return BagWeights.unlearnt(weights, kept, near.distance)
 
 
 def public_weighing(maps: Tensor, present: Tensor, keep: float) -> BagWeights:
@@ -136,7 +141,7 @@ def public_weighing(maps: Tensor, present: Tensor, keep: float) -> BagWeights:
     weights = torch.where(others, (nearness - low) / (high - low).clamp(min=TINY), near.is_medoid.float())
     few = present.sum(dim=1, keepdim=True) <= 2
     weights = torch.where(few, present.float(), weights)
-    return BagWeights(weights, torch.where(few, present, kept), near.distance, torch.zeros_like(weights))
+    return BagWeights.unlearnt(weights, torch.where(few, present, kept), near.distance)
 
 
 class _Nearness(NamedTuple):
