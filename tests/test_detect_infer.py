@@ -132,7 +132,7 @@ def test_centres_stay_on_the_slide_and_nothing_is_found_beyond_it(tmp_path: Path
 
 
 def test_only_circles_that_reach_the_detectors_threshold_count(tmp_path: Path) -> None:
-    write_aperio(tmp_path / "s.svs", disc_picture(300, 300, [(150.0, 150.0, 17.0)]), mpp=4.0)
+    write_aperio(tmp_path / "s.svs", disc_picture(300, 300, [(150.0, 150.0, 17.4)]), mpp=4.0)
     with open_slide(tmp_path / "s.svs") as slide:
         unsure = detect(slide, everywhere(slide), detector(0.02), lambda done, whole: None).circles
         assert len(unsure) == 1

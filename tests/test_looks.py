@@ -44,7 +44,7 @@ def test_looks_agree_on_where_and_how_large(x_px: float, y_px: float) -> None:
     assert best[:2].tolist() == pytest.approx([x_px, y_px], abs=STRIDE)
     assert best[2].item() == pytest.approx(8 * STRIDE, rel=0.02)
     assert best[3].item() > 0.99
-    assert sorted(network.shown) == [128, 160, 192]
+    assert sorted(network.shown) == [128, 160, 256]
 
 
 def test_what_is_seen_in_one_size_only_is_hardly_seen() -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import JsonValue
 from torch import nn
 
+from glomspike.detect.again import FINER, has_second_look, seen_again
 from glomspike.detect.scan import scan_picture
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
@@ -16,7 +17,7 @@ from glomspike.geometry.circles import circle_iou
 from glomspike.learn.evaluation import Evaluation, Progress, interval_numbers, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.learn.sheets import FOUND_COLOUR, TRUTH_COLOUR, circled
-from glomspike.learn.truth import Picture, load_pictures
+from glomspike.learn.truth import Picture, load_pictures, resized
 from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.metrics.circle_ap import CircleAp, ap_of_images, circle_ap, hits, matched
 from glomspike.networks.models import Model
@@ -91,17 +92,18 @@ def scanned_samples(
 ) -> list[ScannedPicture]:
     """The annotated pictures of known µm/px with what the detector finds. Raises SamplesError without one."""
     card = detector.card
-    pictures = scaled_pictures(samples, card.mpp / magnified)
+    twice = has_second_look(card)
+    finer = FINER if twice else 1
+    pictures = scaled_pictures(samples, card.mpp / magnified / finer)
     if not pictures:
         cause = "no annotated picture of known µm/px among these samples"
         raise SamplesError(names_of_tables(samples), cause, "give rows with mpp and with mask or xml")
+    network, normalisation, threshold = detector.network, card.normalisation, card.thresholds["score"]
     scanned: list[ScannedPicture] = []
     for picture in pictures:
         progress(len(scanned), len(pictures))
-        threshold = card.thresholds["score"]
-        scanned.append(
-            scan(detector.network, picture, card.input_px, card.normalisation, threshold, magnified)
-        )
+        one = scan(network, picture, card.input_px, normalisation, threshold, magnified, finer)
+        scanned.append(with_second_look(network, one, normalisation, magnified) if twice else one)
     progress(len(pictures), len(pictures))
     return scanned
 
@@ -135,11 +137,29 @@ def scan(
     normalisation: Normalisation,
     threshold: float,
     magnified: float = 1.0,
+    finer: int = 1,
 ) -> ScannedPicture:
-    """A picture at the detector's µm/px with the circles found on it."""
+    """A picture with the circles that the first stage finds on it.
+
+    Its pixels are those of the detector's µm/px, or so many times `finer`.
+    """
     assert picture.mpp is not None
-    found_px = scan_picture(network, picture.pixels, picture.mpp * magnified, side_px, normalisation)
+    seen_mpp = picture.mpp * magnified * finer
+    found_px = scan_picture(network, resized(picture.pixels, 1 / finer), seen_mpp, side_px, normalisation)
+    found_px[:, :3] *= finer
     return ScannedPicture(picture, found_px, threshold)
+
+
+def with_second_look(
+    network: nn.Module, scanned: ScannedPicture, normalisation: Normalisation, magnified: float = 1.0
+) -> ScannedPicture:
+    """A picture with its circles as the second stage leaves them."""
+    picture = scanned.picture
+    assert picture.mpp is not None
+    mpp = picture.mpp * magnified
+    return replace(
+        scanned, found_px=seen_again(network, picture.pixels, scanned.found_px, mpp, normalisation)
+    )
 
 
 def measured(scanned: Sequence[ScannedPicture]) -> CircleAp:

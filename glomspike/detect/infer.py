@@ -9,10 +9,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from glomspike.detect.again import corrected, has_second_look, worth_a_look
 from glomspike.detect.scan import BATCH, decoded, likely
+from glomspike.detect.second_look import CONTEXT, SIDE_PX
 from glomspike.detect.windows import SLACK_UM, Window, merged, windows_on
 from glomspike.errors import SlideError
-from glomspike.findings import Circle, Classification, SlideFacts
+from glomspike.findings import RGB, Circle, Classification, SlideFacts
 from glomspike.geometry.frames import FieldFrame
 from glomspike.networks.ahead import one_ahead
 from glomspike.networks.models import Model
@@ -64,14 +66,14 @@ def detect(
 ) -> Search:
     """All glomeruli on a slide's tissue, one circle each, with scores from the detector's threshold on.
 
-    Windows of the detector's µm/px are read ahead by threads while the device works. What of a window
-    cannot be decoded is white to the detector, and the window is counted. `progress` gets how many
-    windows are done, and of how many. Raises SlideError where nothing of the slide can be decoded: that it
-    has no glomeruli would look like a result.
+    A detector of two stages sees again what the first takes for one. Windows of its µm/px are read ahead by
+    threads while the device works. What of a window cannot be decoded is white to the detector, and the
+    window is counted. `progress` gets how many windows are done, and of how many. Raises SlideError where
+    nothing of the slide can be decoded: that it has no glomeruli would look like a result.
 
     `magnified` is how much finer than on its card the detector looks (`sizes.magnification`).
     """
-    seen_mpp, threshold = detector.card.mpp, detector.card.thresholds["score"]
+    seen_mpp = detector.card.mpp
     mpp = seen_mpp / magnified  # lengths between glomeruli grow with them: they are those at `seen_mpp`
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
@@ -90,16 +92,38 @@ def detect(
             lost_px += sum(int((~field.readable).sum()) for field in fields)
             for window, circles in zip(some, likely(circles_of), strict=True):
                 circles[:, :2] += (window.x_px, window.y_px)
-                owned.append(
-                    circles[window.owns(circles, SLACK_UM / seen_mpp) & (circles[:, 3] >= threshold)]
-                )
+                owned.append(circles[window.owns(circles, SLACK_UM / seen_mpp)])
             done += len(some)
             progress(done, len(windows))
+        found_px = merged(np.concatenate(owned))
+        if has_second_look(detector.card):
+            found_px = _seen_again(pool, slide, found_px, frame, mpp, detector)
     if lost_px and lost_px >= ALL_BUT_ROUNDING * _on_slide_px(windows, facts, frame):
         cause = "not one region of it can be decoded"
         raise SlideError(slide.path, cause, "check that it was copied whole, and copy it again")
-    found_px = _on_slide(merged(np.concatenate(owned)), frame, facts, seen_mpp)
-    return Search(_circles(found_px, frame, mpp, classes), unreadable, tissue)
+    shown_px = found_px[found_px[:, 3] >= detector.card.thresholds["score"]]
+    on_slide_px = _on_slide(shown_px, frame, facts, seen_mpp)
+    return Search(_circles(on_slide_px, frame, mpp, classes), unreadable, tissue)
+
+
+def _seen_again(
+    pool: ThreadPoolExecutor,
+    slide: Slide,
+    found_px: NDArray[np.float64],
+    frame: FieldFrame,
+    mpp: float,
+    detector: Model,
+) -> NDArray[np.float64]:
+    """Scored circles as the detector's second stage leaves them; they are in the scan's pixels, of `mpp`."""
+
+    def shown(circle_px: NDArray[np.float64]) -> RGB:
+        reach_px = CONTEXT * circle_px[2]
+        ((x0, y0),) = frame.to_level0(circle_px[None, :2] - reach_px)
+        return read_field(slide, x0, y0, SIDE_PX, SIDE_PX, 2 * reach_px * mpp / SIDE_PX).pixels
+
+    worth_px = worth_a_look(found_px)
+    pictures = list(pool.map(shown, worth_px))
+    return corrected(detector.network, worth_px, pictures, detector.card.mpp, detector.card.normalisation)
 
 
 def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> Sequence[Window]:

@@ -8,6 +8,7 @@ import click
 
 from glomspike.detect.size_options import OPTIONS, expected_um
 from glomspike.detect.sizes import magnification
+from glomspike.errors import UsageError
 from glomspike.networks.kinds import Beginning, ChosenOptions, Measuring, ModelKind, Training
 from glomspike.typed import Number
 
@@ -35,6 +36,11 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
 
     A detector of several classes keeps them; one of one class can go on learning by lesion.
     """
+    if chosen.get("second_look"):
+        from glomspike.detect.second_train import SecondLookTask
+
+        assert beginning.model is not None
+        return SecondLookTask(beginning.tables, beginning.model)
     from glomspike.detect.train import ONE_CLASS, DetectorOptions, DetectorTask
 
     if beginning.model is None:
@@ -47,6 +53,14 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
         options = replace(options, classes=None)
     photographs = "imagenet" if beginning.photographs else None
     return DetectorTask(beginning.tables, options, beginning.state, photographs)
+
+
+def _check(chosen: ChosenOptions) -> None:
+    """Raises UsageError where a second look would have no first one."""
+    for name in ("from_scratch", "encoder_weights", "by_lesion"):
+        if chosen.get("second_look") and name in chosen:
+            cause = f"is for a detector that is trained, not with --{name.replace('_', '-')}"
+            raise UsageError("--second-look", cause, "train the detector first, then give it with --weights")
 
 
 def _evaluate(
@@ -72,7 +86,13 @@ KIND = ModelKind(
                 help="µm per pixel at which a new detector looks  [default: 4]",
             ),
             click.Option(["--by-lesion"], is_flag=True, help="A class for each lesion instead of one."),
+            click.Option(
+                ["--second-look"],
+                is_flag=True,
+                help="Train only what sees each circle again; the rest of the detector stays as it is.",
+            ),
         ),
+        check=_check,
         for_new_networks=frozenset({"mpp"}),
         takes_photographs=True,
     ),

@@ -1,6 +1,6 @@
 """A window examined three times: as it is, larger, and smaller, each otherwise mirrored.
 
-What looks like a glomerulus in one size only is rarely one.
+What looks like a glomerulus in one size only is rarely one: seen larger, many a tubule is none.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Look:
     mirrored: tuple[int, ...]
 
 
-MORE_LOOKS = (Look(1.2, (COLUMNS,)), Look(0.8, (ROWS,)))
+MORE_LOOKS = (Look(1.6, (COLUMNS,)), Look(0.8, (ROWS,)))
 
 
 def mean_maps(network: nn.Module, windows: Tensor) -> Maps:

@@ -7,7 +7,7 @@ import numpy as np
 from torch import nn
 
 from glomspike.detect.scan import scan_picture
-from glomspike.learn.truth import Picture
+from glomspike.learn.truth import Picture, resized
 from glomspike.networks.weights import Normalisation
 
 LEAST_SCORE = 0.15
@@ -22,9 +22,15 @@ class Mistake(NamedTuple):
 
 
 def mistakes(
-    network: nn.Module, pictures: Sequence[Picture], side_px: int, normalisation: Normalisation
+    network: nn.Module,
+    pictures: Sequence[Picture],
+    side_px: int,
+    normalisation: Normalisation,
+    finer: int = 1,
 ) -> list[Mistake]:
     """False circles on pictures of known scale, on which all glomeruli are annotated.
+
+    The pictures have so many times `finer` pixels than the detector sees.
 
     Circles that a picture's border cuts do not count: what is there may be a glomerulus that no one outlined.
     """
@@ -33,9 +39,11 @@ def mistakes(
         assert picture.mpp is not None
         height_px, width_px = picture.pixels.shape[:2]
         true = picture.circles_px
-        for x, y, radius, score, *_ in scan_picture(
-            network, picture.pixels, picture.mpp, side_px, normalisation
-        ).tolist():
+        scanned_px = scan_picture(
+            network, resized(picture.pixels, 1 / finer), picture.mpp * finer, side_px, normalisation
+        )
+        scanned_px[:, :3] *= finer
+        for x, y, radius, score, *_ in scanned_px.tolist():
             is_inside = radius < x < width_px - radius and radius < y < height_px - radius
             is_apart = (np.hypot(true[:, 0] - x, true[:, 1] - y) > true[:, 2]).all()
             if score >= LEAST_SCORE and is_inside and is_apart:

@@ -1,7 +1,7 @@
 """CircleNet: a network that marks the centres of glomeruli and says how large each is.
 
 Yang et al., "CircleNet: anchor-free glomerulus detection with circle representation" (MICCAI 2020), on a
-residual encoder with a feature pyramid to stride 4.
+residual encoder with a feature pyramid to stride 4; at will with a second stage that sees each circle again.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from glomspike.detect.pyramid import FeaturePyramid
+from glomspike.detect.second_look import SecondLook
 from glomspike.networks.encoders import image_encoder
 
 STRIDE = 4
@@ -30,7 +31,10 @@ class Maps(NamedTuple):
 
 
 class CircleNet(nn.Module):
-    """Images (n, 3, h, w), normalised, to `Maps`; h and w are multiples of 32."""
+    """Images (n, 3, h, w), normalised, to `Maps`; h and w are multiples of 32.
+
+    With diameters (n,), in µm, images are of circles to be seen again, and the answers those of `SecondLook`.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,8 @@ class CircleNet(nn.Module):
         head_channels: int,
         classes: int = 1,
         encoder_weights: str | None = None,
+        *,
+        second_look: bool = False,
     ) -> None:
         super().__init__()
         self.encoder = image_encoder(encoder, encoder_weights)
@@ -46,8 +52,13 @@ class CircleNet(nn.Module):
         self.centre = _head(head_channels, classes, CENTRE_BIAS)
         self.radius = _head(head_channels, 1)
         self.offset = _head(head_channels, 2)
+        self.second_look = SecondLook(encoder) if second_look else None
 
-    def forward(self, images: Tensor) -> Maps:
+    def forward(self, images: Tensor, diameters_um: Tensor | None = None) -> Maps | Tensor:
+        if diameters_um is not None:
+            assert self.second_look is not None
+            seen: Tensor = self.second_look(images, diameters_um)
+            return seen
         features = self.decoder(self.encoder(images))
         return Maps(self.centre(features), self.radius(features), self.offset(features))
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor, nn
 
+from glomspike.detect.again import has_second_look
 from glomspike.detect.border import bordered, is_small_piece, left_of
 from glomspike.detect.compose import composed
 from glomspike.detect.cut import Cut, KnownGlomerulus, outline_of
@@ -92,6 +93,7 @@ class DetectorOptions:
     pyramid_channels: int = 128
     head_channels: int = 64
     classes: tuple[str, ...] | None = ONE_CLASS
+    second_look: bool = False
 
     @classmethod
     def at(cls, mpp: float) -> Self:
@@ -102,7 +104,8 @@ class DetectorOptions:
     def of(cls, card: Card) -> Self:
         """Those of a trained detector that is to go on learning."""
         arguments: dict[str, Any] = {name: card.arguments[name] for name in NETWORK_OPTIONS}
-        return cls(mpp=card.mpp, crop_px=card.input_px, classes=card.classes, **arguments)
+        twice = has_second_look(card)
+        return cls(card.mpp, card.input_px, classes=card.classes, second_look=twice, **arguments)
 
 
 class DetectorTask:
@@ -146,9 +149,12 @@ class DetectorTask:
 
     def network(self) -> nn.Module:
         o, classes = self.options, len(self.classes)
-        network = CircleNet(o.encoder, o.pyramid_channels, o.head_channels, classes, self.encoder_weights)
+        arguments = o.encoder, o.pyramid_channels, o.head_channels, classes, self.encoder_weights
+        network = CircleNet(*arguments, second_look=o.second_look)
         if self.begin is not None:
             begin_with(network, for_classes(self.begin, classes))
+        if network.second_look is not None:
+            network.second_look.requires_grad_(False)
         return network
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
@@ -158,20 +164,27 @@ class DetectorTask:
         return self.options.samples_per_epoch
 
     def sample(self, index: int, rng: Rng) -> Example:
-        options = self.options
-        if self.crops and rng.random() < options.composed_share:
+        square = self.square(rng)
+        circles = np.array([one.circle_px for one in square.glomeruli]).reshape(-1, 3)
+        kinds = np.array([self.kind(one) for one in square.glomeruli], dtype=np.intp)
+        side_px = self.options.crop_px
+        return {
+            "image": square.pixels,
+            **vars(targets_of(circles, kinds, side_px, side_px, len(self.classes))),
+        }
+
+    def square(self, rng: Rng) -> Cut:
+        """What the detector is shown: tissue as a camera sees it, and its glomeruli."""
+        if self.crops and rng.random() < self.options.composed_share:
             cut = self._composed(rng)
         else:
             cut = self._cut(rng, NEAR_SHARE, LEAST_TISSUE)
         pixels = hard_to_see(appearance(cut.pixels, rng), rng)
         if rng.random() < BORDER_SHARE:
-            pixels, cut = _bordered(pixels, cut, options.mpp, rng)
-        circles = np.array([one.circle_px for one in cut.glomeruli]).reshape(-1, 3)
-        kinds = np.array([self._kind(one) for one in cut.glomeruli], dtype=np.intp)
-        targets = targets_of(circles, kinds, options.crop_px, options.crop_px, len(self.classes))
-        return {"image": pixels, **vars(targets)}
+            return _bordered(pixels, cut, self.options.mpp, rng)
+        return Cut(pixels, cut.glomeruli)
 
-    def _kind(self, glomerulus: KnownGlomerulus) -> int:
+    def kind(self, glomerulus: KnownGlomerulus) -> int:
         """The number of its class; uncertain where it is a small piece, or of a lesion that is not learnt."""
         is_small = glomerulus.is_small or glomerulus.circle_px[2] * self.options.mpp < LEAST_RADIUS_UM
         if len(self.classes) == 1:
@@ -275,7 +288,11 @@ class DetectorTask:
             name="glomspike detector",
             version="1",
             architecture="CircleNet",
-            arguments={n: asdict(self.options)[n] for n in NETWORK_OPTIONS} | {"classes": len(self.classes)},
+            arguments={
+                **{name: asdict(self.options)[name] for name in NETWORK_OPTIONS},
+                "classes": len(self.classes),
+                "second_look": self.options.second_look,
+            },
             mpp=self.options.mpp,
             input_px=self.options.crop_px,
             normalisation=NORMALISATION,
@@ -316,12 +333,12 @@ def _scale(rng: Rng) -> float:
     return float(np.exp(rng.uniform(-widest, widest)))
 
 
-def _bordered(pixels: RGB, cut: Cut, mpp: float, rng: Rng) -> tuple[RGB, Cut]:
-    """A picture and what was cut for it, ending at a new border."""
+def _bordered(pixels: RGB, cut: Cut, mpp: float, rng: Rng) -> Cut:
+    """A picture, and what was cut for it, ending at a new border."""
     ended, box = bordered(pixels, [one.outline_px for one in cut.glomeruli], rng)
     left = [
         KnownGlomerulus(piece, one.lesion, one.is_small or is_small_piece(piece, box, mpp))
         for one in cut.glomeruli
         if (piece := left_of(one.outline_px, box)) is not None
     ]
-    return ended, Cut(ended, left)
+    return Cut(ended, left)
