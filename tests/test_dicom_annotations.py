@@ -391,7 +391,7 @@ def test_a_turned_ellipse_is_read_as_its_box_and_a_turned_rectangle_as_a_polygon
     assert kinds["Spike tiles"] == {RegionType.POLYGON}
     (circle,) = next(layer.regions for layer in layers if layer.name == "Spiked glomeruli")
     middle = np.array([10_000, 8_000]) @ turn
-    np.testing.assert_allclose(circle.vertices_viewer, [middle - 400, middle + 400])
+    np.testing.assert_allclose(circle.vertices_viewer, [middle - 400, middle + 400], atol=EXACT_PX)
 
 
 def refusals() -> list:
