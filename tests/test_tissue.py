@@ -15,7 +15,7 @@ from glomspike.findings import Mpp
 from glomspike.geometry.frames import FieldFrame
 from glomspike.slide.reader import open_slide
 from glomspike.slide.source import Bounds
-from glomspike.slide.tissue import Tissue, find_tissue
+from glomspike.slide.tissue import Tissue, find_tissue, tissue_mask
 
 MPP = 2.0
 WIDTH0, HEIGHT0 = 900, 700  # 1.8 x 1.4 mm
@@ -224,3 +224,19 @@ def test_real_dark_microscope_fields_of_silver_are_mostly_tissue():
     for path in sorted(outside("pasm-fields").glob("*PASM*.jpg")):
         with open_slide(path, 0.5) as slide:
             assert find_tissue(slide).mask.mean() > 0.8, path.name
+
+
+@pytest.mark.parametrize("gap_px", [14, 20])
+@pytest.mark.parametrize("quality", [75, 90])
+def test_sections_close_to_each_other_stay_apart(gap_px: int, quality: int) -> None:
+    """At 16 µm/px, where compression makes the glass beside tissue rough."""
+    rng = np.random.default_rng(1)
+    picture = np.full((80, 160, 3), 222, np.uint8)
+    for left, right in ((20, 80 - gap_px // 2), (80 + gap_px // 2, 140)):
+        shape = (60, right - left, 1)
+        picture[10:70, left:right] = rng.integers(130, 235, shape) * np.array([0.85, 0.8, 1.0])
+    _, code = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    shown = cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+    count, _, stats, _ = cv2.connectedComponentsWithStats(tissue_mask(shown, 16.0).astype(np.uint8))
+    assert count == 3
+    assert stats[1:, cv2.CC_STAT_AREA].sum() == pytest.approx(60 * (120 - gap_px), rel=0.15)

@@ -19,9 +19,9 @@ import click
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from glomspike.detect.evaluate import scaled_pictures
+from glomspike.detect.evaluate import scanned_samples
 from glomspike.detect.infer import search
-from glomspike.detect.scan import LEAST_SCORE, scan_picture
+from glomspike.detect.scan import LEAST_SCORE
 from glomspike.errors import NoScaleError
 from glomspike.findings import STAINS, Outline, StainName
 from glomspike.gates.colours import at_measuring_scale, stain_colours
@@ -139,12 +139,9 @@ def kidney(tables: tuple[Path, ...], slides: tuple[Path, ...], mpp: float, detec
     """Compare the surest detection on kidneys with that on other tissue."""
     model = load_model("detector", detector, CPU)
     card = model.card
-    surest: list[float] = []
     samples = [sample for sample in read_samples(tables) if sample.split == "test"]
-    for picture in scaled_pictures(samples, card.mpp):
-        found = scan_picture(model.network, picture.pixels, card.mpp, card.input_px, card.normalisation)
-        if len(picture.truth.glomeruli):
-            surest.append(float(found[:, 3].max(initial=0)))
+    scanned = scanned_samples(samples, model, lambda *_: None)
+    surest = [float(one.found_px[:, 3].max(initial=0)) for one in scanned if len(one.picture.circles_px)]
     others = [score for path in slides for score in _squares(path, model, mpp)]
     needed = SURE * card.thresholds["score"]
     truth = np.repeat([True, False], [len(surest), len(others)])

@@ -26,6 +26,9 @@ BLACK = 12
 WHITE = 254
 
 TEXTURE_WINDOW_PX = 5
+JPEG_BLOCK_PX = 8  # as far as what compression does to an edge reaches
+HALO_SHARE, HALO_OD = 0.5, 0.015
+NARROWEST_GAP_PX = 3  # between what counts as rough, which reaches some pixels beyond tissue
 TEXTURE_OD = 0.006  # pale immunostains vary by 0.009 and more, glass by 0.002, under vignetting by 0.004
 TINT_OD = 0.03
 DARK_OD = 0.3  # vignetting darkens glass by less
@@ -106,11 +109,12 @@ def tissue_mask(pixels: RGB, mpp: float) -> Mask:
     density = np.asarray(cv2.LUT(pixels, _DENSITY_OF_GREY_LEVEL), dtype=np.float32)
     smooth = (_texture(density) <= TEXTURE_OD) & ~padding
     if not smooth.any():
-        return _tidy(~padding, mpp)
+        return _tidy(~padding, ~padding, mpp)
     glass = _glass(density, smooth)
     density[padding] = glass  # or else its rim would be rough
-    rough = _texture(density) > TEXTURE_OD
-    return _tidy(rough | _stained(density, glass), mpp)
+    texture = _texture(density)
+    tissue = (texture > TEXTURE_OD) | _stained(density, glass)
+    return _tidy(tissue, tissue & ~_halo(density - glass, texture), mpp)
 
 
 def _padding(pixels: RGB) -> Mask:
@@ -144,6 +148,13 @@ def _glass(density: _Plane, smooth: Mask) -> _Plane:
     return np.array(cv2.mean(density, alike.astype(np.uint8))[:3], dtype=np.float32)
 
 
+def _halo(excess: _Plane, texture: _Plane) -> Mask:
+    """Glass that compression has made rough: near tissue that is rougher, and on average of no density."""
+    near = cv2.dilate(texture, np.ones((2 * JPEG_BLOCK_PX + 1,) * 2, np.uint8))
+    away = np.abs(cv2.blur(excess, (3, 3))).max(axis=2)
+    return np.asarray((texture < HALO_SHARE * near) & (away < HALO_OD))
+
+
 def _stained(density: _Plane, glass: _Plane) -> Mask:
     """Pixels of another tint than the glass, or much darker."""
     excess = density - glass
@@ -152,15 +163,30 @@ def _stained(density: _Plane, glass: _Plane) -> Mask:
     return np.asarray((tint_squared > TINT_OD**2) | (grey > DARK_OD))
 
 
-def _tidy(tissue: Mask, mpp: float) -> Mask:
-    """Without the margin that the texture window adds, thin lines and specks, and with small holes filled."""
+def _tidy(tissue: Mask, sure: Mask, mpp: float) -> Mask:
+    """Without the margin that the texture window adds, thin lines and specks, and with small holes filled.
+
+    What is loose grows together, but not across glass that reaches in from outside between what is `sure`:
+    sections may lie close to each other.
+    """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))
-    mask = cv2.morphologyEx(tissue.astype(np.uint8), cv2.MORPH_CLOSE, disc)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, disc)
-    solid = cv2.erode(mask, np.ones((TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX), np.uint8)).astype(np.bool_)
+    closed = cv2.morphologyEx(tissue.astype(np.uint8), cv2.MORPH_CLOSE, disc)
+    gaps = _reached_from_outside(closed > 0, sure)
+    mask = cv2.morphologyEx(closed, cv2.MORPH_OPEN, disc)
+    margin = np.ones((TEXTURE_WINDOW_PX, TEXTURE_WINDOW_PX), np.uint8)
+    solid = np.asarray((cv2.erode(mask, margin) > 0) & ~gaps)
     px_per_mm2 = 1e6 / mpp**2
     filled = solid | _small_regions(_enclosed(solid), LARGEST_HOLE_MM2 * px_per_mm2)
     return filled & ~_small_regions(filled, SMALLEST_TISSUE_MM2 * px_per_mm2)
+
+
+def _reached_from_outside(closed: Mask, sure: Mask) -> Mask:
+    """What of a mask is not surely tissue, is no narrow gap, and touches what lies outside the mask."""
+    narrowest = np.ones((NARROWEST_GAP_PX, NARROWEST_GAP_PX), np.uint8)
+    wide = cv2.morphologyEx(np.where(sure, 0, 1).astype(np.uint8), cv2.MORPH_OPEN, narrowest)
+    _, labels = cv2.connectedComponents(wide, connectivity=4)
+    outside = np.unique(labels[~closed & (wide > 0)])
+    return np.asarray((wide > 0) & np.isin(labels, outside))
 
 
 def _enclosed(tissue: Mask) -> Mask:
