@@ -1,16 +1,18 @@
 """Circles seen again, each by itself: what the second stage of a detector changes about them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from torch import nn
 
 from glomspike.detect.second_look import CONTEXT, SIDE_PX
 from glomspike.detect.windows import merged
 from glomspike.findings import RGB
+from glomspike.geometry.circles import Circles
 from glomspike.networks.transfer import Delivery, sent
 from glomspike.networks.weights import Card, Normalisation
 
@@ -20,21 +22,22 @@ LEAST_SCORE = 0.08  # circles that the first look gives less are not seen again,
 WEIGHT = 0.25  # of the second look's logit in the score's
 FARTHEST, MOST_GROWTH = 0.5, 0.5  # by how much a circle is corrected at most, in radii and as a logarithm
 
-Circles = NDArray[np.float64]
-Shown = Callable[[float, float, float], RGB]
-"""The picture (96, 96, 3) of a circle given by x, y and radius, `CONTEXT` diameters wide."""
-
 
 def has_second_look(card: Card) -> bool:
     """Whether a detector has a second stage."""
     return bool(card.arguments.get("second_look"))
 
 
+def least_score_at_first(card: Card) -> float:
+    """From which score on a circle of the first stage may become one of the detector's."""
+    return LEAST_SCORE if has_second_look(card) else card.thresholds["score"]
+
+
 def seen_again(
     network: nn.Module, pixels: RGB, circles_px: Circles, seen_mpp: float, normalisation: Normalisation
 ) -> Circles:
     """`corrected` for circles of a picture, whose pixels the detector takes for ones of `seen_mpp`."""
-    worth_px = worth_a_look(circles_px)
+    worth_px = circles_px[circles_px[:, 3] >= LEAST_SCORE]
     shown = [cut_out(pixels, *circle) for circle in worth_px[:, :3].tolist()]
     return corrected(network, worth_px, shown, seen_mpp, normalisation)
 
@@ -63,18 +66,12 @@ def corrected(
         ]
     )
     x, y, radius, score = circles_px[:, :4].T
-    before = np.log(score / (1 - score))
     after = circles_px.copy()
     after[:, 0] = x + radius * np.clip(answers[:, 1], -FARTHEST, FARTHEST)
     after[:, 1] = y + radius * np.clip(answers[:, 2], -FARTHEST, FARTHEST)
     after[:, 2] = radius * np.exp(np.clip(answers[:, 3], -MOST_GROWTH, MOST_GROWTH))
-    after[:, 3] = 1 / (1 + np.exp(-((1 - WEIGHT) * before + WEIGHT * answers[:, 0])))
+    after[:, 3] = expit((1 - WEIGHT) * logit(score) + WEIGHT * answers[:, 0])
     return merged(after)
-
-
-def worth_a_look(circles_px: Circles) -> Circles:
-    """Of scored circles (n, columns of `decode`) those that are to be seen again."""
-    return circles_px[circles_px[:, 3] >= LEAST_SCORE]
 
 
 def cut_out(

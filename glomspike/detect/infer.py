@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from glomspike.detect.again import corrected, has_second_look, worth_a_look
+from glomspike.detect.again import corrected, has_second_look, least_score_at_first
 from glomspike.detect.scan import BATCH, decoded, likely
 from glomspike.detect.second_look import CONTEXT, SIDE_PX
 from glomspike.detect.windows import SLACK_UM, Window, merged, windows_on
@@ -73,7 +73,7 @@ def detect(
 
     `magnified` is how much finer than on its card the detector looks (`sizes.magnification`).
     """
-    seen_mpp = detector.card.mpp
+    seen_mpp, least_score = detector.card.mpp, least_score_at_first(detector.card)
     mpp = seen_mpp / magnified  # lengths between glomeruli grow with them: they are those at `seen_mpp`
     facts = slide.facts
     frame = FieldFrame.at(facts.bounds_x0, facts.bounds_y0, facts.mpp, mpp)
@@ -92,7 +92,9 @@ def detect(
             lost_px += sum(int((~field.readable).sum()) for field in fields)
             for window, circles in zip(some, likely(circles_of), strict=True):
                 circles[:, :2] += (window.x_px, window.y_px)
-                owned.append(circles[window.owns(circles, SLACK_UM / seen_mpp)])
+                owned.append(
+                    circles[window.owns(circles, SLACK_UM / seen_mpp) & (circles[:, 3] >= least_score)]
+                )
             done += len(some)
             progress(done, len(windows))
         found_px = merged(np.concatenate(owned))
@@ -121,9 +123,8 @@ def _seen_again(
         ((x0, y0),) = frame.to_level0(circle_px[None, :2] - reach_px)
         return read_field(slide, x0, y0, SIDE_PX, SIDE_PX, 2 * reach_px * mpp / SIDE_PX).pixels
 
-    worth_px = worth_a_look(found_px)
-    pictures = list(pool.map(shown, worth_px))
-    return corrected(detector.network, worth_px, pictures, detector.card.mpp, detector.card.normalisation)
+    pictures = list(pool.map(shown, found_px))
+    return corrected(detector.network, found_px, pictures, detector.card.mpp, detector.card.normalisation)
 
 
 def _on_tissue(slide: Slide, tissue: Tissue, frame: FieldFrame, side_px: int, mpp: float) -> Sequence[Window]:

@@ -17,27 +17,20 @@ from torch.nn import functional
 
 from glomspike.detect.again import FINER, cut_out
 from glomspike.detect.decode import decode
-from glomspike.detect.evaluate import (
-    ScannedPicture,
-    measured,
-    measured_by_table,
-    scaled_pictures,
-    scan,
-    with_second_look,
-)
+from glomspike.detect.evaluate import ScannedPicture, scan, with_second_look
 from glomspike.detect.mine import mistakes
 from glomspike.detect.model import CircleNet
 from glomspike.detect.second_look import ANSWERS
 from glomspike.detect.train import (
     EXAMPLES,
-    HIGHEST_THRESHOLD,
     LOWEST_THRESHOLD,
     DetectorOptions,
     DetectorTask,
+    validation_numbers,
 )
 from glomspike.detect.windows import merged
 from glomspike.findings import RGB
-from glomspike.geometry.circles import circle_iou
+from glomspike.geometry.circles import Circles, circle_iou
 from glomspike.learn.augmentation import Rng
 from glomspike.learn.sheets import evenly, sheet
 from glomspike.learn.training import (
@@ -49,7 +42,6 @@ from glomspike.learn.training import (
     validation_metrics,
 )
 from glomspike.learn.truth import resized
-from glomspike.metrics.circle_ap import best_threshold
 from glomspike.networks.models import Model
 from glomspike.networks.weights import CardDraft
 
@@ -63,8 +55,6 @@ ANYWHERE_UM = (50.0, 200.0)
 MIRRORED_SHARE = 0.7  # how often tissue goes on beyond the square as its mirror image, instead of as glass
 CORRECTION_BETA = 0.1
 
-Circles = NDArray[np.float64]
-
 
 class SecondLookTask:
     """Brings the second look of a trained detector to the training loop; the rest of the detector is kept."""
@@ -75,13 +65,12 @@ class SecondLookTask:
         self.tables, self.detector = tables, detector
         options = DetectorOptions(card.mpp / FINER, SQUARE_PX, classes=card.classes)
         self.squares = DetectorTask(tables, options, None, None)
-        annotated = [picture.sample for picture in self.squares.validation]
-        self.validation = scaled_pictures(annotated, card.mpp / FINER)
         pictures = list(chain.from_iterable(chain.from_iterable(self.squares.fields)))
         network, side_px = detector.network, card.input_px
         self.squares.mistakes = mistakes(network, pictures, side_px, NORMALISATION, FINER)
         self.at_first = [
-            scan(network, p, side_px, NORMALISATION, LOWEST_THRESHOLD, FINER) for p in self.validation
+            scan(network, picture, side_px, NORMALISATION, LOWEST_THRESHOLD, FINER)
+            for picture in self.squares.validation
         ]
 
     @property
@@ -109,9 +98,9 @@ class SecondLookTask:
         return self.squares.options.samples_per_epoch
 
     def sample(self, index: int, rng: Rng) -> Example:
-        """Pictures (8, 96, 96, 3) of circles on one square, their diameters in µm, and what is true of each:
+        """Pictures (8, 96, 96, 3) of circles on one square, their diameters in µm, and what is true of each.
 
-        the IoU with a true circle, and its correction as `SecondLook` gives it.
+        That is the IoU with a true circle, and the correction as `SecondLook` gives it, (8, 4).
         """
         square = self.squares.square(rng)
         kinds = [self.squares.kind(one) for one in square.glomeruli]
@@ -163,17 +152,7 @@ class SecondLookTask:
         ).sum() / is_near.sum().clamp(min=1)
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        scanned = self._scanned(network, self.at_first)
-        all_, each = measured(scanned), measured_by_table(scanned)
-        found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
-        return {
-            "ap_of_tables": float(np.mean([table.ap for table in each.values()])),
-            "ap": all_.ap,
-            "ap50": all_.ap50,
-            "ap75": all_.ap75,
-            "recall50": all_.recall50,
-            "threshold": float(np.clip(best_threshold(found, truth), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)),
-        }
+        return validation_numbers(self._scanned(network, self.at_first))
 
     def _scanned(self, network: nn.Module, at_first: Sequence[ScannedPicture]) -> list[ScannedPicture]:
         return [with_second_look(network, one, NORMALISATION) for one in at_first]
@@ -187,7 +166,7 @@ class SecondLookTask:
         """The card of the whole detector: what it was, and what its second look learnt from."""
         card = self.detector.card
         known = {data.name: data for data in (*card.training_data, *training_data(self.tables))}
-        truth = sum(len(picture.truth.glomeruli) for picture in self.validation)
+        truth = sum(len(picture.truth.glomeruli) for picture in self.squares.validation)
         changed = {
             "arguments": {**card.arguments, "second_look": True},
             "thresholds": {"score": measured["threshold"]},

@@ -257,20 +257,11 @@ class DetectorTask:
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         scanned = self._scanned(network, self.validation)
-        all_, each = measured(scanned), measured_by_table(scanned)
-        found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
         by_class = measured_by_class(scanned, self.classes)
-        return {
-            **(
-                {"ap_of_classes": float(np.mean([each.ap for each in by_class.values()]))} if by_class else {}
-            ),
-            "ap_of_tables": float(np.mean([table.ap for table in each.values()])),
-            "ap": all_.ap,
-            "ap50": all_.ap50,
-            "ap75": all_.ap75,
-            "recall50": all_.recall50,
-            "threshold": float(np.clip(best_threshold(found, truth), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)),
-        }
+        numbers = validation_numbers(scanned)
+        if not by_class:
+            return numbers
+        return {"ap_of_classes": float(np.mean([each.ap for each in by_class.values()])), **numbers}
 
     def _scanned(self, network: nn.Module, pictures: Sequence[Picture]) -> list[ScannedPicture]:
         side_px = self.options.crop_px
@@ -303,6 +294,20 @@ class DetectorTask:
             intended_use="research: finding glomeruli in bright-field slides of kidney tissue",
             licence=LICENCE,
         )
+
+
+def validation_numbers(scanned: Sequence[ScannedPicture]) -> dict[str, float]:
+    """How good a detector is on validation pictures, and the threshold that suits them."""
+    all_, each = measured(scanned), measured_by_table(scanned)
+    found, truth = [one.found_px for one in scanned], [one.picture.circles_px for one in scanned]
+    return {
+        "ap_of_tables": float(np.mean([table.ap for table in each.values()])),
+        "ap": all_.ap,
+        "ap50": all_.ap50,
+        "ap75": all_.ap75,
+        "recall50": all_.recall50,
+        "threshold": float(np.clip(best_threshold(found, truth), LOWEST_THRESHOLD, HIGHEST_THRESHOLD)),
+    }
 
 
 def _lesions(pictures: Sequence[Picture], tables: Sequence[Path]) -> tuple[str, ...]:

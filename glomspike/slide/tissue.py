@@ -112,9 +112,9 @@ def tissue_mask(pixels: RGB, mpp: float) -> Mask:
         return _tidy(~padding, ~padding, mpp)
     glass = _glass(density, smooth)
     density[padding] = glass  # or else its rim would be rough
-    texture = _texture(density)
-    tissue = (texture > TEXTURE_OD) | _stained(density, glass)
-    return _tidy(tissue, tissue & ~_halo(density - glass, texture), mpp)
+    texture, excess = _texture(density), density - glass
+    tissue = (texture > TEXTURE_OD) | _stained(excess)
+    return _tidy(tissue, tissue & ~_halo(excess, texture), mpp)
 
 
 def _padding(pixels: RGB) -> Mask:
@@ -155,9 +155,8 @@ def _halo(excess: _Plane, texture: _Plane) -> Mask:
     return np.asarray((texture < HALO_SHARE * near) & (away < HALO_OD))
 
 
-def _stained(density: _Plane, glass: _Plane) -> Mask:
-    """Pixels of another tint than the glass, or much darker."""
-    excess = density - glass
+def _stained(excess: _Plane) -> Mask:
+    """Pixels of another tint than the glass, or much darker, by how much denser they are (h, w, 3)."""
     grey = _grey(excess)
     tint_squared = 3 * (_grey(excess * excess) - grey * grey)
     return np.asarray((tint_squared > TINT_OD**2) | (grey > DARK_OD))
