@@ -32,6 +32,9 @@ MPP_LIMITS: dict[Modality, tuple[float, float]] = {
     "tem": (0.0003, 0.06),
 }
 NM_PER_UM = 1000.0
+# Where electron-dense deposits lie: in a mask of a micrograph, grey level 1 is the first, and so on.
+DepositPlace = Literal["subepithelial", "intramembranous", "subendothelial", "mesangial"]
+DEPOSIT_PLACES: tuple[DepositPlace, ...] = get_args(DepositPlace)
 
 
 def modality_of(cell: str, place: str) -> Modality:

@@ -11,9 +11,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from glomspike.modalities import Modality
+from glomspike.modalities import DepositPlace, Modality
 from glomspike.phantom.fluorescence import Site
-from glomspike.phantom.tem_wall import Place
 
 Disease = Literal["IgAN", "LN", "MN", "normal"]
 DISEASES: tuple[Disease, ...] = ("IgAN", "LN", "MN", "normal")
@@ -39,7 +38,7 @@ class Variety:
     site: Site
     coarse: float
     antibodies: Mapping[str, tuple[float, float, float, float]]
-    places: Mapping[Place, float]
+    places: Mapping[DepositPlace, float]
     spiking: Mapping[Spiking, float]
     wide_mesangium: float
     cellular: float
@@ -83,7 +82,7 @@ def _membranous(
     stage: int, share: float, spiking: Mapping[Spiking, float], wall: Mapping[WallLook, float]
 ) -> Variety:
     antibodies = _MN_LATE if stage == 4 else _MN
-    places: Mapping[Place, float] = {"subepithelial": 1.0}
+    places: Mapping[DepositPlace, float] = {"subepithelial": 1.0}
     coarse = (0.1, 0.2, 0.5, 0.5)[stage - 1]
     return Variety(
         "MN", f"MN {stage}", share, stage, "loops", coarse, antibodies, places, spiking, 0.1, 0.1, wall
@@ -144,7 +143,7 @@ class StainFinding:
 class TemFinding:
     """What one micrograph shows: no places where it has no deposits."""
 
-    places: tuple[Place, ...]
+    places: tuple[DepositPlace, ...]
     stage: int | None
 
 
@@ -239,7 +238,7 @@ def _micrographs(rng: np.random.Generator, variety: Variety, evidence: float) ->
     return tuple(_micrograph(rng, places, stage) if shows else TemFinding((), None) for shows in showing)
 
 
-def _micrograph(rng: np.random.Generator, places: list[Place], stage: int) -> TemFinding:
+def _micrograph(rng: np.random.Generator, places: list[DepositPlace], stage: int) -> TemFinding:
     shown = [place for place in places if rng.random() < 0.65]
     if places and not shown:
         shown = [places[int(rng.integers(len(places)))]]

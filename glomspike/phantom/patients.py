@@ -270,9 +270,12 @@ def _write_tem(
             "stage": finding.stage,
         }
         _write_json(place / f"{name}.json", {**stated, **drawn.truth()})
-        deposits = "yes" if finding.places else "no"
+        deposits, mask = "yes" if finding.places else "no", ""
+        if finding.places:
+            mask = f"{place.name}/{name}-mask.png"
+            write_grey(place / f"{name}-mask.png", drawn.places())
         image = f"{place.name}/{name}.jpg"
-        yield MadeImage(image, laboratory.microscope.um_px, "tem", "", deposits=deposits)
+        yield MadeImage(image, laboratory.microscope.um_px, "tem", "", mask, deposits)
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8], mpp: float | None, quality: int = 95) -> None:

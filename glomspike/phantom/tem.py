@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glomspike.findings import Points
+from glomspike.modalities import DEPOSIT_PLACES
 from glomspike.phantom.microscope import Microscope
 from glomspike.phantom.noise import Texture, cloud
 from glomspike.phantom.tem_cells import (
@@ -24,7 +26,7 @@ from glomspike.phantom.tem_cells import (
     rim,
     soft,
 )
-from glomspike.phantom.tem_deposits import DepositPattern, lay_deposits
+from glomspike.phantom.tem_deposits import DepositPattern, lay_deposits, lucent_gaps
 from glomspike.phantom.tem_scene import MARGIN_PX, Scene, draw_scene
 from glomspike.phantom.tem_wall import Deposit, Strip, WallPlan, bare_wall, paint_feet
 
@@ -39,6 +41,7 @@ class Micrograph:
     picture: NDArray[np.uint8]
     nm_px: float
     deposits: tuple[Deposit, ...]
+    lucent: tuple[Points, ...]  # what is left of deposits that have gone
     wall: WallPlan
     scene: Scene
     faults: tuple[str, ...]
@@ -54,6 +57,7 @@ class Micrograph:
                 {"place": one.place, "density": round(one.density, 3), "polygon_px": _in_view(one.polygon_px)}
                 for one in self.deposits
             ],
+            "lucent_px": [_in_view(one) for one in self.lucent],
             "membrane_nm": {"mean": round(float(width_nm.mean()), 1), "sd": round(float(width_nm.std()), 1)},
             "membrane_px": _in_view(self._middles()),
             "wall_nm": round(float((self.wall.outer[view & self.scene.on_loop] * self.nm_px).mean()), 1),
@@ -61,6 +65,18 @@ class Micrograph:
             "spikes_px": _in_view(self.scene.wall.points_px[spikes]) if spikes else [],
             "faults": list(self.faults),
         }
+
+    def places(self) -> NDArray[np.uint8]:
+        """Where deposits lie (height, width): the number of a place in DEPOSIT_PLACES, from 1, or 0.
+
+        The gaps that deposits have left in the membrane count as intramembranous.
+        """
+        drawn = np.zeros(self.picture.shape, np.uint8)
+        gaps = [("intramembranous", polygon) for polygon in self.lucent]
+        for place, polygon in [*gaps, *((one.place, one.polygon_px) for one in self.deposits)]:
+            corners = np.rint(polygon - MARGIN_PX).astype(np.int32)
+            cv2.fillPoly(drawn, [corners], 1 + DEPOSIT_PLACES.index(place))
+        return drawn
 
     def _middles(self) -> NDArray[np.float64]:
         """Places in the middle of the membrane where it bounds a loop, `MIDDLES` at most."""
@@ -92,7 +108,8 @@ def draw_micrograph(
         if _shows(deposits, plan, shown):
             tissue = _paint(rng, scene, plan, deposits, greys)
             picture, faults = microscope.take(rng, tissue)
-            return Micrograph(picture, microscope.nm_px, deposits, plan, scene, faults)
+            gaps = lucent_gaps(scene, plan)
+            return Micrograph(picture, microscope.nm_px, deposits, gaps, plan, scene, faults)
     raise RuntimeError(f"no field shows {shown}")
 
 

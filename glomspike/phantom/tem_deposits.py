@@ -13,9 +13,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from glomspike.findings import Points
+from glomspike.modalities import DepositPlace
 from glomspike.phantom.curves import blob
 from glomspike.phantom.tem_scene import MARGIN_PX, Curve, Scene
-from glomspike.phantom.tem_wall import Deposit, Place, WallPlan, dome, envelope, reach_of, settle, waves
+from glomspike.phantom.tem_wall import Deposit, WallPlan, dome, envelope, reach_of, settle, waves
 
 LEAST_PX = 14  # of a deposit's area on the picture
 TRIALS = 30
@@ -30,7 +31,7 @@ class DepositPattern:
     `spread` is the share of the capillary wall in view that carries those outside the membrane.
     """
 
-    places: tuple[Place, ...] = ()
+    places: tuple[DepositPlace, ...] = ()
     stage: int | None = None
     spread: float = 1.0
 
@@ -49,6 +50,12 @@ def lay_deposits(
     plan.dense = [one for one, _ in fitting]
     along = [Deposit(place, polygon, density) for (place, _, density), polygon in fitting]
     return tuple(one for one in [*along, *mesangial] if is_seen(scene, one.polygon_px))
+
+
+def lucent_gaps(scene: Scene, plan: WallPlan) -> tuple[Points, ...]:
+    """The outlines, on the picture, of gaps in the membrane that the picture shows."""
+    laid = [(gap, scene.wall.places(*gap.T)) for gap in plan.lucent]
+    return tuple(polygon for gap, polygon in laid if _fits(scene, gap, polygon) and is_seen(scene, polygon))
 
 
 def _fits(scene: Scene, strip_px: Points, polygon_px: Points) -> bool:

@@ -5,7 +5,6 @@ outwards, and then laid around the loops. A deposit's polygon is in pixels along
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -13,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from glomspike.findings import Points
+from glomspike.modalities import DepositPlace
 from glomspike.phantom.noise import Texture
 from glomspike.phantom.tem_scene import Curve, Scene
-
-Place = Literal["subepithelial", "intramembranous", "subendothelial", "mesangial"]
 
 FINE = 2  # pixels of the strip to one of the picture
 SHIFT = 4  # binary digits of fractions of a pixel, for OpenCV
@@ -27,7 +25,7 @@ INNER_UM, OUTER_UM = 0.7, 2.6  # what the strip holds inside and outside the mem
 class Deposit:
     """An electron-dense deposit: where it lies, its outline on the picture, how dense, 1 being usual."""
 
-    place: Place
+    place: DepositPlace
     polygon_px: Points
     density: float = 1.0
 
@@ -41,7 +39,7 @@ class WallPlan:
     base: Curve  # where the podocyte begins
     inner: Curve  # how far what lies under the endothelium pushes it inwards
     effaced: NDArray[np.bool_]
-    dense: list[tuple[Place, Points, float]] = field(default_factory=list)  # place, polygon, density
+    dense: list[tuple[DepositPlace, Points, float]] = field(default_factory=list)  # place, polygon, density
     lucent: list[Points] = field(default_factory=list)
     spikes: list[float] = field(default_factory=list)  # where along
 
