@@ -24,6 +24,7 @@ from benchmarks.quality.disease_controls import (
     counts_alone,
     deposits_unknown,
     permuted,
+    places_unknown,
     without_deposits,
 )
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
@@ -67,6 +68,7 @@ NO_BRANCHES = (0.0, 0.0, 0.0)
 DEFAULT = Variant("default: attention to places")
 VARIANTS = (
     DEFAULT,
+    Variant("places of deposits unknown", control="places"),
     Variant("deposits unknown", control="unknown"),
     Variant("attention to images", {"aggregate": "gated-attention"}),
     Variant("mean", {"aggregate": "mean"}),
@@ -144,6 +146,8 @@ def measured(
         training, validation = permuted(training, seed), permuted(validation, seed)
     if variant.control == "unknown":
         training = deposits_unknown(training)
+    if variant.control == "places":
+        training = places_unknown(training)
     form = replace(known.form, **variant.form)
     options = replace(DiseaseOptions(form=form, frozen=True), **variant.options)
     task = DiseaseTask(

@@ -1,9 +1,10 @@
 """Controls of the disease ablation: what must be at chance, since it holds nothing of the disease."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -11,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.quality.disease_maps import KnownPatients
 from glomspike.disease.bags import Patient
 from glomspike.disease.frozen import FrozenMaps, Maps
+from glomspike.disease.prepare import Instance
 from glomspike.metrics.classes import class_statistics
 from glomspike.modalities import MODALITIES
 
@@ -26,12 +28,17 @@ def permuted(patients: Sequence[Patient], seed: int) -> list[Patient]:
 
 def deposits_unknown(patients: Sequence[Patient]) -> list[Patient]:
     """The patients, of whose micrographs nobody says which show deposits."""
+    return _with_micrographs(patients, lambda one: replace(one, deposits=None, places=None))
+
+
+def places_unknown(patients: Sequence[Patient]) -> list[Patient]:
+    """The patients, of whose micrographs nobody says where deposits lie."""
+    return _with_micrographs(patients, lambda one: replace(one, places=None))
+
+
+def _with_micrographs(patients: Sequence[Patient], changed: Callable[[Instance], Instance]) -> list[Patient]:
     return [
-        replace(
-            one,
-            images={**one.images, "tem": tuple(replace(i, deposits=None) for i in one.images["tem"])},
-        )
-        for one in patients
+        replace(one, images={**one.images, "tem": tuple(map(changed, one.images["tem"]))}) for one in patients
     ]
 
 
@@ -39,6 +46,7 @@ def without_deposits(known: KnownPatients) -> KnownPatients:
     """The patients with their micrographs that show no deposits; those who have none are gone."""
     plain: dict[str, Maps] = {}
     varied: dict[str, Maps] = {}
+    cells: dict[str, NDArray[np.int8]] = {}
 
     def stripped(patients: Sequence[Patient]) -> list[Patient]:
         left = []
@@ -51,10 +59,12 @@ def without_deposits(known: KnownPatients) -> KnownPatients:
             for kept, maps in ((plain, known.maps.plain), (varied, known.maps.varied)):
                 if maps[one.name]:
                     kept[one.name] = {"tem": maps[one.name]["tem"][:, places]}
+            if one.name in known.maps.cells:
+                cells[one.name] = known.maps.cells[one.name][:, places]
         return left
 
     splits = [stripped(patients) for patients in (known.training, known.validation, known.test)]
-    maps = FrozenMaps(plain, varied, known.maps.shapes)
+    maps = FrozenMaps(plain, varied, known.maps.shapes, cells)
     return replace(known, training=splits[0], validation=splits[1], test=splits[2], maps=maps)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from glomspike.disease.bags import Patient, load_patients
@@ -73,6 +74,7 @@ def known_patients(
     splits: dict[str, list[Patient]] = {"train": [], "val": [], "test": []}
     plain: dict[str, Maps] = {}
     varied: dict[str, Maps] = {}
+    cells: dict[str, NDArray[np.int8]] = {}
     by_patient: dict[str, list[Sample]] = {}
     for sample in samples:
         by_patient.setdefault(sample.patient, []).append(sample)
@@ -85,10 +87,12 @@ def known_patients(
         stored = np.load(kept)
         own = {name: stored[name] for name in stored.files}
         plain[patient.name] = {m: own[f"plain-{m}"] for m in MODALITIES if f"plain-{m}" in own}
+        if "cells" in own:
+            cells[patient.name] = own["cells"]
         varied[patient.name] = {m: own[f"varied-{m}"] for m in MODALITIES if f"varied-{m}" in own}
         splits[split].append(patient)
     shapes = {m: network.map_shape(m) for m in MODALITIES}
-    maps = FrozenMaps(plain, varied, shapes)
+    maps = FrozenMaps(plain, varied, shapes, cells)
     deposits = {(one.patient, one.image.name): one.deposits for one in samples if one.deposits is not None}
     return KnownPatients(table, form, begin, splits["train"], splits["val"], splits["test"], maps, deposits)
 
@@ -96,9 +100,13 @@ def known_patients(
 def _write(path: Path, network: DiseaseNetwork, patient: Patient, views: int, seed: int) -> None:
     training, others = ([patient], []) if views else ([], [patient])
     found = frozen_maps(network, training, others, views, seed)
-    arrays = {f"plain-{m}": maps for one in found.plain.values() for m, maps in one.items()}
+    arrays: dict[str, NDArray[np.float16] | NDArray[np.int8]] = {
+        f"plain-{m}": maps for one in found.plain.values() for m, maps in one.items()
+    }
     for maps in found.varied.values():
         arrays |= {f"varied-{m}": views_of for m, views_of in maps.items()}
+    for of_patient in found.cells.values():
+        arrays["cells"] = of_patient
     part = path.with_suffix(".part.npz")
     np.savez(part, allow_pickle=False, **arrays)
     part.rename(path)

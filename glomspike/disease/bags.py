@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glomspike.disease.form import Form
+from glomspike.disease.places import Places, read_places
 from glomspike.disease.prepare import (
     Instance,
     fluorescence_square,
     glomerulus_square,
     micrograph_square,
 )
+from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.geometry.circles import circle_polygon
 from glomspike.learn.samples import Sample
@@ -79,12 +81,29 @@ def instances_of(sample: Sample, form: Form) -> list[Instance]:
     if sample.modality == "if":
         return [fluorescence_square(name, sample.marker, read_picture(sample.image), scale, side_px)]
     if sample.modality == "tem":
-        return [micrograph_square(name, read_picture(sample.image), scale, side_px, sample.deposits)]
+        pixels = read_picture(sample.image)
+        places = _places(sample, pixels)
+        deposits = sample.deposits if places is None else bool(places.any())
+        return [micrograph_square(name, pixels, scale, side_px, deposits, places)]
     picture = load_picture(sample, mpp)
     glomeruli = picture.truth.glomeruli
     if not glomeruli and sample.mask is None and sample.xml is None:
         return [_whole(picture, side_px)]
     return [_of_glomerulus(picture, one, number, side_px) for number, one in enumerate(glomeruli, start=1)]
+
+
+def _places(sample: Sample, pixels: RGB) -> Places | None:
+    """Where the mask of a micrograph says that deposits lie.
+
+    Raises SamplesError where the row says otherwise of whether there are any.
+    """
+    if sample.mask is None:
+        return None
+    places = read_places(sample.mask, pixels.shape[1], pixels.shape[0])
+    if sample.deposits is not None and sample.deposits != places.any():
+        cause = f"{sample.mask.name} marks {'deposits' if places.any() else 'none'}, the row says otherwise"
+        raise SamplesError(sample.image, cause, "correct the mask or the column deposits")
+    return places
 
 
 def _whole(picture: Picture, side_px: int) -> Instance:

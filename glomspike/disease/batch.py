@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from glomspike.disease.augment import View
 from glomspike.disease.bags import Patient
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.form import Form
 from glomspike.disease.model import marker_number
+from glomspike.disease.places import known_cells
 from glomspike.disease.prepare import Instance
 from glomspike.learn.training import Batch, Example
 from glomspike.modalities import MODALITIES, Modality
@@ -35,6 +37,13 @@ def facts(instances: Sequence[Instance], modality: Modality, length: int) -> Exa
         deposits[: len(instances)] = [UNKNOWN if one.deposits is None else one.deposits for one in instances]
         known["tem_deposits"] = deposits
     return known
+
+
+def cells_of_views(views: Sequence[View], instances: Sequence[Instance], rows: int) -> NDArray[np.int8]:
+    """What is known of each place (n, rows, rows) of micrographs as they are shown."""
+    return np.stack(
+        [known_cells(view.places, one.deposits, rows) for view, one in zip(views, instances, strict=True)]
+    )
 
 
 def stacked(pictures: Sequence[NDArray[np.uint8]], side_px: int, length: int) -> NDArray[np.uint8]:

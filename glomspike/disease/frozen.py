@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from glomspike.disease.augment import varied
 from glomspike.disease.bags import Patient
-from glomspike.disease.batch import stacked
+from glomspike.disease.batch import cells_of_views, stacked
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.findings import RGB
 from glomspike.modalities import MODALITIES, Modality
@@ -22,12 +22,14 @@ Maps = Mapping[Modality, NDArray[np.float16]]  # of a patient's images (views, n
 class FrozenMaps:
     """The maps of patients by name: `plain` of images as they are, `varied` of several views in training.
 
-    `shapes` are those of one map of each modality (channels, h, w).
+    `shapes` are those of one map of each modality (channels, h, w). `cells` (views, n, h, w) are what is
+    known of the places on the varied micrographs (`places.py`).
     """
 
     plain: Mapping[str, Maps]
     varied: Mapping[str, Maps]
     shapes: Mapping[Modality, tuple[int, ...]]
+    cells: Mapping[str, NDArray[np.int8]]
 
 
 def frozen_maps(
@@ -35,12 +37,14 @@ def frozen_maps(
 ) -> FrozenMaps:
     """What the encoder sees of validation patients, and of `views` variations of training patients."""
     network.eval()
-    shown = {
-        patient.name: _of_patient(network, patient, views, np.random.default_rng([seed, number]))
-        for number, patient in enumerate(training)
-    }
     shapes = {m: network.map_shape(m) for m in MODALITIES}
-    return FrozenMaps({patient.name: plain_maps(network, patient) for patient in validation}, shown, shapes)
+    shown: dict[str, Maps] = {}
+    cells: dict[str, NDArray[np.int8]] = {}
+    for number, patient in enumerate(training):
+        rng = np.random.default_rng([seed, number])
+        shown[patient.name], cells[patient.name] = _of_patient(network, patient, views, rng)
+    as_they_are = {patient.name: plain_maps(network, patient) for patient in validation}
+    return FrozenMaps(as_they_are, shown, shapes, cells)
 
 
 def plain_maps(network: DiseaseNetwork, patient: Patient) -> Maps:
@@ -52,12 +56,21 @@ def plain_maps(network: DiseaseNetwork, patient: Patient) -> Maps:
     }
 
 
-def _of_patient(network: DiseaseNetwork, patient: Patient, views: int, rng: np.random.Generator) -> Maps:
-    return {
-        m: np.stack([_encoded(network, [varied(one, rng) for one in images], m) for _ in range(views)])
-        for m, images in patient.images.items()
-        if images
-    }
+def _of_patient(
+    network: DiseaseNetwork, patient: Patient, views: int, rng: np.random.Generator
+) -> tuple[Maps, NDArray[np.int8]]:
+    """The maps of views of a patient's images, and the cells of those of the micrographs."""
+    rows = network.map_shape("tem")[1]
+    maps: dict[Modality, NDArray[np.float16]] = {}
+    cells = np.zeros((views, 0, rows, rows), np.int8)
+    for m, images in patient.images.items():
+        if not images:
+            continue
+        seen = [[varied(one, rng) for one in images] for _ in range(views)]
+        maps[m] = np.stack([_encoded(network, [one.rgb for one in view], m) for view in seen])
+        if m == "tem":
+            cells = np.stack([cells_of_views(view, images, rows) for view in seen])
+    return maps, cells
 
 
 def _encoded(network: DiseaseNetwork, pictures: Sequence[RGB], modality: Modality) -> NDArray[np.float16]:

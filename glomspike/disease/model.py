@@ -1,11 +1,11 @@
 """The disease network (Long et al. 2025): bags of images of three modalities to a disease and a stage.
 
-A batch of b patients is a dictionary. For each modality m there are `m` (b, n, side, side, 3) images, uint8,
-or `m_maps` (b, n, channels, h, w) what the encoder saw in them, `m_present` (b, n), which are there,
+A batch of b patients is a dictionary. For each modality m there are `m` (b, n, side, side, 3) images,
+uint8, or `m_maps` (b, n, channels, h, w) what the encoder saw in them, `m_present` (b, n), which are there,
 `m_marker` (b, n), numbers from `marker_number`, and `m_number` (b, n), what is known of an image besides
 (`prepare.py`). `tem_deposits` (b, n) is 1 for micrographs known to show deposits, 0 for those known to show
-none, -1 for others. `evidence` (b, 6) is what the main job says of spikes (`evidence.py`), `scored` (b,)
-whether it says anything.
+none, -1 for others; `tem_places` (b, n, h, w) what is known of their places (`places.py`). `evidence` (b,
+6) is what the main job says of spikes (`evidence.py`), `scored` (b,) whether it says anything.
 """
 
 from typing import NamedTuple
@@ -17,6 +17,8 @@ from glomspike.disease.cmsa import cross_modal
 from glomspike.disease.encoder import STRIDE_PX, SharedEncoder
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.form import Form
+from glomspike.disease.places import EVIDENCE as DEPOSITS
+from glomspike.disease.places import KINDS, PlaceHead, any_deposit, evidence_of_places
 from glomspike.disease.smil import Aggregate, Aggregation, BagWeights
 from glomspike.disease.staging import OrdinalHead
 from glomspike.learn.training import NORMALISATION, Batch
@@ -35,15 +37,18 @@ NORMALISATIONS: dict[Modality, Normalisation] = {"om": NORMALISATION, "if": _GRE
 class Answer(NamedTuple):
     """What the network says of b patients.
 
-    `fused` (b, diseases) and `branches` (b, 3, diseases), in the order of MODALITIES, are logits; `stage` (b,
-    3) those of P(stage > k). `weighing` is that of the electron micrographs. `om_looked` and `if_looked` (b,
-    queries, places) are where electron microscopy looked on maps of the other two.
+    `fused` (b, diseases) and `branches` (b, 3, diseases), in the order of MODALITIES, are logits; `stage`
+    (b, 3) those of P(stage > k). `weighing` is that of the electron micrographs, `places` (b, n, KINDS,
+    h, w) the logits of what each of their places shows, all 0 where the form attends to no places.
+    `om_looked` and `if_looked` (b, queries, places) are where electron microscopy looked on maps of the
+    other two.
     """
 
     fused: Tensor
     branches: Tensor
     stage: Tensor
     weighing: BagWeights
+    places: Tensor
     om_looked: Tensor
     if_looked: Tensor
 
@@ -61,9 +66,16 @@ class DiseaseNetwork(FreezableEncoder):
         self.seen = nn.ModuleDict({m: MarkerProjection(channels, WIDTH, len(MARKERS[m])) for m in MODALITIES})
         self.pooled = nn.ModuleDict({m: Aggregation(_pooling(m, form), WIDTH, form.keep) for m in MODALITIES})
         self.ask = cross_modal(form.cmsa, WIDTH)
+        by_place = form.aggregate == "place-attention"
+        self.places = PlaceHead(WIDTH) if by_place else None
+        self.deposits = nn.Linear(DEPOSITS, EVIDENCE_WIDTH) if by_place else None
         self.evidence = nn.Linear(len(EVIDENCE), EVIDENCE_WIDTH)
         self.no_evidence = nn.Parameter(torch.zeros(EVIDENCE_WIDTH))
-        widths = {"om": WIDTH + EVIDENCE_WIDTH, "if": WIDTH, "tem": WIDTH}
+        widths = {
+            "om": WIDTH + EVIDENCE_WIDTH,
+            "if": WIDTH,
+            "tem": WIDTH + (EVIDENCE_WIDTH if by_place else 0),
+        }
         self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(width)) for m, width in widths.items()})
         self.branch = nn.ModuleDict({m: nn.Linear(width, diseases) for m, width in widths.items()})
         together = sum(widths.values())
@@ -75,7 +87,8 @@ class DiseaseNetwork(FreezableEncoder):
     def forward(self, batch: Batch) -> Answer:
         there = {m: batch[f"{m}_present"] for m in MODALITIES}
         maps = {m: self.maps(batch, m) for m in MODALITIES}
-        pooled = {m: self.pooled[m](maps[m], there[m]) for m in MODALITIES}
+        places, begin = self._places(maps["tem"])
+        pooled = {m: self.pooled[m](maps[m], there[m], begin if m == "tem" else None) for m in MODALITIES}
         micrographs, weighing = pooled["tem"]
         known = {m: present.any(dim=1) for m, present in there.items()}
         vectors, looked = {"tem": micrographs.mean(dim=(2, 3))}, {}
@@ -85,6 +98,9 @@ class DiseaseNetwork(FreezableEncoder):
             # Without micrographs nothing asks.
             vectors[m] = torch.where(known["tem"][:, None, None, None], attended, base).mean(dim=(2, 3))
         vectors["om"] = torch.cat([vectors["om"], self._spikes(batch)], dim=1)
+        if self.deposits is not None:
+            found = self.deposits(evidence_of_places(places, there["tem"])).relu()
+            vectors["tem"] = torch.cat([vectors["tem"], found], dim=1)
         for m in MODALITIES:
             vectors[m] = torch.where(known[m][:, None], vectors[m], self.absent[m])
         branches = torch.stack([self.branch[m](vectors[m]).float() for m in MODALITIES], dim=1)
@@ -98,6 +114,7 @@ class DiseaseNetwork(FreezableEncoder):
             branches.relu() if self.form.branch_relu else branches,
             self.stage(together),
             weighing,
+            places,
             looked["om"],
             looked["if"],
         )
@@ -127,6 +144,14 @@ class DiseaseNetwork(FreezableEncoder):
         """Channels, height and width of the encoder's map of one image."""
         side = -(-self.form.sides_px[modality] // STRIDE_PX)
         return self.encoder.channels, side, side
+
+    def _places(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What each place of micrographs (b, n, WIDTH, h, w) shows, and how much it counts therefore."""
+        if self.places is None:
+            b, n, _, h, w = maps.shape
+            return maps.new_zeros(b, n, KINDS, h, w, dtype=torch.float32), None
+        places: Tensor = self.places(maps)
+        return places, any_deposit(places)
 
     def _spikes(self, batch: Batch) -> Tensor:
         seen = self.evidence(batch["evidence"]).relu()

@@ -34,7 +34,7 @@ class Instance:
     """One image as it is shown: a square (side, side) of grey or (side, side, 3) of colour, and its `number`.
 
     `inside` is what of a light micrograph belongs to the glomerulus; all else is white. `deposits` is whether
-    an electron micrograph is known to show any.
+    an electron micrograph is known to show any, `places` where they are known to lie (`places.py`).
     """
 
     name: str
@@ -44,6 +44,7 @@ class Instance:
     number: float = 0.0
     inside: Mask | None = None
     deposits: bool | None = None
+    places: Grey | None = None
 
     @property
     def rgb(self) -> RGB:
@@ -89,14 +90,21 @@ def fluorescence_square(
 
 
 def micrograph_square(
-    name: str, pixels: RGB, scale: float | None, side_px: int, deposits: bool | None = None
+    name: str,
+    pixels: RGB,
+    scale: float | None,
+    side_px: int,
+    deposits: bool | None = None,
+    places: Grey | None = None,
 ) -> Instance:
     """An electron micrograph without its bar of information, `scale` times as large or as small as fits.
 
     Grey is brought to one black and one white. The number is the logarithm of how many times coarser than
-    asked it is shown, 0 where its scale is not known.
+    asked it is shown, 0 where its scale is not known. `places` has the size of `pixels`.
     """
-    grey = without_bar(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8))
+    whole = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    rows = rows_without_bar(whole)
+    grey = whole[rows]
     fits = side_px / max(grey.shape)
     used = fits if scale is None else min(scale, fits)
     low, high = np.percentile(grey, ENDS_PERCENTILES)
@@ -106,17 +114,21 @@ def micrograph_square(
     left_px, top_px = ((size - side_px) // 2 for size in (shown.shape[1], shown.shape[0]))
     square = _cut(shown, left_px, top_px, side_px, 128)
     coarser = 0.0 if scale is None else float(np.log(scale / used))
-    return Instance(name, "tem", None, square, coarser, deposits=deposits)
+    if places is not None:
+        size = shown.shape[1], shown.shape[0]
+        fitted = cv2.resize(places[rows], size, interpolation=cv2.INTER_NEAREST_EXACT)
+        places = _cut(np.asarray(fitted, dtype=np.uint8), left_px, top_px, side_px, 0)
+    return Instance(name, "tem", None, square, coarser, deposits=deposits, places=places)
 
 
-def without_bar(grey: Grey) -> Grey:
-    """A micrograph without the bar of information at its lower or upper edge, if it has one."""
+def rows_without_bar(grey: Grey) -> slice:
+    """The rows of a micrograph without the bar of information at its lower or upper edge, if it has one."""
     middle = np.median(grey, axis=1, keepdims=True)
     share = (np.abs(grey - middle) <= BAR_TOLERANCE).mean(axis=1)
     plain = share >= BAR_SHARE
     height = len(grey)
     below, above = _run(plain[::-1], height), _run(plain, height)
-    return grey[above : height - below]
+    return slice(above, height - below)
 
 
 def _run(plain: NDArray[np.bool_], height: int) -> int:

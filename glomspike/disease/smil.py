@@ -58,16 +58,21 @@ class Aggregation(nn.Module):
         # Only differences of scores decide the weights; that an image shows nothing needs a level.
         self.level = nn.Parameter(torch.zeros(())) if aggregate in LEARNT else None
 
-    def forward(self, maps: Tensor, present: Tensor) -> tuple[Tensor, BagWeights]:
+    def forward(
+        self, maps: Tensor, present: Tensor, begin: Tensor | None = None
+    ) -> tuple[Tensor, BagWeights]:
+        """`begin` (b, n, h, w) is what is known before of how much each place counts."""
         if self.aggregate == "place-attention":
-            return self._by_place(maps, present)
+            return self._by_place(maps, present, begin)
         weighing = self._by_image(maps, present)
         return torch.einsum("bn,bnchw->bchw", weighing.weights.to(maps.dtype), maps), weighing
 
-    def _by_place(self, maps: Tensor, present: Tensor) -> tuple[Tensor, BagWeights]:
+    def _by_place(self, maps: Tensor, present: Tensor, begin: Tensor | None) -> tuple[Tensor, BagWeights]:
         """A map whose mean over places is the sum of all places of all images, by weights that sum to 1."""
         assert self.attention is not None
         scores = self.attention(maps.movedim(2, 4))
+        if begin is not None:
+            scores = scores + begin
         count = scores[0, 0].numel()
         weighing = self._learnt(scores.flatten(2).logsumexp(dim=2) - math.log(count), maps, present)
         within = scores.flatten(2).softmax(dim=2).view_as(scores)

@@ -12,13 +12,15 @@ from torch.nn import functional
 
 from glomspike.disease.augment import varied
 from glomspike.disease.bags import Patient, load_patients
-from glomspike.disease.batch import evidence_of, facts, stacked
+from glomspike.disease.batch import cells_of_views, evidence_of, facts, stacked
+from glomspike.disease.encoder import STRIDE_PX
 from glomspike.disease.examples import example_sheet
 from glomspike.disease.form import BRANCHES, Branches, Form
 from glomspike.disease.frozen import FrozenMaps, frozen_maps
 from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, patient_of_maps, plain
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.numbers import having, judged, measurable_subsets, named_stage, truth_of
+from glomspike.disease.places import UNKNOWN, known_cells, place_loss
 from glomspike.disease.staging import stage_loss
 from glomspike.disease.subsets import subset_name
 from glomspike.errors import SamplesError
@@ -173,22 +175,37 @@ class DiseaseTask:
         chosen = rng.permutation(len(there))[:length].tolist()
         instances = [there[n] for n in chosen]
         example = facts(instances, m, length)
-        if self.maps is None:
-            pictures = [varied(one, rng) for one in instances]
-            example[m] = stacked(pictures, self.options.form.sides_px[m], length)
-        else:
-            example[f"{m}_maps"] = self._maps(patient, m, chosen, length, rng)
+        if self.maps is not None:
+            return example | self._maps(patient, m, chosen, length, rng)
+        views = [varied(one, rng) for one in instances]
+        side_px = self.options.form.sides_px[m]
+        example[m] = stacked([one.rgb for one in views], side_px, length)
+        if m == "tem":
+            rows = side_px // STRIDE_PX
+            example["tem_places"] = np.full((length, rows, rows), UNKNOWN, np.int8)
+            if instances:
+                example["tem_places"][: len(instances)] = cells_of_views(views, instances, rows)
         return example
 
-    def _maps(
-        self, patient: Patient, m: Modality, chosen: list[int], length: int, rng: Rng
-    ) -> NDArray[np.float16]:
+    def _maps(self, patient: Patient, m: Modality, chosen: list[int], length: int, rng: Rng) -> Example:
+        """What a frozen encoder saw of the chosen images, each in one of its views."""
         assert self.maps is not None
         maps = np.zeros((length, *self.maps.shapes[m]), np.float16)
+        cells = np.full((length, *self.maps.shapes[m][1:]), UNKNOWN, np.int8)
         for place, n in enumerate(chosen):
             views = self.maps.varied[patient.name][m]
-            maps[place] = views[rng.integers(len(views)), n]
-        return maps
+            view = rng.integers(len(views))
+            maps[place] = views[view, n]
+            if m == "tem":
+                one = patient.images[m][n]
+                marked = one.places is not None
+                cells[place] = (
+                    self.maps.cells[patient.name][view, n]
+                    if marked
+                    else known_cells(None, one.deposits, len(cells[place]))
+                )
+        seen: Example = {f"{m}_maps": maps}
+        return seen | {"tem_places": cells} if m == "tem" else seen
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         return disease_loss(Answer(*network(batch)), batch, self.options.branches)
@@ -238,7 +255,13 @@ class DiseaseTask:
             version="1",
             architecture=form.encoder,
             arguments=form.arguments
-            | {"spikes": options.spikes, "stages": any(one.stage for one in self.training)},
+            | {
+                "spikes": options.spikes,
+                "stages": any(one.stage for one in self.training),
+                "places": any(
+                    i.places is not None for one in self.training for i in one.images.get("tem", ())
+                ),
+            },
             mpp=form.mpps["om"],
             input_px=form.sides_px["om"],
             normalisation=NORMALISATION,
@@ -271,13 +294,19 @@ class DiseaseTask:
         return metrics
 
 
+def _marked(patient: Patient) -> bool:
+    """Whether a mask says where deposits lie on any of a patient's micrographs."""
+    return any(one.places is not None for one in patient.images.get("tem", ()))
+
+
 def logits_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities (n, classes) of logits, uncalibrated."""
     return np.asarray(torch.from_numpy(logits).softmax(dim=1).numpy())
 
 
 def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
-    """The mean cross-entropy of the fused answer, those of its branches, of the stage, and of the deposits.
+    """The mean cross-entropy of the fused answer, those of its branches, of the stage, and of the deposits,
+    of micrographs and of their places.
 
     A branch without images has no loss, and the others of that patient count more, so that their weights add
     up to the same.
@@ -291,8 +320,9 @@ def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
     )
     fused = functional.cross_entropy(answer.fused, truth)
     of_images = deposit_loss(answer.weighing.showing, batch["tem_deposits"])
+    of_places = place_loss(answer.places, batch["tem_places"])
     of_stage = stage_loss(answer.stage, batch["stage"])
-    return fused + (weights * of_branches).sum(dim=1).mean() + of_stage + of_images
+    return fused + (weights * of_branches).sum(dim=1).mean() + of_stage + of_images + of_places
 
 
 def deposit_loss(showing: Tensor, deposits: Tensor) -> Tensor:

@@ -238,10 +238,18 @@ def turned(rng: Rng, side_px: float, centre_px: tuple[float, float], scale: floa
     return np.column_stack([linear, shift]).astype(np.float32)
 
 
-def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, float, float] | None) -> RGB:
-    """The square (side_px, side_px, 3) that an affine matrix (2, 3), as from `turned`, cuts out.
+def warped(
+    pixels: NDArray[np.uint8],
+    matrix: Float,
+    side_px: int,
+    background: tuple[float, float, float] | None,
+    *,
+    labels: bool = False,
+) -> NDArray[np.uint8]:
+    """The square (side_px, side_px, ...) that an affine matrix (2, 3), as from `turned`, cuts out.
 
-    Where the picture ends there is background, or its mirror image where that is None.
+    Where the picture ends there is background, or its mirror image where that is None. Nothing lies between
+    two `labels`.
     """
     # The matrix counts pixel 0 as spanning 0 to 1, OpenCV takes pixel centres to be whole numbers.
     centred = matrix.astype(np.float64)
@@ -251,7 +259,7 @@ def warped(pixels: RGB, matrix: Float, side_px: int, background: tuple[float, fl
             pixels,
             centred,
             (side_px, side_px),
-            flags=cv2.INTER_LINEAR,
+            flags=cv2.INTER_NEAREST if labels else cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REFLECT_101 if background is None else cv2.BORDER_CONSTANT,
             borderValue=background or (0.0, 0.0, 0.0),
         ),

@@ -1,0 +1,132 @@
+"""Where deposits lie on electron micrographs: masks that say so, and the network's opinion of each place.
+
+A mask has grey level 1, 2, 3 or 4 for the places of DEPOSIT_PLACES, any other for deposits of which it does
+not say where they lie, and 0 elsewhere. As a few boxes on spikes do in MSA-MIL, masks teach the network what
+to look for, where a disease is said of a patient and not of a place.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glomspike.errors import SamplesError
+from glomspike.modalities import DEPOSIT_PLACES
+from glomspike.slide.picture import FORMATS, decoded
+
+KINDS = 1 + len(DEPOSIT_PLACES)  # no deposit, and those of each place
+SOMEWHERE = KINDS  # a deposit of which nobody says where it lies
+UNKNOWN = -1
+LEAST_SHARE = 0.012  # of a cell that deposits fill
+HIDDEN = 64
+NONE_AT_FIRST = 3.0  # logit: most of a micrograph is no deposit
+SUREST, SCALE = 8.0, 4.0  # log-odds
+PER_PLACE = 2  # numbers of a patient for each place
+EVIDENCE = PER_PLACE * len(DEPOSIT_PLACES)
+
+Places = NDArray[np.uint8]  # (height, width), 0 to SOMEWHERE
+Cells = NDArray[np.int8]  # (rows, columns) of a map, UNKNOWN to SOMEWHERE
+
+
+def read_places(path: Path, width_px: int, height_px: int) -> Places:
+    """A mask's deposits, at the size of its micrograph.
+
+    Raises SamplesError for a mask of another size, or one whose compression has changed its grey levels, and
+    SlideError for one that cannot be read.
+    """
+    with decoded(path, (*FORMATS, "TIFF")) as mask:
+        if mask.format == "JPEG" or mask.info.get("compression") in ("jpeg", "tiff_jpeg"):
+            raise SamplesError(path, "is a JPEG, which changes grey levels", "save the mask as PNG")
+        levels = _levels(mask)
+    if levels.shape != (height_px, width_px):
+        cause = f"mask is {levels.shape[1]} x {levels.shape[0]}, its image is {width_px} x {height_px}"
+        raise SamplesError(path, cause, "make them the same size")
+    return np.where(levels > SOMEWHERE, SOMEWHERE, levels).astype(np.uint8)
+
+
+def _levels(mask: Image.Image) -> NDArray[np.int32]:
+    """Grey levels; of a mask in colours, all that is not black is a deposit somewhere."""
+    grey = mask.mode in ("1", "L", "I", "I;16")
+    marked = np.asarray(mask.convert("I" if grey else "RGB")).astype(np.int32)
+    return marked if grey else np.asarray(marked.max(axis=2) * SOMEWHERE, np.int32)
+
+
+def cells_of(places: Places, rows: int) -> Cells:
+    """What each cell (rows, rows) of a square shows: the place of most of its deposits.
+
+    Where deposits only touch a cell it is UNKNOWN.
+    """
+    side_px = len(places) // rows
+    blocks = places[: rows * side_px, : rows * side_px].reshape(rows, side_px, rows, side_px)
+    areas = np.stack([(blocks == kind).sum(axis=(1, 3)) for kind in range(1, SOMEWHERE + 1)])
+    covered = areas.sum(axis=0)
+    cells = np.where(covered > 0, UNKNOWN, 0)
+    enough = covered >= LEAST_SHARE * side_px * side_px
+    return np.where(enough, 1 + areas.argmax(axis=0), cells).astype(np.int8)
+
+
+def known_cells(places: Places | None, deposits: bool | None, rows: int) -> Cells:
+    """The cells of a square as far as its mask, or that it shows no deposits, says what they are."""
+    if places is not None:
+        return cells_of(places, rows)
+    return np.full((rows, rows), 0 if deposits is False else UNKNOWN, np.int8)
+
+
+class PlaceHead(nn.Module):
+    """Maps (b, n, channels, h, w) to logits (b, n, KINDS, h, w): no deposit, or one of each place."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.seen = nn.Linear(channels, HIDDEN)
+        self.kind = nn.Linear(HIDDEN, KINDS)
+        with torch.no_grad():
+            self.kind.bias[0] += NONE_AT_FIRST
+
+    def forward(self, maps: Tensor) -> Tensor:
+        logits: Tensor = self.kind(self.seen(maps.movedim(2, 4)).relu())
+        return logits.float().movedim(4, 2)
+
+
+def any_deposit(logits: Tensor) -> Tensor:
+    """The log-odds (b, n, h, w) that places show a deposit, whichever."""
+    return logits[:, :, 1:].logsumexp(dim=2) - logits[:, :, 0]
+
+
+def evidence_of_places(logits: Tensor, present: Tensor) -> Tensor:
+    """Of each kind of deposit how sure a patient's surest place is, and how many there are (b, EVIDENCE).
+
+    A mean over places, or a sum with weights of 1, cannot say whether a patient has any.
+    """
+    others = torch.stack(
+        [
+            torch.cat([logits[:, :, :kind], logits[:, :, kind + 1 :]], dim=2).logsumexp(dim=2)
+            for kind in range(1, KINDS)
+        ],
+        dim=2,
+    )
+    there = present[:, :, None, None, None]
+    odds = (logits[:, :, 1:] - others).clamp(-SUREST, SUREST).masked_fill(~there, -SUREST)
+    surest = odds.amax(dim=(1, 3, 4)) / SCALE
+    count = (logits.softmax(dim=2)[:, :, 1:] * there).sum(dim=(1, 3, 4))
+    return torch.cat([surest, (count + 0.05).log() / SCALE], dim=1)
+
+
+def place_loss(logits: Tensor, cells: Tensor) -> Tensor:
+    """The cross-entropy of places (b, n, KINDS, h, w), of what is known of cells (b, n, h, w), per deposit.
+
+    0 where nobody has marked a deposit.
+    """
+    deposits = int((cells > 0).sum())
+    if not deposits:
+        return logits.sum() * 0
+    chances = logits.log_softmax(dim=2)
+    somewhere = chances[:, :, 1:].logsumexp(dim=2, keepdim=True)
+    of_cells = torch.cat([chances, somewhere], dim=2)
+    return (
+        functional.nll_loss(of_cells.transpose(1, 2), cells.long(), ignore_index=UNKNOWN, reduction="sum")
+        / deposits
+    )
