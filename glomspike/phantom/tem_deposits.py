@@ -243,6 +243,8 @@ def _mesangial(rng: np.random.Generator, scene: Scene) -> list[Deposit]:
     inner = np.zeros(scene.shape, dtype=bool)
     inner[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = True
     rows, columns = np.nonzero(scene.mesangium & inner & (scene.wall.height < -scene.px(0.1)))
+    if not len(rows):
+        return []
     for _ in range(TRIALS):
         if len(found) == wanted:
             break
