@@ -9,18 +9,24 @@ import numpy as np
 from glomspike.disease.form import Form
 
 SMALL = Form(sides_px={"om": 64, "if": 64, "tem": 96}, mpps={"om": 3.0, "if": 3.0, "tem": 0.03})
-COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split", "deposits")
+COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split", "deposits", "mask")
 DISEASES = ("IgAN", "LN", "MN")
 
 
 def micrograph(disease: str, rng: np.random.Generator) -> np.ndarray:
     """Grey grain with a bright band, a membrane, and dark blobs on one side (MN), the other (LN), or far."""
-    grey = rng.normal(150, 8, (120, 120))
+    return marked_micrograph(disease, rng)[0]
+
+
+def marked_micrograph(disease: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A micrograph with the mask of its blobs, which have the number of their place."""
+    grey, mask = rng.normal(150, 8, (120, 120)), np.zeros((120, 120), np.uint8)
     grey[55:65] = 210
-    row = {"MN": 48, "LN": 72, "IgAN": 105}[disease]
+    row, place = {"MN": (48, 1), "LN": (72, 3), "IgAN": (105, 4)}[disease]
     for column in rng.choice(np.arange(12, 110, 14), 5, replace=False):
         cv2.circle(grey, (int(column), row), 5, 40, -1)
-    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        cv2.circle(mask, (int(column), row), 5, place, -1)
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2), mask
 
 
 def fluorescence(bright: bool, rng: np.random.Generator) -> np.ndarray:
@@ -44,7 +50,7 @@ def write_patients(
 ) -> Path:
     """A table of patients, each disease in turn; the last of each is for testing, that before to validate.
 
-    The first micrograph of each is said to show deposits, the second to show none.
+    The first micrograph of each is said to show deposits, and a mask says where; the second to show none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng, rows = np.random.default_rng(0), []
@@ -57,13 +63,17 @@ def write_patients(
         for marker, disease_of in (("IgA", "IgAN"), ("IgG", "MN")):
             bright = disease in {disease_of, "LN"}
             images.append(("if", marker, 2.5, fluorescence(bright, rng)))
-        images += [("tem", "", 0.02, micrograph(disease, rng)) for _ in range(micrographs)]
+        marked = [marked_micrograph(disease, rng) for _ in range(micrographs)]
+        images += [("tem", "", 0.02, pixels) for pixels, _ in marked]
         for image, (modality, marker, mpp, pixels) in enumerate(images):
             name = f"{number:02d}-{image}-{modality}.png"
             cv2.imwrite(str(folder / name), pixels[..., ::-1])
             stated = (disease, stage) if image == 0 else ("", "")
             deposits = {3: "yes", 4: "no"}.get(image, "")
-            rows.append((name, mpp, modality, marker, f"patient {number}", *stated, split, deposits))
+            mask = f"{number:02d}-mask.png" if image == 3 else ""
+            if mask:
+                cv2.imwrite(str(folder / mask), marked[0][1])
+            rows.append((name, mpp, modality, marker, f"patient {number}", *stated, split, deposits, mask))
     table = folder / "samples.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])

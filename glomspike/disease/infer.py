@@ -12,6 +12,7 @@ from glomspike.disease.heat import Heats, micrograph_heats
 from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, plain
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.numbers import calibrated
+from glomspike.disease.places import place_chances
 from glomspike.disease.prepare import Instance
 from glomspike.disease.staging import stage_probabilities
 from glomspike.disease.subsets import Subset, subset_name
@@ -136,8 +137,9 @@ def _images(
 ) -> tuple[tuple[DiseaseImage, ...], tuple[Instance, ...]]:
     """Every image with what it counts and says alone, micrographs by what they count."""
     used = known.patient.modalities
-    weighing = known.answer(network, used).weighing
-    measured = measured_subsets(card)
+    answer = known.answer(network, used)
+    weighing = answer.weighing
+    measured, by_place = measured_subsets(card), bool(card.arguments.get("places"))
     found, shown = [], []
     for m in MODALITIES:
         for n, instance in enumerate(known.patient.images.get(m, ())):
@@ -153,6 +155,7 @@ def _images(
                 weight=round(float(weighing.weights[0, n]), 4) if is_weighed else None,
                 kept=bool(weighing.kept[0, n]) if is_weighed else None,
                 distance=round(float(weighing.distance[0, n]), 4) if is_weighed else None,
+                deposits=place_chances(answer.places[0, n]) if is_weighed and by_place else None,
                 probabilities=alone,
             )
             found.append(image)

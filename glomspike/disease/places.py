@@ -96,6 +96,12 @@ def any_deposit(logits: Tensor) -> Tensor:
     return logits[:, :, 1:].logsumexp(dim=2) - logits[:, :, 0]
 
 
+def place_chances(logits: Tensor) -> dict[str, float]:
+    """How probable deposits of each place are in a micrograph's surest place, of its logits (KINDS, h, w)."""
+    chances = logits.softmax(dim=0)[1:].amax(dim=(1, 2)).tolist()
+    return {place: round(chance, 4) for place, chance in zip(DEPOSIT_PLACES, chances, strict=True)}
+
+
 def evidence_of_places(logits: Tensor, present: Tensor) -> Tensor:
     """Of each kind of deposit how sure a patient's surest place is, and how many there are (b, EVIDENCE).
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from glomspike.report.case_portrait import most_suspicious, portray_profile
 from glomspike.report.disease_words import (
     RESEARCH,
+    deposit_words,
     disease_rows,
     images_of,
     opinion_rows,
@@ -67,7 +68,11 @@ def disease_view(record: CaseRecord, place: Path, out: Path) -> DiseaseView | No
 
 
 def _image(image: DiseaseImage, place: Path) -> ImageView:
-    parts = [f"{image.image}{f', {image.marker}' if image.marker else ''}", *weight_words(image)]
+    parts = [
+        f"{image.image}{f', {image.marker}' if image.marker else ''}",
+        *weight_words(image),
+        *deposit_words(image),
+    ]
     if image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")
     picture, heat = (_data(place, name) for name in (image.picture, image.heat))

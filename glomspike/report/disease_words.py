@@ -11,6 +11,8 @@ RESEARCH = (
     "and a case may have another disease."
 )
 
+SEEN = 0.5  # probability of deposits in a micrograph's surest place
+
 
 def disease_line(disease: DiseaseRecord) -> str:
     """The disease in a line of the command's output."""
@@ -65,6 +67,14 @@ def weight_words(image: DiseaseImage) -> list[str]:
     """How much an image counts, or why it does not; [] where images are not weighed."""
     counts = [f"counts {100 * image.weight:.0f} %"] if image.weight is not None and image.kept else []
     return counts + ([f"dropped, distance {image.distance:.2f}"] if image.kept is False else [])
+
+
+def deposit_words(image: DiseaseImage) -> list[str]:
+    """The deposits that a micrograph seems to show; [] where nothing was learnt of places."""
+    if image.deposits is None:
+        return []
+    seen = {place: chance for place, chance in image.deposits.items() if chance >= SEEN}
+    return [f"deposits {probabilities_words(seen)}" if seen else "no deposits seen"]
 
 
 def reliability_words(opinion: Opinion) -> str:

@@ -27,7 +27,8 @@ class DiseaseImage(_Strict):
     """One image that was judged; a light micrograph for each of its glomeruli.
 
     Of electron micrographs `weight` says how much it counted, `kept` whether it did, `distance` how far what
-    it shows is from the most central one. `probabilities` are those by this image alone. `picture` and `heat`
+    it shows is from the most central one; `deposits` are how probable it is that it shows some at each place,
+    where masks taught that. `probabilities` are those by this image alone. `picture` and `heat`
     are files in the case's folder: the image as the network sees it, and where it speaks for the disease.
     """
 
@@ -37,6 +38,7 @@ class DiseaseImage(_Strict):
     weight: float | None = None
     kept: bool | None = None
     distance: float | None = None
+    deposits: dict[str, float] | None = None
     probabilities: dict[str, float] | None = None
     picture: str | None = None
     heat: str | None = None
