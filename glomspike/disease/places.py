@@ -24,7 +24,7 @@ UNKNOWN = -1
 LEAST_SHARE = 0.012  # of a cell that deposits fill
 HIDDEN = 64
 NONE_AT_FIRST = 3.0  # logit: most of a micrograph is no deposit
-SUREST, SCALE = 8.0, 4.0  # log-odds
+LEAST_CHANCE, SCALE = 3e-4, 4.0  # of a place's, and log-odds
 PER_PLACE = 2  # numbers of a patient for each place
 EVIDENCE = PER_PLACE * len(DEPOSIT_PLACES)
 
@@ -107,17 +107,9 @@ def evidence_of_places(logits: Tensor, present: Tensor) -> Tensor:
 
     A mean over places, or a sum with weights of 1, cannot say whether a patient has any.
     """
-    others = torch.stack(
-        [
-            torch.cat([logits[:, :, :kind], logits[:, :, kind + 1 :]], dim=2).logsumexp(dim=2)
-            for kind in range(1, KINDS)
-        ],
-        dim=2,
-    )
-    there = present[:, :, None, None, None]
-    odds = (logits[:, :, 1:] - others).clamp(-SUREST, SUREST).masked_fill(~there, -SUREST)
-    surest = odds.amax(dim=(1, 3, 4)) / SCALE
-    count = (logits.softmax(dim=2)[:, :, 1:] * there).sum(dim=(1, 3, 4))
+    chances = logits.softmax(dim=2)[:, :, 1:] * present[:, :, None, None, None]
+    surest = chances.amax(dim=(1, 3, 4)).logit(eps=LEAST_CHANCE) / SCALE
+    count = chances.sum(dim=(1, 3, 4))
     return torch.cat([surest, (count + 0.05).log() / SCALE], dim=1)
 
 
