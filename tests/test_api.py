@@ -1,6 +1,7 @@
 """`import glomspike`: light, without effects on the process, and the same numbers as the command."""
 
 import gc
+import platform
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from test_cli import HEAVY
 
 import glomspike
 from glomspike.batch.local import _process
-from glomspike.batch.process import ENVIRONMENT, GARBAGE_THRESHOLD
+from glomspike.batch.process import ARENAS, ENVIRONMENT, GARBAGE_THRESHOLD
 from glomspike.errors import DeviceError, SlideError, WeightsError
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,27 @@ def test_the_command_and_its_workers_set_up_their_process_unless_the_user_has():
     assert output_of(code, OPENCV_FOR_THREADS_NUM="2").split()[-1] == "2"
     with _process(1) as worker:
         assert worker.schedule(gc.get_threshold).result()[0] == GARBAGE_THRESHOLD
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+def test_threads_of_the_command_share_few_arenas_of_memory():
+    code = (
+        "import ctypes, threading\n"
+        "from glomspike.batch.process import prepare_process\n"
+        "prepare_process()\n"
+        "libc, barrier = ctypes.CDLL(None), threading.Barrier(12)\n"
+        "libc.malloc.restype = ctypes.c_void_p\n"
+        "def hold():\n"
+        "    libc.malloc(5000)\n"
+        "    barrier.wait()\n"
+        "threads = [threading.Thread(target=hold) for _ in range(12)]\n"
+        "[one.start() for one in threads]\n"
+        "[one.join() for one in threads]\n"
+        "libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, 'stdout'))\n"
+        "libc.fflush(None)\n"
+    )
+    assert output_of(code).count("<heap nr=") <= ARENAS
+    assert output_of(code, MALLOC_ARENA_MAX="8").count("<heap nr=") > ARENAS  # the user's word stays
 
 
 @pytest.mark.filterwarnings("ignore:computing on the CPU")

@@ -1,6 +1,5 @@
 """The server of the review page: where it listens, and at which address it is opened."""
 
-import ctypes
 import os
 import secrets
 import socket
@@ -12,13 +11,14 @@ import cv2
 import uvicorn
 from starlette.types import ASGIApp
 
+from glomspike.batch.process import tune_allocation
 from glomspike.errors import UsageError
 from glomspike.review.guard import LOOPBACK_NAMES, Guard
 from glomspike.slide.scan import limit_tile_cache
 
 USUAL_PORT = 8765
 TOKEN_BYTES = 24
-ARENA_MAX, MMAP_THRESHOLD = -8, -3  # glibc's M_ARENA_MAX, M_MMAP_THRESHOLD
+MMAP_THRESHOLD = -3  # glibc's M_MMAP_THRESHOLD
 RETURNED_BYTES = 2**20  # from which on memory goes back to the system once it is free
 TILE_CACHE_BYTES = 64 * 2**20  # of decoded pixels of all slides: some 250 stored tiles
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 only where the user wants it
@@ -79,13 +79,10 @@ def serve(app: ASGIApp, bound: socket.socket, anywhere: bool, announce: Callable
 def limit_memory() -> None:
     """Keeps the memory of a server that runs for days within bounds. Call it before slides are opened.
 
-    With glibc's usual many arenas, what each thread leaves unused adds up; and once a large piece of memory
-    was free, it would keep the next ones of that size.
+    Once a large piece of memory was free, glibc would keep the next ones of that size.
     """
     limit_tile_cache(TILE_CACHE_BYTES)
-    if hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(ARENA_MAX, 2)
-        libc.mallopt(MMAP_THRESHOLD, RETURNED_BYTES)
+    tune_allocation(MMAP_THRESHOLD, RETURNED_BYTES)
 
 
 def server_of(guard: Guard) -> uvicorn.Server:
