@@ -1,0 +1,59 @@
+"""What a disease network that learnt from phantoms says of real electron micrographs: a look, never a claim.
+
+    python -m benchmarks.quality.real_micrographs MODEL TEM
+
+TEM is a folder of micrographs with `mn-stages` in it, pictures of membranous nephropathy whose names begin
+with their stage. Each is judged as the only image of a case, its scale withheld since few state one: which
+deposits it seems to show, and the stage that is expected if it is one of membranous nephropathy.
+"""
+
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from glomspike.disease.bags import Patient, by_modality
+from glomspike.disease.form import Form
+from glomspike.disease.judge import encoded_patient, plain
+from glomspike.disease.places import place_chances
+from glomspike.disease.prepare import micrograph_square
+from glomspike.disease.staging import stage_probabilities
+from glomspike.modalities import DEPOSIT_PLACES
+from glomspike.networks.models import load_model
+from glomspike.slide.reader import read_picture
+
+SUFFIXES = {".png", ".jpg"}
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path, exists=True))
+@click.argument("tem", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def main(model: Path, tem: Path) -> None:
+    """Print what a network says of real micrographs."""
+    loaded = load_model("disease", model, torch.device("cpu"))
+    network, form = plain(loaded.network), Form.of(loaded.card.arguments)
+    print(
+        f"| micrograph | {' | '.join(DEPOSIT_PLACES)} | expected stage |\n|{'---|' * (2 + len(DEPOSIT_PLACES))}"
+    )
+    stages, expected = [], []
+    for path in sorted([*tem.iterdir(), *(tem / "mn-stages").iterdir()]):
+        if path.suffix not in SUFFIXES or path.stem.endswith("_mask"):
+            continue
+        square = micrograph_square(path.name, read_picture(path), None, form.sides_px["tem"])
+        patient = encoded_patient(network, Patient(path.stem, by_modality([square])))
+        answer = patient.answer(network, ("tem",))
+        chances = place_chances(answer.places[0, 0])
+        stage = float(np.dot(stage_probabilities(answer.stage)[0].cpu().numpy(), [1, 2, 3, 4]))
+        if path.parent.name == "mn-stages":
+            stages.append(int(path.stem.removeprefix("stage")[0]))
+            expected.append(stage)
+        print(
+            f"| {path.stem} | {' | '.join(f'{chances[place]:.2f}' for place in DEPOSIT_PLACES)} | {stage:.2f} |"
+        )
+    print(f"\nRank correlation with the stages of {len(stages)}: {spearmanr(stages, expected).statistic:.2f}")
+
+
+if __name__ == "__main__":
+    main()
