@@ -34,9 +34,8 @@ def main(model: Path, tem: Path) -> None:
     """Print what a network says of real micrographs."""
     loaded = load_model("disease", model, torch.device("cpu"))
     network, form = plain(loaded.network), Form.of(loaded.card.arguments)
-    print(
-        f"| micrograph | {' | '.join(DEPOSIT_PLACES)} | expected stage |\n|{'---|' * (2 + len(DEPOSIT_PLACES))}"
-    )
+    print(f"| micrograph | {' | '.join(DEPOSIT_PLACES)} | expected stage |")
+    print(f"|{'---|' * (2 + len(DEPOSIT_PLACES))}")
     stages, expected = [], []
     for path in sorted([*tem.iterdir(), *(tem / "mn-stages").iterdir()]):
         if path.suffix not in SUFFIXES or path.stem.endswith("_mask"):
@@ -49,9 +48,8 @@ def main(model: Path, tem: Path) -> None:
         if path.parent.name == "mn-stages":
             stages.append(int(path.stem.removeprefix("stage")[0]))
             expected.append(stage)
-        print(
-            f"| {path.stem} | {' | '.join(f'{chances[place]:.2f}' for place in DEPOSIT_PLACES)} | {stage:.2f} |"
-        )
+        cells = " | ".join(f"{chances[place]:.2f}" for place in DEPOSIT_PLACES)
+        print(f"| {path.stem} | {cells} | {stage:.2f} |")
     print(f"\nRank correlation with the stages of {len(stages)}: {spearmanr(stages, expected).statistic:.2f}")
 
 
