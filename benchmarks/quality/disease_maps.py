@@ -14,6 +14,7 @@ from glomspike.disease.encoder import BY_CARD
 from glomspike.disease.form import SIDES_PX, Form
 from glomspike.disease.frozen import FrozenMaps, Maps, frozen_maps
 from glomspike.disease.model import DiseaseNetwork
+from glomspike.disease.spikes import spike_evidences
 from glomspike.disease.subsets import Subset
 from glomspike.learn.pretrain.encoder import encoder_name, load_encoder
 from glomspike.learn.samples import Sample, read_samples
@@ -71,6 +72,7 @@ def known_patients(
     if most is not None:
         chosen = set(list(dict.fromkeys(one.patient for one in samples))[:most])
         samples = tuple(one for one in samples if one.patient in chosen)
+    evidence = _evidence(folder / "evidence.npz", samples, device)
     splits: dict[str, list[Patient]] = {"train": [], "val": [], "test": []}
     plain: dict[str, Maps] = {}
     varied: dict[str, Maps] = {}
@@ -79,7 +81,7 @@ def known_patients(
     for sample in samples:
         by_patient.setdefault(sample.patient, []).append(sample)
     for number, rows in enumerate(by_patient.values()):
-        (patient,) = load_patients(rows, form)
+        (patient,) = load_patients(rows, form, evidence)
         split = rows[0].split
         kept = folder / f"{patient.name}.npz"
         if not kept.is_file():
@@ -95,6 +97,18 @@ def known_patients(
     maps = FrozenMaps(plain, varied, shapes, cells)
     deposits = {(one.patient, one.image.name): one.deposits for one in samples if one.deposits is not None}
     return KnownPatients(table, form, begin, splits["train"], splits["val"], splits["test"], maps, deposits)
+
+
+def _evidence(
+    path: Path, samples: Sequence[Sample], device: torch.device
+) -> Mapping[str, NDArray[np.float32]]:
+    """What the installed spike classifier says of each patient's glomeruli in silver."""
+    if not path.is_file():
+        part = path.with_suffix(".part.npz")
+        np.savez(part, allow_pickle=False, **spike_evidences(samples, device))
+        part.rename(path)
+    stored = np.load(path)
+    return {name: stored[name] for name in stored.files}
 
 
 def _write(path: Path, network: DiseaseNetwork, patient: Patient, views: int, seed: int) -> None:
