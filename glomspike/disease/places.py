@@ -60,8 +60,9 @@ def cells_of(places: Places, rows: int) -> Cells:
 
     Where deposits only touch a cell it is UNKNOWN.
     """
-    side_px = len(places) // rows
-    blocks = places[: rows * side_px, : rows * side_px].reshape(rows, side_px, rows, side_px)
+    side_px = -(-len(places) // rows)
+    padded = np.pad(places, (0, rows * side_px - len(places)))
+    blocks = padded.reshape(rows, side_px, rows, side_px)
     areas = np.stack([(blocks == kind).sum(axis=(1, 3)) for kind in range(1, SOMEWHERE + 1)])
     covered = areas.sum(axis=0)
     cells = np.where(covered > 0, UNKNOWN, 0)

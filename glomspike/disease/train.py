@@ -181,7 +181,7 @@ class DiseaseTask:
         side_px = self.options.form.sides_px[m]
         example[m] = stacked([one.rgb for one in views], side_px, length)
         if m == "tem":
-            rows = side_px // STRIDE_PX
+            rows = -(-side_px // STRIDE_PX)
             example["tem_places"] = np.full((length, rows, rows), UNKNOWN, np.int8)
             if instances:
                 example["tem_places"][: len(instances)] = cells_of_views(views, instances, rows)
@@ -196,14 +196,11 @@ class DiseaseTask:
             views = self.maps.varied[patient.name][m]
             view = rng.integers(len(views))
             maps[place] = views[view, n]
-            if m == "tem":
-                one = patient.images[m][n]
-                marked = one.places is not None
-                cells[place] = (
-                    self.maps.cells[patient.name][view, n]
-                    if marked
-                    else known_cells(None, one.deposits, len(cells[place]))
-                )
+            one = patient.images[m][n]
+            if one.places is not None:
+                cells[place] = self.maps.cells[patient.name][view, n]
+            else:
+                cells[place] = known_cells(None, one.deposits, len(cells[place]))
         seen: Example = {f"{m}_maps": maps}
         return seen | {"tem_places": cells} if m == "tem" else seen
 
@@ -258,9 +255,7 @@ class DiseaseTask:
             | {
                 "spikes": options.spikes,
                 "stages": any(one.stage for one in self.training),
-                "places": any(
-                    i.places is not None for one in self.training for i in one.images.get("tem", ())
-                ),
+                "places": any(map(_marked, self.training)),
             },
             mpp=form.mpps["om"],
             input_px=form.sides_px["om"],
