@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from glomspike.errors import SlideError
+from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import Mpp
 from glomspike.slide.reader import open_slide, read_picture
 
@@ -235,6 +235,23 @@ def test_a_cameras_twelve_bits_in_sixteen_are_not_black(tmp_path, picture, suffi
         shown = picture if picture.ndim == 3 else np.dstack([picture] * 3)
         assert np.array_equal(slide.read(0, 0, 2, 2, 0.5), shown)
         assert slide.notes == ("16-bit values use only 12 bits, and are shown on that scale",)
+
+
+@pytest.mark.parametrize("lost", [(0,), (0, 1, 2)])
+def test_tiles_that_are_damaged_do_not_keep_sixteen_bits_from_being_read(tmp_path, lost):
+    path, values = tmp_path / "a.tif", np.full((64, 64, 3), 2000, np.uint16)
+    tifffile.imwrite(path, values, photometric="rgb", tile=(32, 32), compression="deflate")
+    with tifffile.TiffFile(path) as file:
+        offsets = [file.pages[0].dataoffsets[tile] for tile in lost]
+    content = bytearray(path.read_bytes())
+    for offset in offsets:
+        content[offset : offset + 4] = b"lost"
+    path.write_bytes(content)
+    with open_slide(path, 0.5) as slide:
+        grey = round(2000 / 4095 * 255)
+        assert np.abs(slide.read(40, 40, 20, 20, 0.5).astype(int) - grey).max() <= 1
+        with pytest.raises(UnreadableRegion):
+            slide.read(4, 4, 20, 20, 0.5)
 
 
 def test_what_is_transparent_in_sixteen_bits_is_white(tmp_path):

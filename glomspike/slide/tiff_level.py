@@ -1,6 +1,7 @@
 """One page of a TIFF file, decoded tile by tile or strip by strip where it is read."""
 
 import math
+from contextlib import suppress
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,7 @@ from glomspike.slide.levels import StoredLevel
 
 CACHE_BYTES = 128 * 2**20  # of decoded tiles, for each level
 PROBED_TILES = 24  # of a level, to see how high its values go
+ANY_VALUE = 2**16 - 1
 SEPARATE_PLANES = 2  # TIFF's code for samples that are stored apart
 
 COPY_AGAIN = "copy the slide again, or save it again as a JPEG-compressed TIFF"
@@ -74,10 +76,12 @@ class TiffLevel:
         return pixels
 
     def highest_value(self) -> int:
-        """The highest value in some tiles spread over the level."""
-        count = self._across * self._down
-        tiles = np.unique(np.linspace(0, count - 1, min(count, PROBED_TILES)).astype(int)).tolist()
-        return max(int(self._samples(tile % self._across, tile // self._across).max()) for tile in tiles)
+        """The highest value in those of some tiles, spread over the level, that can be decoded; else any."""
+        count, highest = self._across * self._down, []
+        for tile in np.unique(np.linspace(0, count - 1, min(count, PROBED_TILES)).astype(int)).tolist():
+            with suppress(*DAMAGE):
+                highest.append(int(self._samples(tile % self._across, tile // self._across).max()))
+        return max(highest, default=ANY_VALUE)
 
     def _decoded(self, column: int, row: int) -> RGB:
         try:
