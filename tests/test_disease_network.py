@@ -351,3 +351,11 @@ def test_a_near_miss_of_a_stage_costs_less_than_a_far_one() -> None:
     )
     assert ordinal_statistics(far, truth)["macro_recall"] == pytest.approx(0.75)
     assert ordinal_statistics(far, truth)["mean_absolute_error"] == pytest.approx(0.75)
+
+
+def test_each_stage_can_be_the_likeliest_from_the_beginning() -> None:
+    head = OrdinalHead(1)
+    torch.nn.init.ones_(head.direction.weight)
+    chances = stage_probabilities(head(torch.linspace(-8, 8, 200)[:, None]))
+    assert chances.argmax(dim=1).unique().tolist() == [0, 1, 2, 3]
+    assert chances.amax(dim=0).min() > 0.6

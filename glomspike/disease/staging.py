@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STAGES = 4
+# Between two thresholds at first. A narrower stage between two others would never be the likeliest.
+APART = 3.0
 
 
 class OrdinalHead(nn.Module):
@@ -16,7 +18,7 @@ class OrdinalHead(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.direction = nn.Linear(features, 1, bias=False)
-        self.first = nn.Parameter(torch.tensor(-1.0))
+        self.first = nn.Parameter(torch.tensor(-APART))
         self.steps = nn.Parameter(torch.zeros(STAGES - 2))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -25,7 +27,7 @@ class OrdinalHead(nn.Module):
 
     def thresholds(self) -> Tensor:
         """The three thresholds, rising."""
-        above = functional.softplus(self.steps + 0.5).cumsum(dim=0)
+        above = functional.softplus(self.steps + APART).cumsum(dim=0)
         return torch.cat([self.first[None], self.first + above])
 
 
