@@ -11,9 +11,11 @@ keeps slides and results to look at.
 import csv
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
@@ -22,7 +24,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from glomspike.annotate.imagescope import read_imagescope
-from glomspike.findings import RGB
+from glomspike.findings import RGB, Call
 from glomspike.geometry.circles import circle_iou
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.learn.truth import TrueGlomerulus, load_picture, slide_truth
@@ -39,12 +41,13 @@ SAME_IOU = 0.5  # a true circle is found by a circle that overlaps it this much
 
 @dataclass(frozen=True)
 class Case:
-    """A true glomerulus; what was found of it: its probability and its outline's Dice, None where nothing."""
+    """A true glomerulus; what was found of it: probability, Dice of its outline, None where nothing, call."""
 
     slide: str
     spiked: bool
     probability: float | None
     dice: float | None
+    call: str = ""
 
     @property
     def found(self) -> bool:
@@ -159,7 +162,8 @@ def _compare(ran: SlideWithTruth, mpp: float) -> tuple[list[Case], int]:
             continue
         score = rows[best]["spike_probability"]
         dice = _dice(glomerulus, outlines[rows[best]["id"]])
-        cases.append(Case(ran.folder.name, spiked, float(score) if score else None, dice))
+        probability = float(score) if score else None
+        cases.append(Case(ran.folder.name, spiked, probability, dice, rows[best]["call"]))
     return cases, int((overlap.max(axis=0, initial=0) < SAME_IOU).sum())
 
 
@@ -207,6 +211,10 @@ def _print_calls(cases: list[Case], thresholds: dict[str, float]) -> None:
     slides = np.array([case.slide for case in scored])
     (span,) = intervals(slides, of_rows, lambda rows: len(set(spiked[rows].tolist())) == 2)
     print(f"AUC of the spike probability: {auc(scored):.4f}{_between(span, 4)}")
+    for group, of_group in (("spiked", spiked), ("other", ~spiked)):
+        calls = Counter(case.call for case, chosen in zip(scored, of_group, strict=True) if chosen)
+        said = ", ".join(f"{calls[call]} {call}" for call in get_args(Call))
+        print(f"of {of_group.sum()} {group} glomeruli that were scored {said}")
     true = sum(case.spiked for case in cases)
     for name, threshold in thresholds.items():
         called = [case for case in scored if case.probability is not None and case.probability >= threshold]
