@@ -104,14 +104,15 @@ def place_chances(logits: Tensor) -> dict[str, float]:
 
 
 def evidence_of_places(logits: Tensor, present: Tensor) -> Tensor:
-    """Of each kind of deposit how sure a patient's surest place is, and how many there are (b, EVIDENCE).
+    """Of each kind of deposit how sure a patient's surest place is, and the share of places (b, EVIDENCE).
 
     A mean over places, or a sum with weights of 1, cannot say whether a patient has any.
     """
     chances = logits.softmax(dim=2)[:, :, 1:] * present[:, :, None, None, None]
     surest = chances.amax(dim=(1, 3, 4)).logit(eps=LEAST_CHANCE) / SCALE
-    count = chances.sum(dim=(1, 3, 4))
-    return torch.cat([surest, (count + 0.05).log() / SCALE], dim=1)
+    places = present.sum(dim=1, keepdim=True).clamp(min=1) * logits[0, 0, 0].numel()
+    share = chances.sum(dim=(1, 3, 4)) / places  # a number of places would tell how many images there are
+    return torch.cat([surest, (share + LEAST_CHANCE).log() / SCALE], dim=1)
 
 
 def place_loss(logits: Tensor, cells: Tensor) -> Tensor:
