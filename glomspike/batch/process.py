@@ -1,9 +1,9 @@
 """How a process of the command is set up, before PyTorch and OpenCV are imported: they read it once."""
 
-import ctypes
 import gc
 import os
-import sys
+
+from glomspike.slide.memory import ARENA_MAX, tune_allocation
 
 # PyTorch brings some million objects that stay; looking through them for garbage as they come takes a second.
 GARBAGE_THRESHOLD = 50_000
@@ -16,10 +16,8 @@ ENVIRONMENT = {
     # What OpenCV does here is done for several pictures at a time: its threads would get in each other's way.
     "OPENCV_FOR_THREADS_NUM": "1",
 }
-
-
 # From so many arenas glibc gives threads memory: of its usual eight a core, what each leaves unused adds up.
-ARENAS, ARENA_MAX = 2, -8  # and M_ARENA_MAX
+ARENAS = 2
 
 
 def prepare_process() -> None:
@@ -29,9 +27,3 @@ def prepare_process() -> None:
         tune_allocation(ARENA_MAX, ARENAS)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-
-
-def tune_allocation(parameter: int, value: int) -> None:
-    """Sets one of glibc's parameters of mallopt(3), where memory is glibc's."""
-    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        libc.mallopt(parameter, value)

@@ -11,14 +11,13 @@ import cv2
 import uvicorn
 from starlette.types import ASGIApp
 
-from glomspike.batch.process import tune_allocation
 from glomspike.errors import UsageError
 from glomspike.review.guard import LOOPBACK_NAMES, Guard
+from glomspike.slide.memory import MMAP_THRESHOLD, tune_allocation
 from glomspike.slide.scan import limit_tile_cache
 
 USUAL_PORT = 8765
 TOKEN_BYTES = 24
-MMAP_THRESHOLD = -3  # glibc's M_MMAP_THRESHOLD
 RETURNED_BYTES = 2**20  # from which on memory goes back to the system once it is free
 TILE_CACHE_BYTES = 64 * 2**20  # of decoded pixels of all slides: some 250 stored tiles
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 only where the user wants it
