@@ -1,5 +1,6 @@
 """Controls of the disease ablation: what must be at chance, since it holds nothing of the disease."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -18,12 +19,22 @@ from glomspike.modalities import MODALITIES
 
 
 def permuted(patients: Sequence[Patient], seed: int) -> list[Patient]:
-    """The patients with each other's diseases and stages."""
-    order = np.random.default_rng([seed, len(patients)]).permutation(len(patients)).tolist()
-    return [
-        replace(one, disease=patients[n].disease, stage=patients[n].stage)
-        for one, n in zip(patients, order, strict=True)
-    ]
+    """The patients with each other's diseases and stages, each disease's patients with all in proportion.
+
+    Of a permutation by chance some would keep their disease more often than not, and that can be learnt.
+    """
+    rng = np.random.default_rng([seed, len(patients)])
+    sizes = Counter(one.disease for one in patients)
+    seen: Counter[str | None] = Counter()
+    ranks: list[float] = []
+    shuffled = [patients[n] for n in rng.permutation(len(patients))]
+    for one in shuffled:
+        ranks.append((seen[one.disease] + 0.5) / sizes[one.disease])
+        seen[one.disease] += 1
+    mixed = [shuffled[n] for n in np.argsort(ranks, kind="stable")]
+    by_disease = sorted(range(len(patients)), key=lambda n: patients[n].disease or "")
+    given = dict(zip(by_disease, mixed, strict=True))
+    return [replace(one, disease=given[n].disease, stage=given[n].stage) for n, one in enumerate(patients)]
 
 
 def deposits_unknown(patients: Sequence[Patient]) -> list[Patient]:
