@@ -34,6 +34,11 @@ _OWN = "norms."
 TRAINED = f"{PREFIX}body."  # how a disease network's tensors begin
 
 
+def map_side(side_px: int) -> int:
+    """How many places of a map stand for a side of an image."""
+    return -(-side_px // STRIDE_PX)
+
+
 class ModalityNorm(nn.Module):
     """A normalisation layer for each modality; `SharedEncoder` says which is in use."""
 
@@ -72,7 +77,7 @@ class SharedEncoder(nn.Module):
             maps = maps.permute(0, 3, 1, 2)
         # A short ResNet ends at half that stride.
         height_px, width_px = images.shape[2:]
-        sides = -(-height_px // STRIDE_PX), -(-width_px // STRIDE_PX)
+        sides = map_side(height_px), map_side(width_px)
         return functional.adaptive_avg_pool2d(maps, sides) if tuple(maps.shape[2:]) != sides else maps
 
     def begin_with(self, state: dict[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from glomspike.disease.cmsa import cross_modal
-from glomspike.disease.encoder import STRIDE_PX, SharedEncoder
+from glomspike.disease.encoder import SharedEncoder, map_side
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.form import Form
 from glomspike.disease.places import EVIDENCE as DEPOSITS
@@ -142,7 +142,7 @@ class DiseaseNetwork(FreezableEncoder):
 
     def map_shape(self, modality: Modality) -> tuple[int, int, int]:
         """Channels, height and width of the encoder's map of one image."""
-        side = -(-self.form.sides_px[modality] // STRIDE_PX)
+        side = map_side(self.form.sides_px[modality])
         return self.encoder.channels, side, side
 
     def _places(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:

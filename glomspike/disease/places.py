@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from glomspike.errors import SamplesError
 from glomspike.modalities import DEPOSIT_PLACES
-from glomspike.slide.picture import FORMATS, decoded
+from glomspike.slide.mask import is_lossy, opened_mask
 
 KINDS = 1 + len(DEPOSIT_PLACES)  # no deposit, and those of each place
 SOMEWHERE = KINDS  # a deposit of which nobody says where it lies
@@ -38,8 +38,8 @@ def read_places(path: Path, width_px: int, height_px: int) -> Places:
     Raises SamplesError for a mask of another size, or one whose compression has changed its grey levels, and
     SlideError for one that cannot be read.
     """
-    with decoded(path, (*FORMATS, "TIFF")) as mask:
-        if mask.format == "JPEG" or mask.info.get("compression") in ("jpeg", "tiff_jpeg"):
+    with opened_mask(path) as mask:
+        if is_lossy(mask):
             raise SamplesError(path, "is a JPEG, which changes grey levels", "save the mask as PNG")
         levels = _levels(mask)
     if levels.shape != (height_px, width_px):

@@ -13,7 +13,7 @@ from torch.nn import functional
 from glomspike.disease.augment import varied
 from glomspike.disease.bags import Patient, load_patients
 from glomspike.disease.batch import cells_of_views, evidence_of, facts, stacked
-from glomspike.disease.encoder import STRIDE_PX
+from glomspike.disease.encoder import map_side
 from glomspike.disease.examples import example_sheet
 from glomspike.disease.form import BRANCHES, Branches, Form
 from glomspike.disease.frozen import FrozenMaps, frozen_maps
@@ -181,7 +181,7 @@ class DiseaseTask:
         side_px = self.options.form.sides_px[m]
         example[m] = stacked([one.rgb for one in views], side_px, length)
         if m == "tem":
-            rows = -(-side_px // STRIDE_PX)
+            rows = map_side(side_px)
             example["tem_places"] = np.full((length, rows, rows), UNKNOWN, np.int8)
             if instances:
                 example["tem_places"][: len(instances)] = cells_of_views(views, instances, rows)

@@ -1,5 +1,7 @@
 """Masks: pictures that mark what is glomerulus."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +25,32 @@ def read_mask(path: Path) -> Mask:
     Raises SlideError for a file that is none of these, is damaged, is a JPEG of faint marks, marks the ground
     instead of glomeruli, or is a TIFF of several pictures or one to be shown turned, which Pillow would turn.
     """
-    check_readable(path)
-    with decoded(path, (*FORMATS, "TIFF")) as picture:
-        if picture.format == "TIFF":
-            turned = picture.getexif().get(ExifTags.Base.Orientation, UPRIGHT) != UPRIGHT
-            if turned or getattr(picture, "n_frames", 1) > 1:
-                raise SlideError(path, "holds several pictures, or a turned one", "save the mask as PNG")
-        is_lossy = picture.format in LOSSY or picture.info.get("compression") in ("jpeg", "tiff_jpeg")
-        marked = _brightest(path, picture) if is_lossy else _marked(picture)
-        if not is_lossy and marked.all() and _is_colourful(picture):
+    with opened_mask(path) as picture:
+        marked = _brightest(path, picture) if is_lossy(picture) else _marked(picture)
+        if not is_lossy(picture) and marked.all() and _is_colourful(picture):
             cause = "marks all of the picture, in several colours"
             raise SlideError(path, cause, "make the ground black and glomeruli any other colour")
     if _is_ground(marked):
         cause = "marks all of its border and leaves holes: it seems to mark the ground"
         raise SlideError(path, cause, "make the ground black and glomeruli any other colour")
     return marked
+
+
+@contextmanager
+def opened_mask(path: Path) -> Iterator[Image.Image]:
+    """The picture of a mask. Raises SlideError for a file that cannot be one, as `read_mask` does."""
+    check_readable(path)
+    with decoded(path, (*FORMATS, "TIFF")) as picture:
+        if picture.format == "TIFF":
+            turned = picture.getexif().get(ExifTags.Base.Orientation, UPRIGHT) != UPRIGHT
+            if turned or getattr(picture, "n_frames", 1) > 1:
+                raise SlideError(path, "holds several pictures, or a turned one", "save the mask as PNG")
+        yield picture
+
+
+def is_lossy(picture: Image.Image) -> bool:
+    """Whether a mask's compression has changed its grey levels."""
+    return picture.format in LOSSY or picture.info.get("compression") in ("jpeg", "tiff_jpeg")
 
 
 def _brightest(path: Path, picture: Image.Image) -> Mask:
