@@ -21,6 +21,7 @@ from pyramids import (
     write_aperio,
 )
 
+from benchmarks.reliability.containers import write_sparse_tiff, write_tiff
 from glomspike.errors import SlideError, UnreadableRegion
 from glomspike.findings import Mpp
 from glomspike.slide import reader, scan
@@ -306,6 +307,33 @@ def test_a_tile_of_length_zero_in_plain_tiff_is_damage_too(tmp_path):
         with pytest.raises(UnreadableRegion, match="length zero"):
             slide.read(0, 0, 300, 300, 0.25)
         assert slide.read(0, 0, 60, 60, 0.25).min() < 200
+
+
+def test_tiles_that_a_plain_tiff_omits_are_empty_glass_and_a_note_says_so(tmp_path):
+    picture = waves(600, 600)
+    with open_slide(write_sparse_tiff(tmp_path / "sparse.tif", picture, {0, 4})) as slide:
+        assert slide.notes == (
+            "22 % of its tiles are not in the file, and count as the empty glass that programs omit",
+        )
+        pixels = slide.read(0, 0, 600, 600, 0.25)
+    truth = picture.copy()
+    truth[:256, :256] = truth[256:512, 256:512] = 255
+    assert np.array_equal(pixels, truth)
+
+
+def test_a_level_that_omits_what_the_finest_has_is_not_used(tmp_path):
+    picture = waves(1024, 1024)
+    path = write_tiff(tmp_path / "a.tif", [picture, picture[::2, ::2].copy()], compression="zlib")
+    with tifffile.TiffFile(path) as tiff:
+        tags = [tiff.pages[1].tags[name] for name in ("TileOffsets", "TileByteCounts")]
+        places = [(tag.valueoffset, tag.valuebytecount // tag.count) for tag in tags]
+    with path.open("r+b") as file:
+        for place, size in places:
+            file.seek(place)
+            file.write(bytes(size))
+    with open_slide(path) as slide:
+        assert slide.level_mpps == pytest.approx([0.25])
+        assert slide.read(0, 0, 1024, 1024, 0.5).mean() == pytest.approx(picture.mean(), abs=1)
 
 
 def test_a_pipe_is_no_slide_and_nobody_waits_for_it(tmp_path):

@@ -4,8 +4,10 @@ Every container here is made up after its format's public description; none of t
 of which docs/formats.md names public ones.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,6 +66,30 @@ def write_tiff(
     with tifffile.TiffWriter(path) as tiff:
         for number, level in enumerate(levels):
             tiff.write(level, **({"subfiletype": int(number > 0)} | common | layout | scale | options))
+    return path
+
+
+def write_sparse_tiff(path: Path, picture: RGB, omitted: Collection[int], mpp: float = 0.25) -> Path:
+    """A tiled TIFF of one level in which tiles of these numbers, row by row, are omitted."""
+    height, width = picture.shape[:2]
+    whole = padded(picture)
+    corners = product(range(0, height, TILE_PX), range(0, width, TILE_PX))
+    tiles = (
+        b"" if number in omitted else zlib.compress(whole[y : y + TILE_PX, x : x + TILE_PX].tobytes())
+        for number, (y, x) in enumerate(corners)
+    )
+    with tifffile.TiffWriter(path) as tiff:
+        tiff.write(
+            tiles,
+            shape=picture.shape,
+            dtype=picture.dtype,
+            tile=(TILE_PX, TILE_PX),
+            photometric="rgb",
+            compression="zlib",
+            metadata=None,
+            resolution=(1e4 / mpp, 1e4 / mpp),
+            resolutionunit="CENTIMETER",
+        )
     return path
 
 

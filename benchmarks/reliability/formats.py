@@ -27,6 +27,7 @@ from benchmarks.reliability.containers import (
     write_dicom_beside,
     write_ome,
     write_philips,
+    write_sparse_tiff,
     write_tiff,
 )
 from glomspike.errors import GlomspikeError
@@ -206,6 +207,10 @@ def _twelve_bit_png(folder: Path, picture: RGB) -> Path:
     return path
 
 
+def _sparse(folder: Path, picture: RGB) -> Path:
+    return write_sparse_tiff(folder / "slide.tif", picture, {0})
+
+
 def _unknown_codec(folder: Path, picture: RGB) -> Path:
     path = write_tiff(folder / "slide.tif", [picture], compression="zlib")
     with tifffile.TiffFile(path, mode="r+") as tiff:
@@ -219,6 +224,7 @@ _TURNED_EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0
 _NOT_SLIDE = "an image of"
 _BITS = "16-bit values use only 12 bits"
 _TURNED_NOTE = "the file is tagged to be shown turned"
+_OMITTED = "2 % of its tiles are not in the file"
 _STACK = "is a stack of 2 focal planes"
 
 CASES = (
@@ -232,6 +238,7 @@ CASES = (
     Case("TIFF, tiled", "a label where a level should be", _tiff(lambda p: [p, _label(p)]), _NOT_SLIDE),
     Case("TIFF, tiled", "an overview where a level should be", _tiff(lambda p: [p, _macro(p)]), _NOT_SLIDE),
     Case("TIFF, tiled", "no levels", _tiff(_one), "read"),
+    Case("TIFF, tiled", "tiles omitted, as where glass is empty", _sparse, _OMITTED),
     Case("TIFF, tiled", "no µm/px", _tiff(_one, mpp=None), "has no µm/px"),
     Case("TIFF, tiled", "no µm/px, `--mpp` given", _tiff(_one, mpp=None), "read", mpp=MPP),
     Case("TIFF, tiled", "WebP", _tiff(compression="webp"), "read"),

@@ -1,13 +1,14 @@
 """How fast the main job is: beside two floors, on more glass, and beside other ways to do the same.
 
     python -m benchmarks.speed.bench WORK [--rounds 5] [--slide small --slide large] [--device auto]
-        [--tiatoolbox PYTHON] [--wsinfer PYTHON]
+        [--against CHECKOUT] [--tiatoolbox PYTHON] [--wsinfer PYTHON]
 
 Prints tables in Markdown. The floors are decoding alone of what the job decodes, by as many threads, and its
 networks alone on batches of the same sizes in memory. Everything is measured in rounds, one run of each after
 the other, each run a separate process; ratios are taken within a round, and of all numbers the median is
 given, of ratios also the least and the greatest. The other ways are measured on the CPU. PYTHON is that of a
-virtual environment with TIAToolbox or wsinfer in it (see docs/performance.md). WORK keeps the biopsies that
+virtual environment with TIAToolbox or wsinfer in it (see docs/performance.md); CHECKOUT is another version of
+this repository, whose command is timed beside this one's. WORK keeps the biopsies that
 are made, and results. Needs Linux and no network.
 """
 
@@ -48,14 +49,17 @@ class ProcessRun:
         return found
 
 
-def run(*command: str | Path, python: str | Path = sys.executable) -> ProcessRun:
-    """A Python process from its start to its end. Exits with what it said where it fails."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def run(*command: str | Path, python: str | Path = sys.executable, root: Path = ROOT) -> ProcessRun:
+    """A Python process from its start to its end, with the glomspike of a checkout.
+
+    Paths are absolute. Exits with what it said where it fails.
+    """
+    environment = os.environ | {"PYTHONPATH": str(root)}
     arguments = [str(part) for part in (python, *command)]
     with tempfile.TemporaryFile("w+") as stderr:
         began = time.perf_counter()
         process = subprocess.Popen(
-            arguments, env=environment, text=True, stdout=subprocess.PIPE, stderr=stderr
+            arguments, cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=stderr
         )
         assert process.stdout is not None
         output = process.stdout.read()
@@ -81,9 +85,11 @@ class Bench:
         run("-m", "benchmarks.speed.slide", self.work / "slides", name)
         return self.work / "slides" / f"{name}.svs"
 
-    def job(self, slide: Path) -> ProcessRun:
-        """The main job as users start it; its numbers are the seconds of its stages."""
-        ran = run("-m", "glomspike", slide, self.work / "out", "--overwrite", "--device", self.device)
+    def job(self, slide: Path, root: Path = ROOT) -> ProcessRun:
+        """The main job of a checkout as users start it; its numbers are the seconds of its stages."""
+        ran = run(
+            "-m", "glomspike", slide, self.work / "out", "--overwrite", "--device", self.device, root=root
+        )
         record = json.loads((self.work / "out" / slide.stem / "run.json").read_text())
         return replace(ran, output=json.dumps(record["seconds"]))
 
@@ -217,6 +223,25 @@ def on_more_glass(bench: Bench, name: str) -> None:
     )
 
 
+def beside_another_version(bench: Bench, name: str, checkout: Path) -> None:
+    """The main job of this version and of another one."""
+    slide = bench.slide(name)
+    runs = bench.in_rounds(here=lambda: bench.job(slide), there=lambda: bench.job(slide, checkout))
+    here, there = runs["here"], runs["there"]
+    table(
+        ["against another version", "seconds", "ratio", "ratio of processor time", "peak MB"],
+        [
+            [
+                name,
+                f"{median(ran.seconds for ran in here):.1f} and {median(ran.seconds for ran in there):.1f}",
+                ratio([ran.seconds for ran in here], [ran.seconds for ran in there]),
+                ratio([ran.processor_seconds for ran in here], [ran.processor_seconds for ran in there]),
+                f"{max(ran.peak_mb for ran in here):.0f} and {max(ran.peak_mb for ran in there):.0f}",
+            ]
+        ],
+    )
+
+
 def beside_others(bench: Bench, pythons: dict[str, Path]) -> None:
     """The same tiles scored and crops segmented by glomspike and in other ways, from pictures in memory."""
     pictures = bench.work / "pictures.npz"
@@ -244,6 +269,9 @@ def beside_others(bench: Bench, pythons: dict[str, Path]) -> None:
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--slide", "slides", type=click.Choice(SIZES), multiple=True, default=SIZES, show_default=True)
 @click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--against", type=click.Path(path_type=Path, exists=True, resolve_path=True), metavar="CHECKOUT"
+)
 @click.option("--tiatoolbox", type=click.Path(path_type=Path), metavar="PYTHON")
 @click.option("--wsinfer", type=click.Path(path_type=Path), metavar="PYTHON")
 def main(
@@ -251,18 +279,21 @@ def main(
     rounds: int,
     slides: tuple[str, ...],
     device: str,
+    against: Path | None,
     tiatoolbox: Path | None,
     wsinfer: Path | None,
 ) -> None:
     """Measure everything, and print it."""
     prepare_process()  # for those that are measured, too
-    bench = Bench(work, device, rounds)
+    bench = Bench(work.absolute(), device, rounds)
     starting(bench)
     for name in slides:
         beside_floors(bench, name)
         on_more_glass(bench, name)
+        if against is not None:
+            beside_another_version(bench, name, against)
     others = {"tiatoolbox": tiatoolbox, "wsinfer": wsinfer}
-    beside_others(bench, {name: python for name, python in others.items() if python})
+    beside_others(bench, {name: python.absolute() for name, python in others.items() if python})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from glomspike.slide.tiff_level import COPY_AGAIN, DAMAGE, TiffLevel
 MOST_LOST = 0.1  # of level 0's tiles
 RGB_KINDS = (2, 3, 6)  # RGB, palettes, YCbCr
 ORIENTATION_TAG = 274
+MOST_OMITTED_MORE = 0.02  # share of tiles
 # None, LZW, JPEG, Deflate, PackBits and Zstandard: what OpenSlide decodes in TIFF of no vendor.
 USUAL_COMPRESSIONS = (1, 5, 7, 8, 32773, 32946, 50000)
 
@@ -50,7 +51,7 @@ def open_tiff(path: Path, openslide_knows: bool) -> "Tiff | None":
     try:
         image = _ome_image(path, file)
         pages = _pages_of_ome(file, image[0]) if image else _plain_pages(path, file)
-        if image or not (openslide_knows and _is_usual(file, pages[0])):
+        if image or not (openslide_knows and _is_usual(file, pages)):
             return Tiff(path, file, pages, image[1] if image else None)
     except SlideError:
         file.close()
@@ -80,10 +81,13 @@ class Tiff:
         self.bounds = Bounds(0, 0, first.imagewidth, first.imagelength)
         lock = Lock()
         colours, bits_note = self._colours(first, image.bits if image else None, lock)
-        self._stored = [TiffLevel(path, file, page, colours, lock) for page in pages]
+        levels = [TiffLevel(path, file, page, colours, lock) for page in pages]
+        omitted = levels[0].omitted
+        # A level that omits more than the finest is unfinished.
+        self._stored = [level for level in levels if level.omitted <= omitted + MOST_OMITTED_MORE]
         pyramid = fit_levels([level.stored for level in self._stored], self._read_level)
         self.levels, self._numbers = pyramid.levels, pyramid.numbers
-        self.notes = (*pyramid.notes, *bits_note, *_orientation_note(first))
+        self.notes = (*pyramid.notes, *bits_note, *_orientation_note(first), *_omitted_note(omitted))
 
     def crop(self, level: int, corner_x0: int, corner_y0: int, width_px: int, height_px: int) -> Image.Image:
         """See `PixelSource.crop`."""
@@ -157,10 +161,12 @@ def _plain_pages(path: Path, file: tifffile.TiffFile) -> list[Any]:
     return [largest, *sorted(below, key=lambda page: -int(page.imagewidth))]
 
 
-def _is_usual(file: tifffile.TiffFile, first: Any) -> bool:
+def _is_usual(file: tifffile.TiffFile, pages: Sequence[Any]) -> bool:
     """Whether OpenSlide reads a tiled TIFF as it should."""
-    # OpenSlide shows a tile of length zero as white glass.
-    whole = first.index == 0 and not first.subifds and all(first.databytecounts)
+    first = pages[0]
+    # OpenSlide shows a tile of length zero as white glass, without a word.
+    complete = all(all(page.databytecounts) for page in pages)
+    whole = first.index == 0 and not first.subifds and complete
     plain = whole and not file.is_imagej and _orientation(first) == UPRIGHT
     eight = first.bitspersample == 8 and int(first.sampleformat) == 1
     colours = int(first.photometric) in (1, 2, 6) and not first.extrasamples
@@ -170,6 +176,13 @@ def _is_usual(file: tifffile.TiffFile, first: Any) -> bool:
 def _orientation(page: Any) -> int:
     tag = page.tags.get(ORIENTATION_TAG)
     return UPRIGHT if tag is None else int(tag.value)
+
+
+def _omitted_note(share: float) -> tuple[str, ...]:
+    if not share:
+        return ()
+    percent = "less than 1" if share < 0.01 else f"{100 * share:.0f}"
+    return (f"{percent} % of its tiles are not in the file, and count as the empty glass that programs omit",)
 
 
 def _orientation_note(page: Any) -> tuple[str, ...]:

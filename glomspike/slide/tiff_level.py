@@ -35,7 +35,9 @@ _Samples = NDArray[Any]  # (height, width, samples)
 class TiffLevel:
     """The pixels of a page; any number of threads may read them. `lock` is held while the file is read.
 
-    A strip is a tile as wide as the page. Raises SlideError where a tile is too large to be decoded safely.
+    A strip is a tile as wide as the page. Tiles without place and length were omitted, as scanners and
+    programs do where there is nothing to see, and are white.
+    Raises SlideError where a tile is too large to be decoded safely.
     """
 
     def __init__(self, path: Path, file: tifffile.TiffFile, page: Any, colours: Colours, lock: Lock) -> None:
@@ -56,6 +58,12 @@ class TiffLevel:
         """What levels are laid on each other by. Strips are no tiles, and corners come in its pixels."""
         tile_px = (self._tile_width_px, self._tile_height_px) if self._page.is_tiled else (0, 0)
         return StoredLevel(self._width_px, self._height_px, *tile_px, step0=1.0)
+
+    @property
+    def omitted(self) -> float:
+        """The share of its tiles that were omitted."""
+        ends = np.add(self._page.dataoffsets, self._page.databytecounts)
+        return float((ends[: self._across * self._down] == 0).mean())
 
     def read(self, left: int, top: int, width_px: int, height_px: int) -> RGB:
         """A region (height_px, width_px, 3) in this level's pixels, white outside.
@@ -84,6 +92,8 @@ class TiffLevel:
         return max(highest, default=ANY_VALUE)
 
     def _decoded(self, column: int, row: int) -> RGB:
+        if self._is_omitted(row * self._across + column):
+            return np.full((self._tile_height_px, self._tile_width_px, 3), 255, np.uint8)
         try:
             return self._colours.rgb(self._samples(column, row))
         except DAMAGE as error:
@@ -96,6 +106,9 @@ class TiffLevel:
         planes = self._page.samplesperpixel if self._page.planarconfig == SEPARATE_PLANES else 1
         place, count = row * self._across + column, self._across * self._down
         return np.concatenate([self._segment(place + plane * count) for plane in range(planes)], axis=-1)
+
+    def _is_omitted(self, index: int) -> bool:
+        return bool(self._page.dataoffsets[index] == self._page.databytecounts[index] == 0)
 
     def _segment(self, index: int) -> _Samples:
         offset, size = self._page.dataoffsets[index], self._page.databytecounts[index]
