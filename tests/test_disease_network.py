@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from glomspike.disease.batch import only
 from glomspike.disease.cmsa import CrossModalAttention
-from glomspike.disease.encoder import STRIDE_PX, SharedEncoder
+from glomspike.disease.encoder import SharedEncoder, map_side
 from glomspike.disease.form import Form
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.smil import Aggregation, distances, medoid_weighing, public_weighing
@@ -175,7 +175,7 @@ def batch(
     made["evidence"] = torch.rand(patients, 6, generator=generator)
     made["scored"] = torch.ones(patients, dtype=torch.bool)
     made["tem_deposits"] = torch.arange(patients * counts[2]).view(patients, -1) % 3 - 1
-    rows = SMALL.sides_px["tem"] // STRIDE_PX
+    rows = map_side(SMALL.encoder, "tem", SMALL.sides_px["tem"])
     cells = torch.arange(patients * counts[2] * rows * rows) % 7 - 1
     made["tem_places"] = cells.to(torch.int8).view(patients, -1, rows, rows)
     made["disease"] = torch.arange(patients) % 3

@@ -104,6 +104,20 @@ def test_what_is_known_of_deposits_goes_with_each_micrograph(table: Path, patien
         assert len(set(example["tem_deposits"][there])) == there.sum()
 
 
+def test_parts_of_micrographs_show_what_their_own_mask_shows(table: Path, patients: Patients) -> None:
+    one = task(table, patients, parts=True, instances=3, modality_dropout=0.0)
+    one.begin_epoch(one.network(), 1)
+    known = set()
+    for seed in range(12):
+        example = one.sample(0, np.random.default_rng(seed))
+        assert example["tem"].shape == (3, 48, 48, 3)
+        for cells, deposits in zip(example["tem_places"], example["tem_deposits"], strict=True):
+            assert cells.shape == (3, 3)
+            assert (cells > 0).any() <= (deposits == 1)
+            known.add((int(deposits), bool((cells == -1).all())))
+    assert known == {(1, False), (0, False), (-1, True)}  # marked, known to show none, not known
+
+
 def test_modalities_are_left_out_in_training_but_never_all(table: Path, patients: Patients) -> None:
     one = task(table, patients, modality_dropout=0.8)
     one.begin_epoch(one.network(), 1)
@@ -181,7 +195,7 @@ def test_an_encoder_that_stays_is_asked_once_and_does_not_change(
     torch.manual_seed(0)
     weights = learnt(one, tmp_path / "frozen", epochs=1)
     assert one.maps is not None
-    assert one.maps.varied["patient 0"]["tem"].shape == (4, 3, 256, 3, 3)
+    assert one.maps.varied["patient 0"]["tem"].shape == (4, 3, 256, 6, 6)
     state = load_model("disease", weights, CPU).network.encoder.state_dict()
     assert state.keys() == before.keys()
     assert all(name.endswith("num_batches_tracked") or not state[name].isnan().any() for name in state)

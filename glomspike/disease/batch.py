@@ -33,17 +33,20 @@ def facts(instances: Sequence[Instance], modality: Modality, length: int) -> Exa
         f"{modality}_number": number,
     }
     if modality == "tem":
-        deposits = np.full(length, UNKNOWN, np.int64)
-        deposits[: len(instances)] = [UNKNOWN if one.deposits is None else one.deposits for one in instances]
-        known["tem_deposits"] = deposits
+        known["tem_deposits"] = deposits_of([one.deposits for one in instances], length)
     return known
 
 
-def cells_of_views(views: Sequence[View], instances: Sequence[Instance], rows: int) -> NDArray[np.int8]:
+def deposits_of(shown: Sequence[bool | None], length: int) -> NDArray[np.int64]:
+    """Whether each micrograph shows deposits, up to a length."""
+    deposits = np.full(length, UNKNOWN, np.int64)
+    deposits[: len(shown)] = [UNKNOWN if one is None else one for one in shown]
+    return deposits
+
+
+def cells_of_views(views: Sequence[View], rows: int) -> NDArray[np.int8]:
     """What is known of each place (n, rows, rows) of micrographs as they are shown."""
-    return np.stack(
-        [known_cells(view.places, one.deposits, rows) for view, one in zip(views, instances, strict=True)]
-    )
+    return np.stack([known_cells(view.places, view.deposits, rows) for view in views])
 
 
 def stacked(pictures: Sequence[NDArray[np.uint8]], side_px: int, length: int) -> NDArray[np.uint8]:

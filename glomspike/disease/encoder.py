@@ -18,6 +18,7 @@ from glomspike.networks.libraries import library
 from glomspike.networks.resnet import layers, width_of
 
 STRIDE_PX = 32  # of an image, for which one place of a map stands
+FINE_STRIDE_PX = 16  # of a micrograph, where the encoder ends there: a deposit and the membrane are as wide
 RESNETS = {"resnet18-short": ("resnet18", 3), "resnet18": ("resnet18", 4), "resnet50": ("resnet50", 4)}
 LITE = {"efficientnet-lite0": LITE0}
 SWINS = ("swin_t", "swin_b")
@@ -34,9 +35,10 @@ _OWN = "norms."
 TRAINED = f"{PREFIX}body."  # how a disease network's tensors begin
 
 
-def map_side(side_px: int) -> int:
+def map_side(encoder: str, modality: Modality, side_px: int) -> int:
     """How many places of a map stand for a side of an image."""
-    return -(-side_px // STRIDE_PX)
+    fine = encoder == "resnet18-short" and modality == "tem"
+    return -(-side_px // (FINE_STRIDE_PX if fine else STRIDE_PX))
 
 
 class ModalityNorm(nn.Module):
@@ -55,6 +57,7 @@ class ModalityNorm(nn.Module):
 class SharedEncoder(nn.Module):
     """Normalised images (n, 3, h, w) of one modality to maps (n, channels, h / 32, w / 32).
 
+    Of micrographs a short ResNet's maps have twice as many rows and columns.
     `name` is one of ENCODERS: ResNets (He et al. 2016), EfficientNet-Lite (Tan and Le 2019) or Swin
     Transformers (Liu et al. 2021), which have no batch normalisation. `photographs` begins with weights
     learnt from ImageNet, which are downloaded.
@@ -77,7 +80,7 @@ class SharedEncoder(nn.Module):
             maps = maps.permute(0, 3, 1, 2)
         # A short ResNet ends at half that stride.
         height_px, width_px = images.shape[2:]
-        sides = map_side(height_px), map_side(width_px)
+        sides = map_side(self.name, modality, height_px), map_side(self.name, modality, width_px)
         return functional.adaptive_avg_pool2d(maps, sides) if tuple(maps.shape[2:]) != sides else maps
 
     def begin_with(self, state: dict[str, Tensor]) -> None:

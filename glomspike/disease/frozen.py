@@ -69,7 +69,7 @@ def _of_patient(
         seen = [[varied(one, rng) for one in images] for _ in range(views)]
         maps[m] = np.stack([_encoded(network, [one.rgb for one in view], m) for view in seen])
         if m == "tem":
-            cells = np.stack([cells_of_views(view, images, rows) for view in seen])
+            cells = np.stack([cells_of_views(view, rows) for view in seen])
     return maps, cells
 
 

@@ -135,14 +135,14 @@ class DiseaseNetwork(FreezableEncoder):
     def encode(self, images: Tensor, modality: Modality) -> Tensor:
         """The encoder's maps (n, channels, h, w) of images (n, side, side, 3), uint8; n may be 0."""
         if not len(images):
-            return torch.zeros(0, *self.map_shape(modality), device=self.no_evidence.device)
+            return torch.zeros(0, *self.map_shape(modality, images.shape[1]), device=self.no_evidence.device)
         normed = NORMALISATIONS[modality].apply(images).contiguous(memory_format=torch.channels_last)
         encoded: Tensor = self.encoder(normed, modality).float()
         return encoded
 
-    def map_shape(self, modality: Modality) -> tuple[int, int, int]:
-        """Channels, height and width of the encoder's map of one image."""
-        side = map_side(self.form.sides_px[modality])
+    def map_shape(self, modality: Modality, side_px: int | None = None) -> tuple[int, int, int]:
+        """Channels, height and width of the encoder's map of one image, of the form's size or of another."""
+        side = map_side(self.form.encoder, modality, side_px or self.form.sides_px[modality])
         return self.encoder.channels, side, side
 
     def _places(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:

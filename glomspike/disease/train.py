@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glomspike.disease.augment import varied
+from glomspike.disease.augment import View, varied
 from glomspike.disease.bags import Patient, load_patients
-from glomspike.disease.batch import cells_of_views, evidence_of, facts, stacked
+from glomspike.disease.batch import cells_of_views, deposits_of, evidence_of, facts, stacked
 from glomspike.disease.encoder import map_side
 from glomspike.disease.examples import example_sheet
 from glomspike.disease.form import BRANCHES, Branches, Form
@@ -42,6 +42,7 @@ from glomspike.modalities import MODALITIES, Modality
 from glomspike.networks.weights import Card, CardDraft, ClassCalibration, Metric
 
 LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
+PARTS = 2  # a part's sides are those of a micrograph, divided by this
 VIEWS = 4  # of each image that an encoder which does not learn sees
 EVIDENCE_SHOWN = 0.5
 QUALITY = "subset_auc"
@@ -55,7 +56,7 @@ class DiseaseOptions:
 
     `instances` is how many micrographs of a patient are seen at once, `modality_dropout` how often a modality
     is left out, `branches` what the losses of the three branches count, `frozen` whether the encoder stays as
-    it begins.
+    it begins, `parts` whether it learns from parts of micrographs, which show more deposits for their size.
     """
 
     form: Form = field(default_factory=Form)
@@ -63,6 +64,7 @@ class DiseaseOptions:
     modality_dropout: float = 0.3
     branches: Branches = BRANCHES
     frozen: bool = False
+    parts: bool = False
     spikes: bool = False
 
 
@@ -177,15 +179,23 @@ class DiseaseTask:
         example = facts(instances, m, length)
         if self.maps is not None:
             return example | self._maps(patient, m, chosen, length, rng)
-        views = [varied(one, rng) for one in instances]
         side_px = self.options.form.sides_px[m]
-        example[m] = stacked([one.rgb for one in views], side_px, length)
-        if m == "tem":
-            rows = map_side(side_px)
-            example["tem_places"] = np.full((length, rows, rows), UNKNOWN, np.int8)
-            if instances:
-                example["tem_places"][: len(instances)] = cells_of_views(views, instances, rows)
-        return example
+        if m != "tem":
+            views = [varied(one, rng) for one in instances]
+            return example | {m: stacked([one.rgb for one in views], side_px, length)}
+        part_px = side_px // PARTS if self.options.parts else None
+        views = [varied(one, rng, part_px) for one in instances]
+        return example | self._micrographs(views, part_px or side_px, length)
+
+    def _micrographs(self, views: list[View], side_px: int, length: int) -> Example:
+        """Micrographs as they are shown, with what is known of the deposits on them."""
+        rows = map_side(self.options.form.encoder, "tem", side_px)
+        cells = np.full((length, rows, rows), UNKNOWN, np.int8)
+        if views:
+            cells[: len(views)] = cells_of_views(views, rows)
+        pictures = stacked([one.rgb for one in views], side_px, length)
+        deposits = deposits_of([one.deposits for one in views], length)
+        return {"tem": pictures, "tem_places": cells, "tem_deposits": deposits}
 
     def _maps(self, patient: Patient, m: Modality, chosen: list[int], length: int, rng: Rng) -> Example:
         """What a frozen encoder saw of the chosen images, each in one of its views."""
