@@ -270,6 +270,15 @@ def test_a_frozen_encoder_that_knows_nothing_is_refused(
     assert "give --encoder-weights as well" in err
 
 
+def test_parts_are_for_an_encoder_that_learns(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--frozen-encoder", "--encoder-weights", str(tmp_path), "--micrograph-parts")
+    status, _, err = typed("train", "disease", str(table), "--out", str(tmp_path), *options, capsys=capsys)
+    assert status == 2
+    assert "train with --frozen-encoder afterwards" in err
+
+
 @pytest.mark.parametrize("branches", ["1,2", "a,b,c", "1,-1,0"])
 def test_branches_are_three_numbers(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], branches: str

@@ -78,6 +78,7 @@ VARIANTS = (
     Variant("CMSA public", {"cmsa": "public"}),
     Variant("branch losses off", options={"branches": NO_BRANCHES}),
     Variant("modality dropout off", options={"modality_dropout": 0.0}),
+    Variant("modality dropout 0.5", options={"modality_dropout": 0.5}),
     Variant("all public", {"aggregate": "public", "cmsa": "public", "branch_relu": True},
             {"modality_dropout": 0.0}),
 )  # fmt: skip
