@@ -45,7 +45,7 @@ def padded(picture: RGB, tile_px: int = TILE_PX, shade: int = 255) -> RGB:
 
 def write_tiff(
     path: Path,
-    levels: Sequence[np.ndarray],
+    levels: Sequence[np.ndarray | Iterator[bytes]],
     *,
     mpp: float | None = 0.25,
     tile_px: int | None = TILE_PX,
@@ -78,19 +78,7 @@ def write_sparse_tiff(path: Path, picture: RGB, omitted: Collection[int], mpp: f
         b"" if number in omitted else zlib.compress(whole[y : y + TILE_PX, x : x + TILE_PX].tobytes())
         for number, (y, x) in enumerate(corners)
     )
-    with tifffile.TiffWriter(path) as tiff:
-        tiff.write(
-            tiles,
-            shape=picture.shape,
-            dtype=picture.dtype,
-            tile=(TILE_PX, TILE_PX),
-            photometric="rgb",
-            compression="zlib",
-            metadata=None,
-            resolution=(1e4 / mpp, 1e4 / mpp),
-            resolutionunit="CENTIMETER",
-        )
-    return path
+    return write_tiff(path, [tiles], mpp=mpp, compression="zlib", shape=picture.shape, dtype=picture.dtype)
 
 
 def write_ome(

@@ -47,6 +47,7 @@ class TiffLevel:
         self._tile_height_px = int(page.tilelength) or min(int(page.rowsperstrip), self._height_px)
         self._across = math.ceil(self._width_px / self._tile_width_px)
         self._down = math.ceil(self._height_px / self._tile_height_px)
+        self._omitted = np.add(page.dataoffsets, page.databytecounts) == 0
         tile_px = self._tile_width_px * self._tile_height_px
         if Image.MAX_IMAGE_PIXELS is not None and tile_px > 2 * Image.MAX_IMAGE_PIXELS:
             cure = "save it as a tiled pyramidal TIFF"
@@ -62,8 +63,7 @@ class TiffLevel:
     @property
     def omitted(self) -> float:
         """The share of its tiles that were omitted."""
-        ends = np.add(self._page.dataoffsets, self._page.databytecounts)
-        return float((ends[: self._across * self._down] == 0).mean())
+        return float(self._omitted[: self._across * self._down].mean())
 
     def read(self, left: int, top: int, width_px: int, height_px: int) -> RGB:
         """A region (height_px, width_px, 3) in this level's pixels, white outside.
@@ -92,9 +92,9 @@ class TiffLevel:
         return max(highest, default=ANY_VALUE)
 
     def _decoded(self, column: int, row: int) -> RGB:
-        if self._is_omitted(row * self._across + column):
-            return np.full((self._tile_height_px, self._tile_width_px, 3), 255, np.uint8)
         try:
+            if self._omitted[row * self._across + column]:
+                return np.full((self._tile_height_px, self._tile_width_px, 3), 255, np.uint8)
             return self._colours.rgb(self._samples(column, row))
         except DAMAGE as error:
             corner = f"{column * self._tile_width_px}, {row * self._tile_height_px}"
@@ -106,9 +106,6 @@ class TiffLevel:
         planes = self._page.samplesperpixel if self._page.planarconfig == SEPARATE_PLANES else 1
         place, count = row * self._across + column, self._across * self._down
         return np.concatenate([self._segment(place + plane * count) for plane in range(planes)], axis=-1)
-
-    def _is_omitted(self, index: int) -> bool:
-        return bool(self._page.dataoffsets[index] == self._page.databytecounts[index] == 0)
 
     def _segment(self, index: int) -> _Samples:
         offset, size = self._page.dataoffsets[index], self._page.databytecounts[index]
