@@ -35,6 +35,10 @@ NM_PER_UM = 1000.0
 # Where electron-dense deposits lie: in a mask of a micrograph, grey level 1 is the first, and so on.
 DepositPlace = Literal["subepithelial", "intramembranous", "subendothelial", "mesangial"]
 DEPOSIT_PLACES: tuple[DepositPlace, ...] = get_args(DepositPlace)
+# Where an antibody binds in a glomerulus, and how strongly: 0 is nothing, 3 the most.
+BindingSite = Literal["loops", "mesangium", "mesangium and loops"]
+BINDING_SITES: tuple[BindingSite, ...] = get_args(BindingSite)
+STRONGEST = 3
 
 
 def modality_of(cell: str, place: str) -> Modality:

@@ -9,7 +9,10 @@ import numpy as np
 from glomspike.disease.form import Form
 
 SMALL = Form(sides_px={"om": 64, "if": 64, "tem": 96}, mpps={"om": 3.0, "if": 3.0, "tem": 0.03})
-COLUMNS = ("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split", "deposits", "mask")
+COLUMNS = (
+    *("image", "mpp", "modality", "marker", "patient", "disease", "stage", "split"),
+    *("deposits", "mask", "grade", "site"),
+)
 DISEASES = ("IgAN", "LN", "MN")
 
 
@@ -51,6 +54,7 @@ def write_patients(
     """A table of patients, each disease in turn; the last of each is for testing, that before to validate.
 
     The first micrograph of each is said to show deposits, and a mask says where; the second to show none.
+    Of the first antibody it is said how it binds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng, rows = np.random.default_rng(0), []
@@ -73,7 +77,10 @@ def write_patients(
             mask = f"{number:02d}-mask.png" if image == 3 else ""
             if mask:
                 cv2.imwrite(str(folder / mask), marked[0][1])
-            rows.append((name, mpp, modality, marker, f"patient {number}", *stated, split, deposits, mask))
+            bright = marker == "IgA" and disease != "MN"
+            binding = {1: ("3", "mesangium") if bright else ("0", "")}.get(image, ("", ""))
+            known = (*stated, split, deposits, mask, *binding)
+            rows.append((name, mpp, modality, marker, f"patient {number}", *known))
     table = folder / "samples.csv"
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])

@@ -174,6 +174,8 @@ def batch(
         made[f"{modality}_number"] = torch.zeros(patients, count)
     made["evidence"] = torch.rand(patients, 6, generator=generator)
     made["scored"] = torch.ones(patients, dtype=torch.bool)
+    said = torch.arange(patients * counts[1] * 3) % 3 - 1
+    made["if_binding"] = said.view(patients, counts[1], 3)
     made["tem_deposits"] = torch.arange(patients * counts[2]).view(patients, -1) % 3 - 1
     rows = map_side(SMALL.encoder, "tem", SMALL.sides_px["tem"])
     cells = torch.arange(patients * counts[2] * rows * rows) % 7 - 1
@@ -289,7 +291,7 @@ def test_an_encoder_begins_with_that_of_a_disease_network_and_the_norms_of_each_
 def test_thresholds_of_stages_rise_and_probabilities_sum_to_1() -> None:
     head = OrdinalHead(5)
     head.steps.data = torch.tensor([-30.0, 4.0])
-    logits = head(torch.randn(20, 5) * 9)
+    logits = head(torch.randn(20, 5) * 9, torch.randn(20))
     assert (logits.diff(dim=1) <= 0).all()
     chances = stage_probabilities(logits)
     assert (chances >= 0).all()
@@ -355,7 +357,6 @@ def test_a_near_miss_of_a_stage_costs_less_than_a_far_one() -> None:
 
 def test_each_stage_can_be_the_likeliest_from_the_beginning() -> None:
     head = OrdinalHead(1)
-    torch.nn.init.ones_(head.direction.weight)
-    chances = stage_probabilities(head(torch.linspace(-8, 8, 200)[:, None]))
+    chances = stage_probabilities(head(torch.zeros(200, 1), torch.linspace(-8, 8, 200)))
     assert chances.argmax(dim=1).unique().tolist() == [0, 1, 2, 3]
     assert chances.amax(dim=0).min() > 0.6

@@ -19,10 +19,12 @@ from glomspike.disease.places import (
     KINDS,
     SOMEWHERE,
     UNKNOWN,
+    SeenPlaces,
     any_deposit,
     cells_of,
     evidence_of_places,
     known_cells,
+    lateness_of,
     place_chances,
     place_loss,
     read_places,
@@ -174,6 +176,17 @@ def test_evidence_says_which_deposits_a_patient_has_whatever_the_number_of_image
         assert torch.allclose(of(place, 3)[:surest], of(place, 9)[:surest])
         assert of(place, 3)[surest:].argmax() == place - 1
     assert (of(None, 5)[:surest] < 0).all()
+
+
+def test_a_patients_deposits_are_as_late_as_the_places_that_show_any() -> None:
+    kinds = torch.zeros(1, 2, KINDS, 4, 4)
+    kinds[:, :, 0] = 20.0
+    kinds[0, 0, 1, 1, 2], kinds[0, 0, 2, 3, 3] = 40.0, 40.0
+    lateness = torch.full((1, 2, 4, 4), -9.0)
+    lateness[0, 0, 1, 2], lateness[0, 0, 3, 3] = 1.0, 3.0
+    present = torch.tensor([[True, True]])
+    assert lateness_of(SeenPlaces(kinds, lateness), present) == pytest.approx(2.0, abs=1e-3)
+    assert lateness_of(SeenPlaces(kinds, lateness), ~present) == 0
 
 
 def test_images_that_are_not_there_give_no_evidence() -> None:

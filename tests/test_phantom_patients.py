@@ -274,6 +274,8 @@ def test_the_tables_of_patients_are_read(tmp_path: Path) -> None:
         assert {(one.disease, one.stage) for one in own} == {(latent.disease, latent.stage)}
         assert sum(one.modality == "tem" for one in own) == len(latent.micrographs)
         assert sum(one.modality == "if" for one in own) == len(latent.stains)
+        stains = [(one.marker, one.grade, one.site or "none") for one in own if one.modality == "if"]
+        assert stains == [(found.marker, found.grade, found.site) for found in latent.stains]
         shown = [one.deposits for one in own if one.modality == "tem"]
         assert shown == [bool(finding.places) for finding in latent.micrographs]
         for one in own:

@@ -101,6 +101,12 @@ def test_an_empty_split_is_said_to_be_empty(tmp_path: Path) -> None:
         ("image,patient,disease,stage", "a.png,p,,2", "has a stage, and the disease is not stated"),
         ("image,patient,modality,deposits", "a.png,p,tem,maybe", "line 2: deposits: "),
         ("image,patient,modality,deposits", "a.png,p,if,yes", "is no electron micrograph"),
+        ("image,patient,modality,grade", "a.png,p,if,4", "line 2: grade: "),
+        ("image,patient,modality,grade", "a.png,p,if,trace", "line 2: grade: "),
+        ("image,patient,modality,grade", "a.png,p,tem,2", "is no fluorescence image"),
+        ("image,patient,modality,site", "a.png,p,if,tubules", "line 2: site: "),
+        ("image,patient,modality,site", "a.png,p,om,loops", "is no fluorescence image"),
+        ("image,patient,modality,grade,site", "a.png,p,if,0,loops", "has the site loops, and grade 0"),
         ("image", "a.png", "line 2: patient: "),
     ],
 )
@@ -135,6 +141,13 @@ def test_a_micrograph_shows_deposits_or_does_not_or_nobody_says(tmp_path: Path) 
     rows = ["a.png,p,tem,Yes", "a.png,p,tem,no", "a.png,p,tem,"]
     samples = read_samples([table(tmp_path, *rows, header="image,patient,modality,deposits")], ("tem",))
     assert [one.deposits for one in samples] == [True, False, None]
+
+
+def test_how_an_antibody_binds_is_stated_as_in_a_report_or_not_at_all(tmp_path: Path) -> None:
+    rows = ["a.png,p,if,2+,Loops", "a.png,p,if,0,", "a.png,p,if,,mesangium and loops", "a.png,p,if,,"]
+    samples = read_samples([table(tmp_path, *rows, header="image,patient,modality,grade,site")], ("if",))
+    stated = [(2, "loops"), (0, None), (None, "mesangium and loops"), (None, None)]
+    assert [(one.grade, one.site) for one in samples] == stated
 
 
 def test_models_of_light_microscopy_skip_other_rows_and_say_so(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.quality.disease_controls import (
+    binding_unknown,
     counts_alone,
     deposits_unknown,
     permuted,
@@ -70,6 +71,7 @@ VARIANTS = (
     DEFAULT,
     Variant("places of deposits unknown", control="places"),
     Variant("deposits unknown", control="unknown"),
+    Variant("binding unknown", control="binding"),
     Variant("attention to images", {"aggregate": "gated-attention"}),
     Variant("mean", {"aggregate": "mean"}),
     Variant("medoid", {"aggregate": "medoid"}),
@@ -147,6 +149,8 @@ def measured(
         training, validation = permuted(training, seed), permuted(validation, seed)
     if variant.control == "unknown":
         training = deposits_unknown(training)
+    if variant.control == "binding":
+        training = binding_unknown(training)
     if variant.control == "places":
         training = places_unknown(training)
     form = replace(known.form, **variant.form)

@@ -15,7 +15,7 @@ from glomspike.disease.bags import Patient
 from glomspike.disease.frozen import FrozenMaps, Maps
 from glomspike.disease.prepare import Instance
 from glomspike.metrics.classes import class_statistics
-from glomspike.modalities import MODALITIES
+from glomspike.modalities import MODALITIES, Modality
 
 
 def permuted(patients: Sequence[Patient], seed: int) -> list[Patient]:
@@ -39,17 +39,25 @@ def permuted(patients: Sequence[Patient], seed: int) -> list[Patient]:
 
 def deposits_unknown(patients: Sequence[Patient]) -> list[Patient]:
     """The patients, of whose micrographs nobody says which show deposits."""
-    return _with_micrographs(patients, lambda one: replace(one, deposits=None, places=None))
+    return _changed(patients, "tem", lambda one: replace(one, deposits=None, places=None))
 
 
 def places_unknown(patients: Sequence[Patient]) -> list[Patient]:
     """The patients, of whose micrographs nobody says where deposits lie."""
-    return _with_micrographs(patients, lambda one: replace(one, places=None))
+    return _changed(patients, "tem", lambda one: replace(one, places=None))
 
 
-def _with_micrographs(patients: Sequence[Patient], changed: Callable[[Instance], Instance]) -> list[Patient]:
+def binding_unknown(patients: Sequence[Patient]) -> list[Patient]:
+    """The patients, of whose fluorescence nobody says how antibodies bind."""
+    return _changed(patients, "if", lambda one: replace(one, grade=None, site=None))
+
+
+def _changed(
+    patients: Sequence[Patient], modality: Modality, change: Callable[[Instance], Instance]
+) -> list[Patient]:
     return [
-        replace(one, images={**one.images, "tem": tuple(map(changed, one.images["tem"]))}) for one in patients
+        replace(one, images={**one.images, modality: tuple(map(change, one.images[modality]))})
+        for one in patients
     ]
 
 

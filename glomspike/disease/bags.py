@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,8 @@ def instances_of(sample: Sample, form: Form) -> list[Instance]:
     side_px = form.sides_px[sample.modality]
     scale = None if sample.mpp is None else sample.mpp / mpp
     if sample.modality == "if":
-        return [fluorescence_square(name, sample.marker, read_picture(sample.image), scale, side_px)]
+        square = fluorescence_square(name, sample.marker, read_picture(sample.image), scale, side_px)
+        return [replace(square, grade=sample.grade, site=sample.site)]
     if sample.modality == "tem":
         pixels = read_picture(sample.image)
         places = _places(sample, pixels)

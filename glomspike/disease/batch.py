@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from glomspike.disease.augment import View
 from glomspike.disease.bags import Patient
+from glomspike.disease.binding import known_binding
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.form import Form
 from glomspike.disease.model import marker_number
@@ -34,6 +35,8 @@ def facts(instances: Sequence[Instance], modality: Modality, length: int) -> Exa
     }
     if modality == "tem":
         known["tem_deposits"] = deposits_of([one.deposits for one in instances], length)
+    if modality == "if":
+        known["if_binding"] = known_binding([(one.grade, one.site) for one in instances], length)
     return known
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from glomspike.disease.bags import Patient
+from glomspike.disease.binding import binding_seen
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.heat import Heats, micrograph_heats
 from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, plain
@@ -139,7 +140,8 @@ def _images(
     used = known.patient.modalities
     answer = known.answer(network, used)
     weighing = answer.weighing
-    measured, by_place = measured_subsets(card), bool(card.arguments.get("places"))
+    measured = measured_subsets(card)
+    by_place, graded = bool(card.arguments.get("places")), bool(card.arguments.get("binding"))
     found, shown = [], []
     for m in MODALITIES:
         for n, instance in enumerate(known.patient.images.get(m, ())):
@@ -148,6 +150,8 @@ def _images(
                 logits = logits_of(network, [_alone(known, m, n)], (m,))[0]
                 alone = _by_name(card, calibrated(logits, m, card.class_calibration))
             is_weighed = m == "tem"
+            stained = m == "if" and graded
+            grades, sites = binding_seen(answer.binding[0, n]) if stained else (None, None)
             image = DiseaseImage(
                 image=instance.name,
                 modality=m,
@@ -156,6 +160,8 @@ def _images(
                 kept=bool(weighing.kept[0, n]) if is_weighed else None,
                 distance=round(float(weighing.distance[0, n]), 4) if is_weighed else None,
                 deposits=place_chances(answer.places[0, n]) if is_weighed and by_place else None,
+                grades=grades,
+                sites=sites,
                 probabilities=alone,
             )
             found.append(image)

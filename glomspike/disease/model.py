@@ -4,8 +4,9 @@ A batch of b patients is a dictionary. For each modality m there are `m` (b, n, 
 uint8, or `m_maps` (b, n, channels, h, w) what the encoder saw in them, `m_present` (b, n), which are there,
 `m_marker` (b, n), numbers from `marker_number`, and `m_number` (b, n), what is known of an image besides
 (`prepare.py`). `tem_deposits` (b, n) is 1 for micrographs known to show deposits, 0 for those known to show
-none, -1 for others; `tem_places` (b, n, h, w) what is known of their places (`places.py`). `evidence` (b,
-6) is what the main job says of spikes (`evidence.py`), `scored` (b,) whether it says anything.
+none, -1 for others; `tem_places` (b, n, h, w) what is known of their places (`places.py`), `if_binding` (b,
+n, 3) what is known of how antibodies bind (`binding.py`). `evidence` (b, 6) is what the main job says of
+spikes (`evidence.py`), `scored` (b,) whether it says anything.
 """
 
 from typing import NamedTuple
@@ -13,12 +14,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from glomspike.disease.binding import PER_MARKER, BindingHead, evidence_by_marker
 from glomspike.disease.cmsa import cross_modal
 from glomspike.disease.encoder import SharedEncoder, map_side
 from glomspike.disease.evidence import EVIDENCE
 from glomspike.disease.form import Form
 from glomspike.disease.places import EVIDENCE as DEPOSITS
-from glomspike.disease.places import KINDS, PlaceHead, any_deposit, evidence_of_places
+from glomspike.disease.places import (
+    KINDS,
+    PlaceHead,
+    SeenPlaces,
+    any_deposit,
+    evidence_of_places,
+    lateness_of,
+)
 from glomspike.disease.smil import Aggregate, Aggregation, BagWeights
 from glomspike.disease.staging import OrdinalHead
 from glomspike.learn.training import NORMALISATION, Batch
@@ -28,6 +37,7 @@ from glomspike.networks.weights import Normalisation
 
 WIDTH = 256
 EVIDENCE_WIDTH = 32
+_MARKERS = 1 + len(MARKERS["if"])
 HIDDEN = 128
 # Fluorescence and electron micrographs come brought to one exposure (`prepare.py`).
 _GREY = Normalisation(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -39,9 +49,10 @@ class Answer(NamedTuple):
 
     `fused` (b, diseases) and `branches` (b, 3, diseases), in the order of MODALITIES, are logits; `stage`
     (b, 3) those of P(stage > k). `weighing` is that of the electron micrographs, `places` (b, n, KINDS,
-    h, w) the logits of what each of their places shows, all 0 where the form attends to no places.
-    `om_looked` and `if_looked` (b, queries, places) are where electron microscopy looked on maps of the
-    other two.
+    h, w) the logits of what each of their places shows, `place_stages` (b, n, h, w, 3) those of its stage,
+    were it a deposit; both are 0 where the form attends to no places. `binding` (b, n, 6) are the logits of
+    how an antibody binds (`binding.py`). `om_looked` and `if_looked` (b, queries, places) are where electron
+    microscopy looked on maps of the other two.
     """
 
     fused: Tensor
@@ -49,6 +60,8 @@ class Answer(NamedTuple):
     stage: Tensor
     weighing: BagWeights
     places: Tensor
+    place_stages: Tensor
+    binding: Tensor
     om_looked: Tensor
     if_looked: Tensor
 
@@ -69,11 +82,13 @@ class DiseaseNetwork(FreezableEncoder):
         by_place = form.aggregate == "place-attention"
         self.places = PlaceHead(WIDTH) if by_place else None
         self.deposits = nn.Linear(DEPOSITS, EVIDENCE_WIDTH) if by_place else None
+        self.binding = BindingHead(WIDTH)
+        self.by_marker = nn.Linear(_MARKERS * PER_MARKER, EVIDENCE_WIDTH)
         self.evidence = nn.Linear(len(EVIDENCE), EVIDENCE_WIDTH)
         self.no_evidence = nn.Parameter(torch.zeros(EVIDENCE_WIDTH))
         widths = {
             "om": WIDTH + EVIDENCE_WIDTH,
-            "if": WIDTH,
+            "if": WIDTH + EVIDENCE_WIDTH,
             "tem": WIDTH + (EVIDENCE_WIDTH if by_place else 0),
         }
         self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(width)) for m, width in widths.items()})
@@ -87,7 +102,9 @@ class DiseaseNetwork(FreezableEncoder):
     def forward(self, batch: Batch) -> Answer:
         there = {m: batch[f"{m}_present"] for m in MODALITIES}
         maps = {m: self.maps(batch, m) for m in MODALITIES}
-        places, begin = self._places(maps["tem"])
+        binding: Tensor = self.binding(maps["if"])
+        places = self._places(maps["tem"])
+        begin = None if self.places is None else any_deposit(places.kinds)
         pooled = {m: self.pooled[m](maps[m], there[m], begin if m == "tem" else None) for m in MODALITIES}
         micrographs, weighing = pooled["tem"]
         known = {m: present.any(dim=1) for m, present in there.items()}
@@ -98,23 +115,28 @@ class DiseaseNetwork(FreezableEncoder):
             # Without micrographs nothing asks.
             vectors[m] = torch.where(known["tem"][:, None, None, None], attended, base).mean(dim=(2, 3))
         vectors["om"] = torch.cat([vectors["om"], self._spikes(batch)], dim=1)
+        stained = evidence_by_marker(binding, there["if"], batch["if_marker"], _MARKERS)
+        vectors["if"] = torch.cat([vectors["if"], self.by_marker(stained).relu()], dim=1)
         if self.deposits is not None:
-            found = self.deposits(evidence_of_places(places, there["tem"])).relu()
+            found = self.deposits(evidence_of_places(places.kinds, there["tem"])).relu()
             vectors["tem"] = torch.cat([vectors["tem"], found], dim=1)
         for m in MODALITIES:
             vectors[m] = torch.where(known[m][:, None], vectors[m], self.absent[m])
         branches = torch.stack([self.branch[m](vectors[m]).float() for m in MODALITIES], dim=1)
         together = torch.cat([vectors[m] for m in MODALITIES], dim=1)
         fused = self.fusion(together).float()
+        stages = self.stage.at(places.lateness)
         if self.training:
             # Every parameter has a part in every step, which training on several GPUs asks for.
             fused = fused + 0 * sum(one.sum() for one in self.parameters() if one.requires_grad)
         return Answer(
             fused,
             branches.relu() if self.form.branch_relu else branches,
-            self.stage(together),
+            self.stage(together, lateness_of(places, there["tem"])),
             weighing,
-            places,
+            places.kinds,
+            stages if self.places is not None else torch.zeros_like(stages),
+            binding,
             looked["om"],
             looked["if"],
         )
@@ -145,13 +167,13 @@ class DiseaseNetwork(FreezableEncoder):
         side = map_side(self.form.encoder, modality, side_px or self.form.sides_px[modality])
         return self.encoder.channels, side, side
 
-    def _places(self, maps: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What each place of micrographs (b, n, WIDTH, h, w) shows, and how much it counts therefore."""
-        if self.places is None:
-            b, n, _, h, w = maps.shape
-            return maps.new_zeros(b, n, KINDS, h, w, dtype=torch.float32), None
-        places: Tensor = self.places(maps)
-        return places, any_deposit(places)
+    def _places(self, maps: Tensor) -> SeenPlaces:
+        """What each place of micrographs (b, n, WIDTH, h, w) shows, all 0 where the form has no such head."""
+        if self.places is not None:
+            return SeenPlaces(*self.places(maps))
+        b, n, _, h, w = maps.shape
+        nothing = maps.new_zeros(b, n, KINDS + 1, h, w, dtype=torch.float32)
+        return SeenPlaces(nothing[:, :, :KINDS], nothing[:, :, KINDS])
 
     def _spikes(self, batch: Batch) -> Tensor:
         seen = self.evidence(batch["evidence"]).relu()

@@ -6,6 +6,7 @@ to look for, where a disease is said of a patient and not of a place.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -77,19 +78,27 @@ def known_cells(places: Places | None, deposits: bool | None, rows: int) -> Cell
     return np.full((rows, rows), 0 if deposits is False else UNKNOWN, np.int8)
 
 
+class SeenPlaces(NamedTuple):
+    """What each place of micrographs shows: logits (b, n, KINDS, h, w), and how late a stage (b, n, h, w)."""
+
+    kinds: Tensor
+    lateness: Tensor
+
+
 class PlaceHead(nn.Module):
-    """Maps (b, n, channels, h, w) to logits (b, n, KINDS, h, w): no deposit, or one of each place."""
+    """Maps (b, n, channels, h, w) to what their places show: no deposit, or one of a kind, at some stage."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.seen = nn.Linear(channels, HIDDEN)
         self.kind = nn.Linear(HIDDEN, KINDS)
+        self.lateness = nn.Linear(HIDDEN, 1)
         with torch.no_grad():
             self.kind.bias[0] += NONE_AT_FIRST
 
-    def forward(self, maps: Tensor) -> Tensor:
-        logits: Tensor = self.kind(self.seen(maps.movedim(2, 4)).relu())
-        return logits.float().movedim(4, 2)
+    def forward(self, maps: Tensor) -> SeenPlaces:
+        seen = self.seen(maps.movedim(2, 4)).relu()
+        return SeenPlaces(self.kind(seen).float().movedim(4, 2), self.lateness(seen).float().squeeze(4))
 
 
 def any_deposit(logits: Tensor) -> Tensor:
@@ -113,6 +122,13 @@ def evidence_of_places(logits: Tensor, present: Tensor) -> Tensor:
     places = present.sum(dim=1, keepdim=True).clamp(min=1) * logits[0, 0, 0].numel()
     share = chances.sum(dim=(1, 3, 4)) / places  # a number of places would tell how many images there are
     return torch.cat([surest, (share + LEAST_CHANCE).log() / SCALE], dim=1)
+
+
+def lateness_of(places: SeenPlaces, present: Tensor) -> Tensor:
+    """How late a stage a patient's deposits show (b,): the mean over places, by how surely they show any."""
+    chances = (1 - places.kinds.softmax(dim=2)[:, :, 0]) * present[:, :, None, None]
+    total = chances.sum(dim=(1, 2, 3))
+    return (chances * places.lateness).sum(dim=(1, 2, 3)) / total.clamp(min=LEAST_CHANCE)
 
 
 def place_loss(logits: Tensor, cells: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from glomspike.findings import RGB, Mask, Points
 from glomspike.geometry.raster import filled
-from glomspike.modalities import Modality
+from glomspike.modalities import BindingSite, Modality
 
 Grey = NDArray[np.uint8]  # (height, width)
 
@@ -34,7 +34,8 @@ class Instance:
     """One image as it is shown: a square (side, side) of grey or (side, side, 3) of colour, and its `number`.
 
     `inside` is what of a light micrograph belongs to the glomerulus; all else is white. `deposits` is whether
-    an electron micrograph is known to show any, `places` where they are known to lie (`places.py`).
+    an electron micrograph is known to show any, `places` where they are known to lie (`places.py`). `grade`
+    and `site` are how strongly and where an antibody is known to bind (`binding.py`).
     """
 
     name: str
@@ -45,6 +46,8 @@ class Instance:
     inside: Mask | None = None
     deposits: bool | None = None
     places: Grey | None = None
+    grade: int | None = None
+    site: BindingSite | None = None
 
     @property
     def rgb(self) -> RGB:

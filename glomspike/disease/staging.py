@@ -13,7 +13,10 @@ APART = 3.0
 
 
 class OrdinalHead(nn.Module):
-    """Features (b, n) to the logits (b, 3) of P(stage > 1), P(stage > 2), P(stage > 3), which never rise."""
+    """Features (b, n) to the logits (b, 3) of P(stage > 1), P(stage > 2), P(stage > 3), which never rise.
+
+    `lateness` (b,) is what is known before of how late the stage is, on the scale of the logits.
+    """
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -21,9 +24,12 @@ class OrdinalHead(nn.Module):
         self.first = nn.Parameter(torch.tensor(-APART))
         self.steps = nn.Parameter(torch.zeros(STAGES - 2))
 
-    def forward(self, features: Tensor) -> Tensor:
-        logits: Tensor = self.direction(features).float() - self.thresholds()
-        return logits
+    def forward(self, features: Tensor, lateness: Tensor) -> Tensor:
+        return self.at(lateness + self.direction(features).float().squeeze(1))
+
+    def at(self, lateness: Tensor) -> Tensor:
+        """The logits (…, 3) of the three questions where something is so late (…)."""
+        return lateness[..., None] - self.thresholds()
 
     def thresholds(self) -> Tensor:
         """The three thresholds, rising."""

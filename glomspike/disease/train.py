@@ -13,6 +13,7 @@ from torch.nn import functional
 from glomspike.disease.augment import View, varied
 from glomspike.disease.bags import Patient, load_patients
 from glomspike.disease.batch import cells_of_views, deposits_of, evidence_of, facts, stacked
+from glomspike.disease.binding import binding_loss
 from glomspike.disease.encoder import map_side
 from glomspike.disease.examples import example_sheet
 from glomspike.disease.form import BRANCHES, Branches, Form
@@ -42,7 +43,7 @@ from glomspike.modalities import MODALITIES, Modality
 from glomspike.networks.weights import Card, CardDraft, ClassCalibration, Metric
 
 LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
-PARTS = 2  # a part's sides are those of a micrograph, divided by this
+PARTS, PART_STEP_PX = 3, 32  # a part's sides are about those of a micrograph, divided by this
 VIEWS = 4  # of each image that an encoder which does not learn sees
 EVIDENCE_SHOWN = 0.5
 QUALITY = "subset_auc"
@@ -183,7 +184,7 @@ class DiseaseTask:
         if m != "tem":
             views = [varied(one, rng) for one in instances]
             return example | {m: stacked([one.rgb for one in views], side_px, length)}
-        part_px = side_px // PARTS if self.options.parts else None
+        part_px = PART_STEP_PX * round(side_px / PARTS / PART_STEP_PX) if self.options.parts else None
         views = [varied(one, rng, part_px) for one in instances]
         return example | self._micrographs(views, part_px or side_px, length)
 
@@ -266,6 +267,7 @@ class DiseaseTask:
                 "spikes": options.spikes,
                 "stages": any(one.stage for one in self.training),
                 "places": any(map(_marked, self.training)),
+                "binding": any(map(_graded, self.training)),
             },
             mpp=form.mpps["om"],
             input_px=form.sides_px["om"],
@@ -304,14 +306,19 @@ def _marked(patient: Patient) -> bool:
     return any(one.places is not None for one in patient.images.get("tem", ()))
 
 
+def _graded(patient: Patient) -> bool:
+    """Whether it is stated how strongly any antibody of a patient binds."""
+    return any(one.grade is not None for one in patient.images.get("if", ()))
+
+
 def logits_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities (n, classes) of logits, uncalibrated."""
     return np.asarray(torch.from_numpy(logits).softmax(dim=1).numpy())
 
 
 def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
-    """The mean cross-entropy of the fused answer, those of its branches, of the stage, and of the deposits,
-    of micrographs and of their places.
+    """The mean cross-entropy of the fused answer, those of its branches, of the stage, of the patient and of
+    marked places, of the deposits, of micrographs and of their places, and of how antibodies bind.
 
     A branch without images has no loss, and the others of that patient count more, so that their weights add
     up to the same.
@@ -327,7 +334,12 @@ def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
     of_images = deposit_loss(answer.weighing.showing, batch["tem_deposits"])
     of_places = place_loss(answer.places, batch["tem_places"])
     of_stage = stage_loss(answer.stage, batch["stage"])
-    return fused + (weights * of_branches).sum(dim=1).mean() + of_stage + of_images + of_places
+    marked = batch["tem_places"] > 0
+    staged = batch["stage"][:, None, None, None].expand_as(marked)[marked]
+    of_stage = of_stage + stage_loss(answer.place_stages[marked], staged)
+    of_binding = binding_loss(answer.binding, batch["if_binding"])
+    of_patients = fused + (weights * of_branches).sum(dim=1).mean()
+    return of_patients + of_stage + of_images + of_places + of_binding
 
 
 def deposit_loss(showing: Tensor, deposits: Tensor) -> Tensor:

@@ -12,7 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from glomspike.errors import SamplesError
 from glomspike.findings import Label
-from glomspike.modalities import MODALITIES, Modality, check_scale, marker_of, modality_of
+from glomspike.modalities import (
+    MODALITIES,
+    STRONGEST,
+    BindingSite,
+    Modality,
+    check_scale,
+    marker_of,
+    modality_of,
+)
 from glomspike.tables import path_beside, read_table, refuse_two_spellings
 
 Split = Literal["train", "val", "test"]
@@ -29,7 +37,8 @@ class Sample:
 
     `mpp` is None where the slide knows it or the scale is lost; `table` is the file that the row is in.
     `marker` is the stain or antibody where it is stated, `deposits` whether an electron micrograph shows
-    any. `disease` and `stage` are the patient's, whichever row states them.
+    any, `grade` (0 to STRONGEST) and `site` how strongly and where the antibody of a fluorescence image
+    binds. `disease` and `stage` are the patient's, whichever row states them.
     """
 
     table: Path
@@ -46,6 +55,8 @@ class Sample:
     disease: str | None = None
     stage: int | None = None
     deposits: bool | None = None
+    grade: int | None = None
+    site: BindingSite | None = None
 
 
 class _Row(BaseModel):
@@ -66,6 +77,8 @@ class _Row(BaseModel):
     disease: str | None = None
     stage: int | None = Field(default=None, ge=1, le=4)
     deposits: Literal["yes", "no"] | None = None
+    grade: int | None = Field(default=None, ge=0, le=STRONGEST)
+    site: BindingSite | None = None
 
     @field_validator(
         "image",
@@ -78,6 +91,8 @@ class _Row(BaseModel):
         "disease",
         "stage",
         "deposits",
+        "grade",
+        "site",
         mode="before",
     )
     @classmethod
@@ -89,7 +104,12 @@ class _Row(BaseModel):
     def _comma_is_point(cls, value: object) -> object:
         return value.replace(",", ".") if isinstance(value, str) else value
 
-    @field_validator("label", "split", "deposits", mode="before")
+    @field_validator("grade", mode="before")
+    @classmethod
+    def _plus_is_no_number(cls, value: object) -> object:
+        return value.replace("+", "") if isinstance(value, str) else value
+
+    @field_validator("label", "split", "deposits", "site", mode="before")
     @classmethod
     def _capitals_are_small(cls, value: object) -> object:
         return value.casefold() if isinstance(value, str) else value
@@ -196,7 +216,18 @@ def _read_table(table: Path) -> Iterator[_Line]:
         if row.deposits is not None and modality != "tem":
             cause = "states deposits, and is no electron micrograph"
             raise SamplesError(place, cause, "leave the column deposits empty in this row")
+        _check_binding(row, modality, place)
         yield _Line(table, line, row, modality, marker)
+
+
+def _check_binding(row: _Row, modality: Modality, place: str) -> None:
+    """Raises SamplesError for a grade or site that the row's image cannot have."""
+    if modality != "if" and (row.grade is not None or row.site is not None):
+        cause = "states a grade or a site, and is no fluorescence image"
+        raise SamplesError(place, cause, "leave the columns grade and site empty in this row")
+    if row.grade == 0 and row.site is not None:
+        cause = f"has the site {row.site}, and grade 0"
+        raise SamplesError(place, cause, "leave the site empty where nothing binds, or correct the grade")
 
 
 def _diseases(lines: Sequence[_Line]) -> dict[str, str]:
@@ -282,4 +313,6 @@ def _sample(line: _Line, split: Split, disease: str | None, stage: int | None) -
         disease=disease,
         stage=stage,
         deposits=None if row.deposits is None else row.deposits == "yes",
+        grade=row.grade,
+        site=row.site,
     )

@@ -43,7 +43,20 @@ FIELD_UM = 250.0  # side of a picture of light microscopy
 ROOM_UM = 400.0  # side of the tissue that is planned for it
 ANOTHER_STAIN = 0.3  # share of patients with a picture in PAS too
 POPULATION = 4000  # patients on whom the oracle is measured
-COLUMNS = ("image", "mpp", "mask", "modality", "marker", "deposits", "patient", "disease", "stage", "split")
+COLUMNS = (
+    "image",
+    "mpp",
+    "mask",
+    "modality",
+    "marker",
+    "grade",
+    "site",
+    "deposits",
+    "patient",
+    "disease",
+    "stage",
+    "split",
+)
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,8 @@ class MadeImage:
     marker: str
     mask: str = ""
     deposits: str = ""
+    grade: str = ""
+    site: str = ""
 
 
 def orders_of(patients: int, seed: int) -> tuple[PatientOrder, ...]:
@@ -250,7 +265,9 @@ def _write_if(
         name = f"if-{stain.marker}"
         write_picture(place / f"{name}.jpg", drawn.picture, None, laboratory.camera.quality)
         _write_json(place / f"{name}.json", {**drawn.truth(), "marker": stain.marker})
-        yield MadeImage(f"{place.name}/{name}.jpg", drawn.mpp, "if", stain.marker)
+        image = f"{place.name}/{name}.jpg"
+        site = stain.site if stain.grade else ""
+        yield MadeImage(image, drawn.mpp, "if", stain.marker, grade=str(stain.grade), site=site)
 
 
 def _write_tem(
@@ -298,10 +315,9 @@ def _write_tables(folder: Path, made: Sequence[tuple[PatientOrder, list[MadeImag
         for order, images in made:
             latent = order.latent()
             patient = [order.name, latent.disease, latent.stage or "", order.split]
-            writer.writerows(
-                [one.image, f"{one.mpp:g}", one.mask, one.modality, one.marker, one.deposits, *patient]
-                for one in images
-            )
+            for one in images:
+                known = [one.marker, one.grade, one.site, one.deposits]
+                writer.writerow([one.image, f"{one.mpp:g}", one.mask, one.modality, *known, *patient])
     with (folder / "cases.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["case", "image", "modality", "marker", "level", "block", "mpp"])

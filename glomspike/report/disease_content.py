@@ -6,6 +6,7 @@ from typing import Any
 
 from glomspike.report.disease_words import (
     RESEARCH,
+    binding_words,
     deposit_words,
     disease_rows,
     images_of,
@@ -70,7 +71,12 @@ def _copied(name: str | None, case_folder: Path, place: Path) -> str | None:
 
 
 def _said(image: DiseaseImage) -> str:
-    parts = [image.marker or Path(image.image).name, *weight_words(image), *deposit_words(image)]
+    parts = [
+        image.marker or Path(image.image).name,
+        *weight_words(image),
+        *deposit_words(image),
+        *binding_words(image),
+    ]
     if image.modality == "tem" and image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")
     return "; ".join(parts)

@@ -6,6 +6,7 @@ from pathlib import Path
 from glomspike.report.case_portrait import most_suspicious, portray_profile
 from glomspike.report.disease_words import (
     RESEARCH,
+    binding_words,
     deposit_words,
     disease_rows,
     images_of,
@@ -72,6 +73,7 @@ def _image(image: DiseaseImage, place: Path) -> ImageView:
         f"{image.image}{f', {image.marker}' if image.marker else ''}",
         *weight_words(image),
         *deposit_words(image),
+        *binding_words(image),
     ]
     if image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")

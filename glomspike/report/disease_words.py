@@ -11,7 +11,8 @@ RESEARCH = (
     "and a case may have another disease."
 )
 
-SEEN = 0.5  # probability of deposits in a micrograph's surest place
+SEEN = 0.5  # probability of deposits in a micrograph's surest place, or of binding at a site
+_AT = {"mesangium": "in the mesangium", "loops": "along loops"}
 
 
 def disease_line(disease: DiseaseRecord) -> str:
@@ -75,6 +76,17 @@ def deposit_words(image: DiseaseImage) -> list[str]:
         return []
     seen = {place: chance for place, chance in image.deposits.items() if chance >= SEEN}
     return [f"deposits {probabilities_words(seen)}" if seen else "no deposits seen"]
+
+
+def binding_words(image: DiseaseImage) -> list[str]:
+    """How strongly and where an antibody seems to bind; [] where nothing was learnt of that."""
+    if image.grades is None or image.sites is None:
+        return []
+    grade = max(range(len(image.grades)), key=image.grades.__getitem__)
+    seen = f"grade {grade} ({image.grades[grade]:.2f})"
+    if grade == 0:
+        return [seen]
+    return [seen, *(f"{_AT[site]} {p:.2f}" for site, p in image.sites.items() if p >= SEEN)]
 
 
 def reliability_words(opinion: Opinion) -> str:

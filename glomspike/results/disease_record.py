@@ -28,7 +28,8 @@ class DiseaseImage(_Strict):
 
     Of electron micrographs `weight` says how much it counted, `kept` whether it did, `distance` how far what
     it shows is from the most central one; `deposits` are how probable it is that it shows some at each place,
-    where masks taught that. `probabilities` are those by this image alone. `picture` and `heat`
+    where masks taught that. Of fluorescence `grades` are the probabilities of grades 0 to 3, `sites` those of
+    where the antibody binds, if it does. `probabilities` are those by this image alone. `picture` and `heat`
     are files in the case's folder: the image as the network sees it, and where it speaks for the disease.
     """
 
@@ -39,6 +40,8 @@ class DiseaseImage(_Strict):
     kept: bool | None = None
     distance: float | None = None
     deposits: dict[str, float] | None = None
+    grades: tuple[float, ...] | None = None
+    sites: dict[str, float] | None = None
     probabilities: dict[str, float] | None = None
     picture: str | None = None
     heat: str | None = None
