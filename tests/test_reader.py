@@ -1,6 +1,7 @@
 """Slides: opened or refused with a reason, and read where and at the scale one asked for."""
 
 import os
+import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -319,6 +320,24 @@ def test_tiles_that_a_plain_tiff_omits_are_empty_glass_and_a_note_says_so(tmp_pa
     truth = picture.copy()
     truth[:256, :256] = truth[256:512, 256:512] = 255
     assert np.array_equal(pixels, truth)
+
+
+def test_a_table_of_tiles_that_is_too_short_is_damage(tmp_path):
+    path = write_tiff(tmp_path / "short.tif", [waves(600, 600)], compression="zlib")
+    with tifffile.TiffFile(path) as tiff:
+        tags = [tiff.pages[0].tags[name] for name in ("TileOffsets", "TileByteCounts")]
+        entries = [tag.offset for tag in tags]
+        assert tiff.byteorder == "<"
+        assert not tiff.is_bigtiff
+        few = tags[0].count - 3
+    with path.open("r+b") as file:
+        for entry in entries:
+            file.seek(entry + 4)
+            file.write(struct.pack("<I", few))
+    with open_slide(path) as slide:
+        assert slide.read(0, 0, 200, 200, 0.25).min() < 200
+        with pytest.raises(UnreadableRegion):
+            slide.read(0, 0, 600, 600, 0.25)
 
 
 def test_a_level_that_omits_what_the_finest_has_is_not_used(tmp_path):

@@ -6,6 +6,7 @@ not apply it, and annotations must lie where they show the tissue.
 
 import logging
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -164,13 +165,18 @@ def _plain_pages(path: Path, file: tifffile.TiffFile) -> list[Any]:
 def _is_usual(file: tifffile.TiffFile, pages: Sequence[Any]) -> bool:
     """Whether OpenSlide reads a tiled TIFF as it should."""
     first = pages[0]
-    # OpenSlide shows a tile of length zero as white glass, without a word.
-    complete = all(all(page.databytecounts) for page in pages)
+    # OpenSlide shows a tile of length zero, or one that is in no table, as white glass, without a word.
+    complete = all(all(page.databytecounts) and _lists_all(page) for page in pages)
     whole = first.index == 0 and not first.subifds and complete
     plain = whole and not file.is_imagej and _orientation(first) == UPRIGHT
     eight = first.bitspersample == 8 and int(first.sampleformat) == 1
     colours = int(first.photometric) in (1, 2, 6) and not first.extrasamples
     return plain and eight and colours and int(first.compression) in USUAL_COMPRESSIONS
+
+
+def _lists_all(page: Any) -> bool:
+    """Whether the tables of a page have an entry for each of its tiles."""
+    return bool(len(page.databytecounts) >= prod(page.chunked))
 
 
 def _orientation(page: Any) -> int:
