@@ -32,6 +32,7 @@ from glomspike.networks.weights import (
     TrainingData,
     save_weights,
 )
+from glomspike.report.disease_words import binding_words
 from glomspike.results.adequacy import BANFF
 
 CPU = torch.device("cpu")
@@ -96,6 +97,24 @@ def test_a_case_is_judged_fused_by_each_modality_and_without_each(model: Model) 
     assert sum(record.stage_probabilities) == pytest.approx(1, abs=1e-3)
     assert judged.heats.shape == (3, 96, 96)
     assert judged.heats.max() == pytest.approx(1, abs=0.2)
+
+
+def test_grades_and_sites_are_said_of_fluorescence_where_they_were_learnt(model: Model) -> None:
+    unsaid = judge_case(model, patient("om", "if", "tem")).record.images
+    assert all(one.grades is None and one.sites is None for one in unsaid)
+    card = model.card.model_copy(update={"arguments": model.card.arguments | {"binding": True}})
+    images = judge_case(Model(model.network, card, CPU), patient("om", "if", "tem")).record.images
+    for one in images:
+        assert (one.grades is None) == (one.sites is None) == (one.modality != "if")
+        if one.grades is not None:
+            assert sum(one.grades) == pytest.approx(1, abs=1e-3)
+    stain = next(one for one in images if one.modality == "if")
+    strong = stain.model_copy(
+        update={"grades": (0.1, 0.1, 0.7, 0.1), "sites": {"mesangium": 0.2, "loops": 0.9}}
+    )
+    assert binding_words(strong) == ["grade 2 (0.70)", "along loops 0.90"]
+    negative = strong.model_copy(update={"grades": (0.9, 0.1, 0.0, 0.0)})
+    assert binding_words(negative) == ["grade 0 (0.90)"]
 
 
 def test_a_stage_is_there_only_where_membranous_nephropathy_is_called(model: Model) -> None:
