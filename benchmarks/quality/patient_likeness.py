@@ -29,6 +29,7 @@ ESTIMATED_NM_PX = 12.5  # of tem1 to tem5
 BAND_NM = (120.0, 1200.0)  # periods between which the slope of the spectrum is fitted
 BAR_SHARE = 0.07  # of a micrograph's height, which a bar may take at the lower edge
 IF_WIDTH_PX = 450  # that fluorescence is brought to, a field of about 450 µm
+IGG = "IgG*.jpg"  # the public pictures of IgG
 Numbers = dict[str, float]
 
 
@@ -136,8 +137,12 @@ def phantom_micrographs(folder: Path, most: int) -> Iterable[Numbers]:
 
 def real_fluorescence(folder: Path) -> tuple[list[Numbers], list[GradedPicture]]:
     """Numbers and grades of the public pictures of IgG, whose names begin with the grade."""
-    paths = sorted(folder.glob("IgG*.jpg"))
-    return _fluorescence(paths, lambda path: int(path.name[3]))
+    return _fluorescence(sorted(folder.glob(IGG)), grade_of)
+
+
+def grade_of(path: Path) -> int:
+    """The grade with which the name of a public picture of IgG begins."""
+    return int(path.name[3])
 
 
 def phantom_fluorescence(folder: Path, most: int) -> tuple[list[Numbers], list[GradedPicture]]:
