@@ -110,9 +110,9 @@ def test_parts_of_micrographs_show_what_their_own_mask_shows(table: Path, patien
     known = set()
     for seed in range(12):
         example = one.sample(0, np.random.default_rng(seed))
-        assert example["tem"].shape == (3, 48, 48, 3)
+        assert example["tem"].shape == (3, 32, 32, 3)
         for cells, deposits in zip(example["tem_places"], example["tem_deposits"], strict=True):
-            assert cells.shape == (3, 3)
+            assert cells.shape == (2, 2)
             assert (cells > 0).any() <= (deposits == 1)
             known.add((int(deposits), bool((cells == -1).all())))
     assert known == {(1, False), (0, False), (-1, True)}  # marked, known to show none, not known

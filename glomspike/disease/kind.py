@@ -172,7 +172,7 @@ _TRAINING_OPTIONS = (
     click.Option(
         ["--micrograph-parts"],
         is_flag=True,
-        help="Learn from parts of micrographs, many around deposits of a mask: four times as quick. "
+        help="Learn from parts of micrographs, many around deposits of a mask: an eighth of the work. "
         "Train with --frozen-encoder afterwards.",
     ),
     click.Option(
