@@ -103,6 +103,7 @@ def test_an_empty_split_is_said_to_be_empty(tmp_path: Path) -> None:
         ("image,patient,modality,deposits", "a.png,p,if,yes", "is no electron micrograph"),
         ("image,patient,modality,grade", "a.png,p,if,4", "line 2: grade: "),
         ("image,patient,modality,grade", "a.png,p,if,trace", "line 2: grade: "),
+        ("image,patient,modality,grade", "a.png,p,if,++", "line 2: grade: "),
         ("image,patient,modality,grade", "a.png,p,tem,2", "is no fluorescence image"),
         ("image,patient,modality,site", "a.png,p,if,tubules", "line 2: site: "),
         ("image,patient,modality,site", "a.png,p,om,loops", "is no fluorescence image"),

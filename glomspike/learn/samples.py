@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -106,8 +107,9 @@ class _Row(BaseModel):
 
     @field_validator("grade", mode="before")
     @classmethod
-    def _plus_is_no_number(cls, value: object) -> object:
-        return value.replace("+", "") if isinstance(value, str) else value
+    def _plus_after_a_number(cls, value: object) -> object:
+        # "++" is no number with a plus, and must not pass for an empty cell.
+        return re.sub(r"(?<=\d)\+", "", value) if isinstance(value, str) else value
 
     @field_validator("label", "split", "deposits", "site", mode="before")
     @classmethod
@@ -213,15 +215,15 @@ def _read_table(table: Path) -> Iterator[_Line]:
         marker = marker_of(row.marker, modality, place)
         if row.mpp is not None:
             check_scale(row.mpp, modality, place)
-        if row.deposits is not None and modality != "tem":
-            cause = "states deposits, and is no electron micrograph"
-            raise SamplesError(place, cause, "leave the column deposits empty in this row")
-        _check_binding(row, modality, place)
+        _check_findings(row, modality, place)
         yield _Line(table, line, row, modality, marker)
 
 
-def _check_binding(row: _Row, modality: Modality, place: str) -> None:
-    """Raises SamplesError for a grade or site that the row's image cannot have."""
+def _check_findings(row: _Row, modality: Modality, place: str) -> None:
+    """Raises SamplesError for deposits, a grade or a site that the row's image cannot have."""
+    if row.deposits is not None and modality != "tem":
+        cause = "states deposits, and is no electron micrograph"
+        raise SamplesError(place, cause, "leave the column deposits empty in this row")
     if modality != "if" and (row.grade is not None or row.site is not None):
         cause = "states a grade or a site, and is no fluorescence image"
         raise SamplesError(place, cause, "leave the columns grade and site empty in this row")
