@@ -37,7 +37,6 @@ DepositPlace = Literal["subepithelial", "intramembranous", "subendothelial", "me
 DEPOSIT_PLACES: tuple[DepositPlace, ...] = get_args(DepositPlace)
 # Where an antibody binds in a glomerulus, and how strongly: 0 is nothing, 3 the most.
 BindingSite = Literal["loops", "mesangium", "mesangium and loops"]
-BINDING_SITES: tuple[BindingSite, ...] = get_args(BindingSite)
 STRONGEST = 3
 
 

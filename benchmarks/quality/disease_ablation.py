@@ -65,6 +65,8 @@ class Variant:
         return self.name.replace(" ", "-").replace(":", "")
 
 
+# What is not stated of the training patients, by the control of a variant.
+WITHHELD = {"unknown": deposits_unknown, "places": places_unknown, "binding": binding_unknown}
 NO_BRANCHES = (0.0, 0.0, 0.0)
 DEFAULT = Variant("default: attention to places")
 VARIANTS = (
@@ -147,12 +149,8 @@ def measured(
     training, validation = shown.training, shown.validation
     if variant.control == "labels":
         training, validation = permuted(training, seed), permuted(validation, seed)
-    if variant.control == "unknown":
-        training = deposits_unknown(training)
-    if variant.control == "binding":
-        training = binding_unknown(training)
-    if variant.control == "places":
-        training = places_unknown(training)
+    if variant.control in WITHHELD:
+        training = WITHHELD[variant.control](training)
     form = replace(known.form, **variant.form)
     options = replace(DiseaseOptions(form=form, frozen=True), **variant.options)
     task = DiseaseTask(

@@ -11,16 +11,12 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 
 from benchmarks.quality.patient_likeness import IF_WIDTH_PX, IGG, grade_of
-from glomspike.disease.bags import Patient, by_modality
+from benchmarks.quality.real_micrographs import answer_alone, disease_network
 from glomspike.disease.binding import SITES, binding_seen
-from glomspike.disease.form import Form
-from glomspike.disease.judge import encoded_patient, plain
 from glomspike.disease.prepare import fluorescence_square
-from glomspike.networks.models import load_model
 from glomspike.slide.reader import read_picture
 
 
@@ -29,15 +25,13 @@ from glomspike.slide.reader import read_picture
 @click.argument("pictures", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(model: Path, pictures: Path) -> None:
     """Print what a network says of real pictures of IgG, by their grade."""
-    loaded = load_model("disease", model, torch.device("cpu"))
-    network, form = plain(loaded.network), Form.of(loaded.card.arguments)
+    network = disease_network(model)
     rows = []
     for path in sorted(pictures.glob(IGG)):
         pixels = read_picture(path)
         scale = IF_WIDTH_PX / pixels.shape[1]
-        square = fluorescence_square(path.name, "IgG", pixels, scale, form.sides_px["if"])
-        patient = encoded_patient(network, Patient(path.stem, by_modality([square])))
-        grades, sites = binding_seen(patient.answer(network, ("if",)).binding[0, 0])
+        square = fluorescence_square(path.name, "IgG", pixels, scale, network.form.sides_px["if"])
+        grades, sites = binding_seen(answer_alone(network, square).binding[0, 0])
         expected = float(np.dot(grades, range(len(grades))))
         rows.append([grade_of(path), expected, *(sites[site] for site in SITES)])
     if not rows:

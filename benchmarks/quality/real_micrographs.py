@@ -15,10 +15,10 @@ import torch
 from scipy.stats import spearmanr
 
 from glomspike.disease.bags import Patient, by_modality
-from glomspike.disease.form import Form
 from glomspike.disease.judge import encoded_patient, plain
+from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.places import place_chances
-from glomspike.disease.prepare import micrograph_square
+from glomspike.disease.prepare import Instance, micrograph_square
 from glomspike.disease.staging import stage_probabilities
 from glomspike.modalities import DEPOSIT_PLACES
 from glomspike.networks.models import load_model
@@ -27,22 +27,31 @@ from glomspike.slide.reader import read_picture
 SUFFIXES = {".png", ".jpg"}
 
 
+def disease_network(model: Path) -> DiseaseNetwork:
+    """The network of a folder of weights, on the CPU."""
+    return plain(load_model("disease", model, torch.device("cpu")).network)
+
+
+def answer_alone(network: DiseaseNetwork, picture: Instance) -> Answer:
+    """What a network says of a picture that is the only one of its case."""
+    patient = encoded_patient(network, Patient(picture.name, by_modality([picture])))
+    return patient.answer(network, (picture.modality,))
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path, exists=True))
 @click.argument("tem", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(model: Path, tem: Path) -> None:
     """Print what a network says of real micrographs."""
-    loaded = load_model("disease", model, torch.device("cpu"))
-    network, form = plain(loaded.network), Form.of(loaded.card.arguments)
+    network = disease_network(model)
     print(f"| micrograph | {' | '.join(DEPOSIT_PLACES)} | expected stage |")
     print(f"|{'---|' * (2 + len(DEPOSIT_PLACES))}")
     stages, expected = [], []
     for path in sorted([*tem.iterdir(), *(tem / "mn-stages").iterdir()]):
         if path.suffix not in SUFFIXES or path.stem.endswith("_mask"):
             continue
-        square = micrograph_square(path.name, read_picture(path), None, form.sides_px["tem"])
-        patient = encoded_patient(network, Patient(path.stem, by_modality([square])))
-        answer = patient.answer(network, ("tem",))
+        square = micrograph_square(path.name, read_picture(path), None, network.form.sides_px["tem"])
+        answer = answer_alone(network, square)
         chances = place_chances(answer.places[0, 0])
         stage = float(np.dot(stage_probabilities(answer.stage)[0].cpu().numpy(), [1, 2, 3, 4]))
         if path.parent.name == "mn-stages":

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from glomspike.findings import RGB, Points
+from glomspike.modalities import BindingSite
 from glomspike.phantom.noise import Texture, cloud
 from glomspike.phantom.tuft import GRID_UM, Section
 
-Site = Literal["none", "mesangium", "loops", "mesangium and loops"]
+Site = Literal["none"] | BindingSite
 
 FINER = 2  # pixels of the canvas to one of the camera
 BOUND = (0.03, 0.22, 0.5, 1.0)  # how much antibody binds at grades 0 to 3

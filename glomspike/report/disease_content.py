@@ -6,13 +6,11 @@ from typing import Any
 
 from glomspike.report.disease_words import (
     RESEARCH,
-    binding_words,
-    deposit_words,
     disease_rows,
+    image_words,
     images_of,
     opinion_rows,
     probabilities_words,
-    weight_words,
 )
 from glomspike.results.disease_record import DiseaseImage, DiseaseRecord
 
@@ -73,9 +71,7 @@ def _copied(name: str | None, case_folder: Path, place: Path) -> str | None:
 def _said(image: DiseaseImage) -> str:
     parts = [
         image.marker or Path(image.image).name,
-        *weight_words(image),
-        *deposit_words(image),
-        *binding_words(image),
+        *image_words(image),
     ]
     if image.modality == "tem" and image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")

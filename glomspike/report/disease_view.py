@@ -6,13 +6,11 @@ from pathlib import Path
 from glomspike.report.case_portrait import most_suspicious, portray_profile
 from glomspike.report.disease_words import (
     RESEARCH,
-    binding_words,
-    deposit_words,
     disease_rows,
+    image_words,
     images_of,
     opinion_rows,
     probabilities_words,
-    weight_words,
 )
 from glomspike.report.html import data_uri
 from glomspike.report.summary_rows import Fact
@@ -71,9 +69,7 @@ def disease_view(record: CaseRecord, place: Path, out: Path) -> DiseaseView | No
 def _image(image: DiseaseImage, place: Path) -> ImageView:
     parts = [
         f"{image.image}{f', {image.marker}' if image.marker else ''}",
-        *weight_words(image),
-        *deposit_words(image),
-        *binding_words(image),
+        *image_words(image),
     ]
     if image.probabilities is not None:
         parts.append(f"alone: {probabilities_words(image.probabilities)}")

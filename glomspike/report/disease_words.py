@@ -64,6 +64,11 @@ def images_of(disease: DiseaseRecord, modality: Modality) -> list[DiseaseImage]:
     return sorted((i for i in disease.images if i.modality == modality), key=lambda i: -(i.weight or 0.0))
 
 
+def image_words(image: DiseaseImage) -> list[str]:
+    """What is said of an image: how much it counts, and what it seems to show."""
+    return [*weight_words(image), *deposit_words(image), *binding_words(image)]
+
+
 def weight_words(image: DiseaseImage) -> list[str]:
     """How much an image counts, or why it does not; [] where images are not weighed."""
     counts = [f"counts {100 * image.weight:.0f} %"] if image.weight is not None and image.kept else []
