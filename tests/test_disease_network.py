@@ -288,6 +288,20 @@ def test_an_encoder_begins_with_that_of_a_disease_network_and_the_norms_of_each_
         assert torch.equal(encoder.state_dict()[name], tensor), name
 
 
+def test_maps_of_micrographs_keep_what_is_smaller_than_a_place() -> None:
+    encoder = SharedEncoder("resnet18-short").eval()
+    micrograph = torch.zeros(1, 3, 96, 96)
+    dotted = micrograph.clone()
+    dotted[:, :, 40:43, 56:59] = -2.0
+    with torch.inference_mode():
+        before, after = encoder(micrograph, "tem"), encoder(dotted, "tem")
+    assert before.shape == (1, encoder.width("tem"), 6, 6)
+    assert encoder.width("tem") == 64 + 128 + 256
+    assert encoder(micrograph, "om").shape == (1, encoder.width("om"), 3, 3)
+    changed = (after - before)[0, :64].abs().amax(dim=0)  # of the finest stage
+    assert divmod(int(changed.argmax()), 6) == (2, 3)
+
+
 def test_thresholds_of_stages_rise_and_probabilities_sum_to_1() -> None:
     head = OrdinalHead(5)
     head.steps.data = torch.tensor([-30.0, 4.0])

@@ -162,6 +162,28 @@ def test_the_loss_of_places_counts_what_is_known_alone() -> None:
     assert torch.isclose(place_loss(logits, cells), expected)
 
 
+def test_a_kind_of_deposit_counts_as_the_root_of_the_cells_that_show_it() -> None:
+    logits = torch.zeros(1, 1, KINDS, 4, 4, requires_grad=True)
+    cells = torch.full((1, 1, 4, 4), UNKNOWN)
+    cells[0, 0, :3, :3] = 4
+    cells[0, 0, 3, 3] = 1
+    place_loss(logits, cells).backward()
+    assert logits.grad is not None
+    rare = -float(logits.grad[0, 0, 1, 3, 3])
+    common = -float(logits.grad[0, 0, 4, :3, :3].sum())
+    assert common / rare == pytest.approx(9**0.5)
+
+
+def test_parts_are_cut_around_deposits_of_each_kind_alike() -> None:
+    pixels, places = np.full((448, 448), 128, np.uint8), np.zeros((448, 448), np.uint8)
+    cv2.circle(places, (110, 110), 60, 4, -1)
+    cv2.circle(places, (390, 390), 4, 1, -1)
+    instance = Instance("a", "tem", None, pixels, places=places)
+    views = [varied(instance, np.random.default_rng(seed), 128) for seed in range(300)]
+    few, many = (sum(bool((view.places == kind).any()) for view in views) for kind in (1, 4))
+    assert few > 0.6 * many
+
+
 def test_evidence_says_which_deposits_a_patient_has_whatever_the_number_of_images() -> None:
     def of(place: int | None, images: int) -> torch.Tensor:
         logits = torch.zeros(1, images, KINDS, 4, 4)
@@ -187,6 +209,9 @@ def test_a_patients_deposits_are_as_late_as_the_places_that_show_any() -> None:
     present = torch.tensor([[True, True]])
     assert lateness_of(SeenPlaces(kinds, lateness), present) == pytest.approx(2.0, abs=1e-3)
     assert lateness_of(SeenPlaces(kinds, lateness), ~present) == 0
+    elsewhere = kinds.clone()
+    elsewhere[0, 1, 4, 2, 2] = 20.0  # in the mesangium
+    assert lateness_of(SeenPlaces(elsewhere, lateness), present) == pytest.approx(2.0, abs=1e-3)
 
 
 def test_images_that_are_not_there_give_no_evidence() -> None:

@@ -16,6 +16,9 @@ from test_cli import typed
 from glomspike.disease.bags import Patient, load_patients
 from glomspike.disease.batch import whole_patient
 from glomspike.disease.evaluate import evaluate_disease
+from glomspike.disease.infer import judge_case, measured_subsets
+from glomspike.disease.judge import plain
+from glomspike.disease.parts import finding_deposits
 from glomspike.disease.prepare import fluorescence_square, micrograph_square, rows_without_bar
 from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
 from glomspike.errors import SamplesError
@@ -118,6 +121,52 @@ def test_parts_of_micrographs_show_what_their_own_mask_shows(table: Path, patien
     assert known == {(1, False), (0, False), (-1, True)}  # marked, known to show none, not known
 
 
+def test_two_epochs_of_three_on_parts_are_about_marked_deposits_alone(
+    table: Path, patients: Patients
+) -> None:
+    unseen = replace(patients.training[0], images={**patients.training[0].images, "tem": ()})
+    some = Patients([unseen, *patients.training[1:]], patients.validation)
+    one = task(table, some, parts=True, modality_dropout=0.0)
+    for epoch in range(1, 7):
+        count = one.begin_epoch(one.network(), epoch)
+        alone = epoch % 3 > 0
+        assert count == len(some.training) - alone
+        for number in range(count):
+            example = one.sample(number, np.random.default_rng(number))
+            assert (example["disease"] == -1) == alone
+            assert example["om_present"].any() != alone
+            assert example["if_present"].any() != alone
+            assert example["tem_present"].any() or not alone
+
+
+def test_an_encoder_of_parts_is_chosen_by_how_well_it_finds_deposits_and_judges_nobody(
+    table: Path, patients: Patients, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    weights = learnt(task(table, patients, parts=True), tmp_path / "parts", epochs=9)
+    model = load_model("disease", weights, CPU)
+    found = {metric.name: metric.value for metric in model.card.metrics}
+    assert {"finds subepithelial", "finds mesangial"} <= found.keys()
+    assert found["finds mesangial"] > 0.9
+    again = finding_deposits(plain(model.network), patients.validation, 0)
+    assert {name: pytest.approx(value, abs=1e-6) for name, value in again.items()} == found
+    assert not measured_subsets(model.card)
+    judgement = judge_case(model, patients.validation[0])
+    assert judgement.record.called is None
+    assert "never measured" in (judgement.record.fused.reason or "")
+
+
+def test_without_masks_parts_teach_what_patients_have(table: Path, patients: Patients) -> None:
+    unmarked = [
+        replace(one, images={**one.images, "tem": tuple(replace(i, places=None) for i in one.images["tem"])})
+        for one in patients.training
+    ]
+    one = task(table, Patients(unmarked, patients.validation), parts=True, modality_dropout=0.0)
+    one.begin_epoch(one.network(), 1)
+    assert one.sample(0, np.random.default_rng(0))["disease"] >= 0
+    assert one.quality == "subset_auc"
+
+
 def test_modalities_are_left_out_in_training_but_never_all(table: Path, patients: Patients) -> None:
     one = task(table, patients, modality_dropout=0.8)
     one.begin_epoch(one.network(), 1)
@@ -195,7 +244,7 @@ def test_an_encoder_that_stays_is_asked_once_and_does_not_change(
     torch.manual_seed(0)
     weights = learnt(one, tmp_path / "frozen", epochs=1)
     assert one.maps is not None
-    assert one.maps.varied["patient 0"]["tem"].shape == (4, 3, 256, 6, 6)
+    assert one.maps.varied["patient 0"]["tem"].shape == (4, 3, 448, 6, 6)
     state = load_model("disease", weights, CPU).network.encoder.state_dict()
     assert state.keys() == before.keys()
     assert all(name.endswith("num_batches_tracked") or not state[name].isnan().any() for name in state)

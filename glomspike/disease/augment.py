@@ -11,7 +11,7 @@ from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng, appearance, turned, warped
 
 SCALE = 0.15
-AT_DEPOSITS = 0.5  # share of the parts of marked micrographs that are cut out around a deposit
+AT_DEPOSITS = 0.7  # share of the parts of marked micrographs that are cut out around a deposit
 
 
 class View(NamedTuple):
@@ -46,10 +46,11 @@ def varied(instance: Instance, rng: Rng, part_px: int | None = None) -> View:
 
 
 def _middle(instance: Instance, part_px: int, rng: Rng) -> tuple[float, float]:
-    """The middle of a part: anywhere, or where a deposit that a mask marks is not far."""
+    """The middle of a part: anywhere, or where a deposit that a mask marks is not far, of any kind alike."""
     places = instance.places
     if places is not None and places.any() and rng.random() < AT_DEPOSITS:
-        y_px, x_px = np.argwhere(places)[rng.integers(np.count_nonzero(places))]
+        marked = np.argwhere(places == rng.choice(np.unique(places[places > 0])))
+        y_px, x_px = marked[rng.integers(len(marked))]
         nearby_px = rng.uniform(-0.35, 0.35, size=2) * part_px
         return float(x_px + nearby_px[0]), float(y_px + nearby_px[1])
     edge_px = part_px / 2

@@ -7,6 +7,7 @@ normalisation over a mixture of them would be that of none.
 from collections import OrderedDict
 from copy import deepcopy
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -35,10 +36,14 @@ _OWN = "norms."
 TRAINED = f"{PREFIX}body."  # how a disease network's tensors begin
 
 
+def is_fine(encoder: str, modality: Modality) -> bool:
+    """Whether places of a map are half as wide as usual, and all stages of an encoder are seen in them."""
+    return encoder == "resnet18-short" and modality == "tem"
+
+
 def map_side(encoder: str, modality: Modality, side_px: int) -> int:
     """How many places of a map stand for a side of an image."""
-    fine = encoder == "resnet18-short" and modality == "tem"
-    return -(-side_px // (FINE_STRIDE_PX if fine else STRIDE_PX))
+    return -(-side_px // (FINE_STRIDE_PX if is_fine(encoder, modality) else STRIDE_PX))
 
 
 class ModalityNorm(nn.Module):
@@ -55,9 +60,10 @@ class ModalityNorm(nn.Module):
 
 
 class SharedEncoder(nn.Module):
-    """Normalised images (n, 3, h, w) of one modality to maps (n, channels, h / 32, w / 32).
+    """Normalised images (n, 3, h, w) of one modality to maps (n, width, h / 32, w / 32).
 
-    Of micrographs a short ResNet's maps have twice as many rows and columns.
+    Of micrographs a short ResNet's maps have twice as many rows and columns, and beside what its last stage
+    sees the most that the finer ones see in each place, since many deposits are smaller than a place.
     `name` is one of ENCODERS: ResNets (He et al. 2016), EfficientNet-Lite (Tan and Le 2019) or Swin
     Transformers (Liu et al. 2021), which have no batch normalisation. `photographs` begins with weights
     learnt from ImageNet, which are downloaded.
@@ -66,14 +72,23 @@ class SharedEncoder(nn.Module):
     def __init__(self, name: str, *, photographs: bool = False) -> None:
         super().__init__()
         self.name = name
-        self.body, self.channels = _body(name, photographs)
+        self.body, self._last = _body(name, photographs)
         self._norms = _with_norms(self.body)
+
+    def width(self, modality: Modality) -> int:
+        """The channels of the maps of a modality."""
+        if not is_fine(self.name, modality):
+            return self._last
+        network, stages = RESNETS[self.name]
+        return sum(width_of(network, number) for number in range(1, stages + 1))
 
     def forward(self, images: Tensor, modality: Modality) -> Tensor:
         for norm in self._norms:
             norm.modality = modality
-        if self.name in LITE:
-            maps: Tensor = self.body(images)[-1]
+        if is_fine(self.name, modality):
+            maps = self._of_all_stages(images)
+        elif self.name in LITE:
+            maps = self.body(images)[-1]
         else:
             maps = self.body(images)
         if self.name in SWINS:
@@ -82,6 +97,16 @@ class SharedEncoder(nn.Module):
         height_px, width_px = images.shape[2:]
         sides = map_side(self.name, modality, height_px), map_side(self.name, modality, width_px)
         return functional.adaptive_avg_pool2d(maps, sides) if tuple(maps.shape[2:]) != sides else maps
+
+    def _of_all_stages(self, images: Tensor) -> Tensor:
+        """The maps of a ResNet's stages joined, the finer ones brought to the places of the last."""
+        found, stages = images, []
+        for name, layer in self.body.named_children():
+            found = layer(found)
+            if name.startswith("layer"):
+                stages.append(found)
+        places = found.shape[2:]
+        return torch.cat([functional.adaptive_max_pool2d(maps, places) for maps in stages], dim=1)
 
     def begin_with(self, state: dict[str, Tensor]) -> None:
         """Takes the tensors of an encoder, named `encoder.`, of a disease network or without modalities.

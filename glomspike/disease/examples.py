@@ -9,7 +9,7 @@ from glomspike.disease.judge import EncodedPatient, logits_of
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.prepare import Instance
 from glomspike.findings import RGB
-from glomspike.learn.sheets import evenly, sheet
+from glomspike.learn.sheets import sheet
 
 EXAMPLES = 24
 
@@ -71,6 +71,6 @@ def _telling(network: DiseaseNetwork, patient: EncodedPatient) -> Instance:
 def example_sheet(
     network: DiseaseNetwork, patients: Sequence[EncodedPatient], diseases: Sequence[str]
 ) -> RGB:
-    """Some patients on a sheet."""
-    cases = [shown(network, one, diseases) for one in evenly(list(patients), EXAMPLES)]
+    """Patients on a sheet."""
+    cases = [shown(network, one, diseases) for one in patients]
     return sheet([case.drawn() for case in cases], [case.caption for case in cases])

@@ -75,8 +75,9 @@ class DiseaseNetwork(FreezableEncoder):
         super().__init__()
         self.form = form
         self.encoder = SharedEncoder(form.encoder, photographs=photographs)
-        channels = self.encoder.channels
-        self.seen = nn.ModuleDict({m: MarkerProjection(channels, WIDTH, len(MARKERS[m])) for m in MODALITIES})
+        self.seen = nn.ModuleDict(
+            {m: MarkerProjection(self.encoder.width(m), WIDTH, len(MARKERS[m])) for m in MODALITIES}
+        )
         self.pooled = nn.ModuleDict({m: Aggregation(_pooling(m, form), WIDTH, form.keep) for m in MODALITIES})
         self.ask = cross_modal(form.cmsa, WIDTH)
         by_place = form.aggregate == "place-attention"
@@ -97,7 +98,8 @@ class DiseaseNetwork(FreezableEncoder):
         self.fusion = nn.Sequential(
             nn.Linear(together, HIDDEN), nn.Dropout(0.5), nn.ReLU(), nn.Linear(HIDDEN, diseases)
         )
-        self.stage = OrdinalHead(together)
+        # What is seen in images would fit the few patients that have a stage too well.
+        self.stage = OrdinalHead(together - len(MODALITIES) * WIDTH if by_place else together)
 
     def forward(self, batch: Batch) -> Answer:
         there = {m: batch[f"{m}_present"] for m in MODALITIES}
@@ -125,6 +127,7 @@ class DiseaseNetwork(FreezableEncoder):
         branches = torch.stack([self.branch[m](vectors[m]).float() for m in MODALITIES], dim=1)
         together = torch.cat([vectors[m] for m in MODALITIES], dim=1)
         fused = self.fusion(together).float()
+        counted = torch.cat([vectors[m][:, WIDTH:] for m in MODALITIES], dim=1)
         stages = self.stage.at(places.lateness)
         if self.training:
             # Every parameter has a part in every step, which training on several GPUs asks for.
@@ -132,7 +135,7 @@ class DiseaseNetwork(FreezableEncoder):
         return Answer(
             fused,
             branches.relu() if self.form.branch_relu else branches,
-            self.stage(together, lateness_of(places, there["tem"])),
+            self.stage(together if self.places is None else counted, lateness_of(places, there["tem"])),
             weighing,
             places.kinds,
             stages if self.places is not None else torch.zeros_like(stages),
@@ -140,6 +143,10 @@ class DiseaseNetwork(FreezableEncoder):
             looked["om"],
             looked["if"],
         )
+
+    def places_of(self, batch: Batch) -> SeenPlaces:
+        """What each place of a batch's micrographs shows; all 0 where the form attends to no places."""
+        return self._places(self.maps(batch, "tem"))
 
     def maps(self, batch: Batch, modality: Modality) -> Tensor:
         """What is seen in each image of a modality (b, n, WIDTH, h, w), 0 where there is none."""
@@ -165,7 +172,7 @@ class DiseaseNetwork(FreezableEncoder):
     def map_shape(self, modality: Modality, side_px: int | None = None) -> tuple[int, int, int]:
         """Channels, height and width of the encoder's map of one image, of the form's size or of another."""
         side = map_side(self.form.encoder, modality, side_px or self.form.sides_px[modality])
-        return self.encoder.channels, side, side
+        return self.encoder.width(modality), side, side
 
     def _places(self, maps: Tensor) -> SeenPlaces:
         """What each place of micrographs (b, n, WIDTH, h, w) shows, all 0 where the form has no such head."""

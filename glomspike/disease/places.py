@@ -21,6 +21,7 @@ from glomspike.slide.mask import is_lossy, opened_mask
 
 KINDS = 1 + len(DEPOSIT_PLACES)  # no deposit, and those of each place
 SOMEWHERE = KINDS  # a deposit of which nobody says where it lies
+STAGED = [1 + DEPOSIT_PLACES.index(place) for place in ("subepithelial", "intramembranous")]
 UNKNOWN = -1
 LEAST_SHARE = 0.012  # of a cell that deposits fill
 HIDDEN = 64
@@ -125,8 +126,12 @@ def evidence_of_places(logits: Tensor, present: Tensor) -> Tensor:
 
 
 def lateness_of(places: SeenPlaces, present: Tensor) -> Tensor:
-    """How late a stage a patient's deposits show (b,): the mean over places, by how surely they show any."""
-    chances = (1 - places.kinds.softmax(dim=2)[:, :, 0]) * present[:, :, None, None]
+    """How late a stage a patient's deposits show (b,): the mean over places, by how surely they show one.
+
+    Only those outside the membrane and within it have a stage.
+    """
+    staged = places.kinds.softmax(dim=2)[:, :, STAGED].sum(dim=2)
+    chances = staged * present[:, :, None, None]
     total = chances.sum(dim=(1, 2, 3))
     return (chances * places.lateness).sum(dim=(1, 2, 3)) / total.clamp(min=LEAST_CHANCE)
 
@@ -134,15 +139,21 @@ def lateness_of(places: SeenPlaces, present: Tensor) -> Tensor:
 def place_loss(logits: Tensor, cells: Tensor) -> Tensor:
     """The cross-entropy of places (b, n, KINDS, h, w), of what is known of cells (b, n, h, w), per deposit.
 
-    0 where nobody has marked a deposit.
+    A kind of deposit counts as the square root of how many cells show it: a mesangial one fills ten, a
+    subepithelial one two or three. 0 where nobody has marked a deposit.
     """
-    deposits = int((cells > 0).sum())
-    if not deposits:
+    counts = torch.stack([(cells == kind).sum() for kind in range(1, SOMEWHERE + 1)]).float()
+    deposits = counts.sum()
+    if not bool(deposits):
         return logits.sum() * 0
     chances = logits.log_softmax(dim=2)
     somewhere = chances[:, :, 1:].logsumexp(dim=2, keepdim=True)
     of_cells = torch.cat([chances, somewhere], dim=2)
+    usual = deposits / (counts > 0).sum()
+    weights = torch.cat([torch.ones_like(counts[:1]), (usual / counts.clamp(min=1)).sqrt()])
     return (
-        functional.nll_loss(of_cells.transpose(1, 2), cells.long(), ignore_index=UNKNOWN, reduction="sum")
+        functional.nll_loss(
+            of_cells.transpose(1, 2), cells.long(), weights, ignore_index=UNKNOWN, reduction="sum"
+        )
         / deposits
     )

@@ -15,12 +15,13 @@ from glomspike.disease.bags import Patient, load_patients
 from glomspike.disease.batch import cells_of_views, deposits_of, evidence_of, facts, stacked
 from glomspike.disease.binding import binding_loss
 from glomspike.disease.encoder import map_side
-from glomspike.disease.examples import example_sheet
+from glomspike.disease.examples import EXAMPLES, example_sheet
 from glomspike.disease.form import BRANCHES, Branches, Form
 from glomspike.disease.frozen import FrozenMaps, frozen_maps
 from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, patient_of_maps, plain
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.numbers import having, judged, measurable_subsets, named_stage, truth_of
+from glomspike.disease.parts import finding_deposits, marked, part_px
 from glomspike.disease.places import UNKNOWN, known_cells, place_loss
 from glomspike.disease.staging import stage_loss
 from glomspike.disease.subsets import subset_name
@@ -28,6 +29,7 @@ from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
 from glomspike.learn.samples import in_split, read_samples
+from glomspike.learn.sheets import evenly
 from glomspike.learn.training import (
     LICENCE,
     NORMALISATION,
@@ -43,10 +45,10 @@ from glomspike.modalities import MODALITIES, Modality
 from glomspike.networks.weights import Card, CardDraft, ClassCalibration, Metric
 
 LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
-PARTS, PART_STEP_PX = 3, 32  # a part's sides are about those of a micrograph, divided by this
+WHOLE_EVERY = 3  # of so many epochs on parts of micrographs, one shows the other modalities as well
 VIEWS = 4  # of each image that an encoder which does not learn sees
 EVIDENCE_SHOWN = 0.5
-QUALITY = "subset_auc"
+QUALITY, QUALITY_OF_PARTS = "subset_auc", "finds_deposits"
 LIMITS = "can name only the diseases of its training patients, and names one of them for any patient"
 EVIDENCES = Mapping[str, NDArray[np.float32]]
 
@@ -57,7 +59,8 @@ class DiseaseOptions:
 
     `instances` is how many micrographs of a patient are seen at once, `modality_dropout` how often a modality
     is left out, `branches` what the losses of the three branches count, `frozen` whether the encoder stays as
-    it begins, `parts` whether it learns from parts of micrographs, which show more deposits for their size.
+    it begins, `parts` whether it learns from parts of micrographs: where masks mark deposits, most epochs are
+    about those alone, and the best is the one that finds them best.
     """
 
     form: Form = field(default_factory=Form)
@@ -109,8 +112,6 @@ class DiseaseTask:
     frozen encoder sees, where that was computed before.
     """
 
-    quality = QUALITY
-
     def __init__(
         self,
         tables: Sequence[Path],
@@ -129,6 +130,13 @@ class DiseaseTask:
         check_diseases(patients.training, set(self.diseases), ", ".join(map(str, tables)))
         self.training, self.validation = list(patients.training), list(patients.validation)
         self.order = list(range(len(self.training)))
+        by_place = options.parts and options.form.aggregate == "place-attention"
+        self.by_marks = by_place and any(map(marked, self.training)) and any(map(marked, self.validation))
+        self.marks_alone = False  # whether this epoch is about marked deposits and nothing else
+
+    @property
+    def quality(self) -> str:
+        return QUALITY_OF_PARTS if self.by_marks else QUALITY
 
     @property
     def signature(self) -> str:
@@ -147,10 +155,12 @@ class DiseaseTask:
         return network
 
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
-        """All training patients once, in an order of this epoch's."""
+        """All training patients once, or those with micrographs, in an order of this epoch's."""
         if self.options.frozen and self.maps is None:
             self.maps = frozen_maps(plain(network), self.training, self.validation, VIEWS, self.seed)
-        self.order = np.random.default_rng([self.seed, epoch]).permutation(len(self.training)).tolist()
+        self.marks_alone = self.by_marks and epoch % WHOLE_EVERY != 0
+        shown = [n for n, one in enumerate(self.training) if not self.marks_alone or "tem" in one.modalities]
+        self.order = np.random.default_rng([self.seed, epoch]).permutation(shown).tolist()
         return len(self.order)
 
     def sample(self, index: int, rng: Rng) -> Example:
@@ -159,12 +169,15 @@ class DiseaseTask:
         example = evidence_of(patient, shown="om" in shown and rng.random() < EVIDENCE_SHOWN)
         for m in MODALITIES:
             example |= self._images(patient, m, self._length(m), m in shown, rng)
-        example["disease"] = np.array(self.diseases.index(patient.disease or ""))
+        disease = UNKNOWN if self.marks_alone else self.diseases.index(patient.disease or "")
+        example["disease"] = np.array(disease)
         example["stage"] = np.array(patient.stage or 0)
         return example
 
     def _shown(self, patient: Patient, rng: Rng) -> tuple[Modality, ...]:
         """The modalities shown of a patient: each is left out at times, but never all."""
+        if self.marks_alone:
+            return ("tem",)
         there = patient.modalities
         kept = [m for m in there if rng.random() >= self.options.modality_dropout]
         return tuple(kept) if kept else (there[rng.integers(len(there))],)
@@ -184,9 +197,9 @@ class DiseaseTask:
         if m != "tem":
             views = [varied(one, rng) for one in instances]
             return example | {m: stacked([one.rgb for one in views], side_px, length)}
-        part_px = PART_STEP_PX * round(side_px / PARTS / PART_STEP_PX) if self.options.parts else None
-        views = [varied(one, rng, part_px) for one in instances]
-        return example | self._micrographs(views, part_px or side_px, length)
+        of_part_px = part_px(side_px) if self.options.parts else None
+        views = [varied(one, rng, of_part_px) for one in instances]
+        return example | self._micrographs(views, of_part_px or side_px, length)
 
     def _micrographs(self, views: list[View], side_px: int, length: int) -> Example:
         """Micrographs as they are shown, with what is known of the deposits on them."""
@@ -218,15 +231,21 @@ class DiseaseTask:
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         return disease_loss(Answer(*network(batch)), batch, self.options.branches)
 
-    def _encoded_patients(self, network: DiseaseNetwork) -> list[EncodedPatient]:
+    def _encoded(self, network: DiseaseNetwork, patients: Sequence[Patient]) -> list[EncodedPatient]:
         if self.maps is not None:
-            return [patient_of_maps(network, one, self.maps.plain[one.name]) for one in self.validation]
-        return [encoded_patient(network, one) for one in self.validation]
+            return [patient_of_maps(network, one, self.maps.plain[one.name]) for one in patients]
+        return [encoded_patient(network, one) for one in patients]
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Numbers of all that each patient has; AUC and temperature of each subset of modalities."""
+        """Numbers of all that each patient has; AUC and temperature of each subset of modalities.
+
+        Where parts of micrographs are learnt from, how well each kind of deposit is found on such parts.
+        """
         inner = plain(network)
-        patients = self._encoded_patients(inner)
+        if self.by_marks:
+            found = finding_deposits(inner, self.validation, self.seed)
+            return found | {QUALITY_OF_PARTS: float(np.mean(list(found.values())))}
+        patients = self._encoded(inner, self.validation)
         whole = judged(inner, patients, None, self.diseases, None)
         measured = class_statistics(whole.probabilities, whole.truth)
         aucs: list[float] = []
@@ -248,7 +267,8 @@ class DiseaseTask:
     def examples(self, network: nn.Module) -> RGB:
         """Validation patients: the image that counts most, with what was predicted and what is true."""
         inner = plain(network)
-        return example_sheet(inner, self._encoded_patients(inner), self.diseases)
+        some = evenly(self.validation, EXAMPLES)
+        return example_sheet(inner, self._encoded(inner, some), self.diseases)
 
     def card(self, measured: dict[str, float]) -> CardDraft:
         options, form = self.options, self.options.form
@@ -266,7 +286,7 @@ class DiseaseTask:
             | {
                 "spikes": options.spikes,
                 "stages": any(one.stage for one in self.training),
-                "places": any(map(_marked, self.training)),
+                "places": any(map(marked, self.training)),
                 "binding": any(map(_graded, self.training)),
             },
             mpp=form.mpps["om"],
@@ -288,7 +308,7 @@ class DiseaseTask:
         """The best epoch's numbers, each of the patients that it was measured on."""
         metrics = []
         for name, value in measured.items():
-            if name.startswith("temperature ") or name == QUALITY:
+            if name.startswith("temperature ") or name == self.quality:
                 continue
             if name.startswith("stage_"):
                 n = sum(one.stage is not None for one in self.validation)
@@ -299,11 +319,6 @@ class DiseaseTask:
                 n = len(self.validation)
             metrics.append(Metric(name=name, value=value, data="validation patients", n=n))
         return metrics
-
-
-def _marked(patient: Patient) -> bool:
-    """Whether a mask says where deposits lie on any of a patient's micrographs."""
-    return any(one.places is not None for one in patient.images.get("tem", ()))
 
 
 def _graded(patient: Patient) -> bool:
@@ -323,14 +338,6 @@ def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
     A branch without images has no loss, and the others of that patient count more, so that their weights add
     up to the same.
     """
-    truth = batch["disease"]
-    there = torch.stack([batch[f"{m}_present"].any(dim=1) for m in MODALITIES], dim=1)
-    weights = torch.tensor(branches, device=truth.device) * there
-    weights = weights * (sum(branches) / weights.sum(dim=1, keepdim=True).clamp(min=1e-6))
-    of_branches = torch.stack(
-        [functional.cross_entropy(answer.branches[:, n], truth, reduction="none") for n in range(3)], dim=1
-    )
-    fused = functional.cross_entropy(answer.fused, truth)
     of_images = deposit_loss(answer.weighing.showing, batch["tem_deposits"])
     of_places = place_loss(answer.places, batch["tem_places"])
     of_stage = stage_loss(answer.stage, batch["stage"])
@@ -338,8 +345,21 @@ def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
     staged = batch["stage"][:, None, None, None].expand_as(marked)[marked]
     of_stage = of_stage + stage_loss(answer.place_stages[marked], staged)
     of_binding = binding_loss(answer.binding, batch["if_binding"])
-    of_patients = fused + (weights * of_branches).sum(dim=1).mean()
-    return of_patients + of_stage + of_images + of_places + of_binding
+    return _loss_of_patients(answer, batch, branches) + of_stage + of_images + of_places + of_binding
+
+
+def _loss_of_patients(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
+    """The mean over patients of known disease; 0 where there is none."""
+    truth = batch["disease"]
+    if bool((truth == UNKNOWN).all()):
+        return answer.fused.sum() * 0
+    there = torch.stack([batch[f"{m}_present"].any(dim=1) for m in MODALITIES], dim=1)
+    weights = torch.tensor(branches, device=truth.device) * there
+    weights = weights * (sum(branches) / weights.sum(dim=1, keepdim=True).clamp(min=1e-6))
+    of_branches = torch.stack(
+        [functional.cross_entropy(answer.branches[:, n], truth, reduction="none") for n in range(3)], dim=1
+    )
+    return functional.cross_entropy(answer.fused, truth) + (weights * of_branches).sum(dim=1).mean()
 
 
 def deposit_loss(showing: Tensor, deposits: Tensor) -> Tensor:
