@@ -172,7 +172,7 @@ _TRAINING_OPTIONS = (
     click.Option(
         ["--micrograph-parts"],
         is_flag=True,
-        help="Learn from parts of micrographs, many around deposits of a mask: an eighth of the work. "
+        help="Learn where deposits lie from parts of micrographs, most around those of a mask. "
         "Train with --frozen-encoder afterwards.",
     ),
     click.Option(

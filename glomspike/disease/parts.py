@@ -65,7 +65,7 @@ def _known(patients: Sequence[Patient]) -> Iterator[Instance]:
 def _seen(
     network: DiseaseNetwork, instances: Sequence[Instance], seed: int
 ) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
-    """What cells of a part of each micrograph show (n, h, w), and how sure the surest of each kind is (n, 4)."""
+    """What cells (n, h, w) of a part of each micrograph show, how sure the surest of each kind is (n, 4)."""
     side_px = part_px(network.form.sides_px["tem"])
     views = [varied(one, np.random.default_rng([seed, *one.name.encode()]), side_px) for one in instances]
     known = facts(instances, "tem", len(views)) | {
