@@ -14,6 +14,7 @@ from benchmarks.quality import disease_maps
 from benchmarks.quality.disease_controls import counts_alone, deposits_unknown, permuted, without_deposits
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from glomspike.disease.subsets import SUBSETS, subset_name
+from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
 from glomspike.learn.training import NORMALISATION
 from glomspike.networks.weights import CardDraft, TrainingData, save_weights
 
@@ -104,6 +105,27 @@ def test_tables_have_a_row_for_each_variant_and_each_subset(known: KnownPatients
     assert "| medoid | 1.000 (1.00–1.00)" in "\n".join(text)
     assert "0.875 |" in text[4]
     assert text[-1].startswith("Stages of 2 test patients")
+
+
+def test_what_a_disease_network_has_learnt_is_where_variants_of_its_form_begin(
+    known: KnownPatients, encoder: Path, tmp_path: Path
+) -> None:
+    assert all(name.startswith("encoder.") for name in disease_maps.beginning(encoder))
+    task = DiseaseTask(
+        [known.table],
+        DiseaseOptions(form=known.form),
+        None,
+        Patients(known.training, known.validation),
+    )
+    network = task.network()
+    save_weights(network.state_dict(), task.card({}), tmp_path, "disease")
+    begin = disease_maps.beginning(tmp_path)
+    assert begin.keys() == network.state_dict().keys()
+    by_name = {one.name: one for one in ablation.EVERY}
+    assert ablation.begins_with(ablation.DEFAULT, begin).keys() == begin.keys()
+    for name in ("mean", "only the encoder as learnt"):
+        some = ablation.begins_with(by_name[name], begin)
+        assert {n.partition(".")[0] for n in some} == {"encoder"}
 
 
 @pytest.mark.slow

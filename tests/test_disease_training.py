@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from glomspike.disease.batch import whole_patient
 from glomspike.disease.evaluate import evaluate_disease
 from glomspike.disease.infer import judge_case, measured_subsets
 from glomspike.disease.judge import plain
+from glomspike.disease.kind import KIND
 from glomspike.disease.parts import finding_deposits
 from glomspike.disease.prepare import fluorescence_square, micrograph_square, rows_without_bar
 from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
@@ -26,6 +28,7 @@ from glomspike.learn.samples import in_split, read_samples
 from glomspike.learn.training import Settings, fabric_on, train
 from glomspike.metrics import bootstrap
 from glomspike.modalities import MODALITIES
+from glomspike.networks.kinds import Beginning
 from glomspike.networks.models import load_model
 
 CPU = torch.device("cpu")
@@ -154,6 +157,24 @@ def test_an_encoder_of_parts_is_chosen_by_how_well_it_finds_deposits_and_judges_
     judgement = judge_case(model, patients.validation[0])
     assert judgement.record.called is None
     assert "never measured" in (judgement.record.fused.reason or "")
+
+
+def test_what_parts_have_taught_goes_on_with_what_is_said_of_spikes(
+    table: Path, patients: Patients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("glomspike.disease.spikes.spike_evidences", lambda _samples, _device: {})
+    draft = task(table, patients, parts=True).card({})
+    network = task(table, patients).network()
+    model = SimpleNamespace(card=draft, network=network)
+    beginning = Beginning((table,), model, dict(network.state_dict()), photographs=False, seed=0)
+    going_on = KIND.training.task(beginning, {"spikes": True, "frozen_encoder": True})
+    options = going_on.options
+    assert options.spikes
+    assert options.frozen
+    assert not options.parts
+    assert options.form == SMALL
+    on = going_on.network().state_dict()
+    assert all(torch.equal(on[name], tensor) for name, tensor in network.state_dict().items())
 
 
 def test_without_masks_parts_teach_what_patients_have(table: Path, patients: Patients) -> None:

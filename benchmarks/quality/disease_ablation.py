@@ -6,7 +6,8 @@
 
 PATIENTS is a folder of `glomspike phantom --patients`. The encoder does not learn: what it sees is computed
 once for each patient and kept in WORK, as is the result of each training, so that what is done is not done
-again. The tables are printed, and written into the page between its marks.
+again. Where WEIGHTS are a disease network's, variants of its form begin as it is. The tables are printed, and
+written into the page between its marks.
 """
 
 import json
@@ -19,6 +20,7 @@ import click
 import numpy as np
 import torch
 from rich.console import Console
+from torch import Tensor
 
 from benchmarks.quality.disease_controls import (
     binding_unknown,
@@ -36,6 +38,7 @@ from glomspike.disease.numbers import calibrated, having, measurable_subsets, na
 from glomspike.disease.subsets import SUBSETS, Subset, subset_name
 from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
 from glomspike.findings import Scores
+from glomspike.learn.pretrain.encoder import PREFIX
 from glomspike.learn.training import Settings, fabric_on, train
 from glomspike.metrics.bootstrap import Rows, intervals
 from glomspike.metrics.calibration import calibration_error
@@ -51,13 +54,17 @@ STATISTICS = ("auc", "balanced_accuracy", "macro_f1")
 
 @dataclass(frozen=True)
 class Variant:
-    """A row of the table: how the default is changed, and which modalities its patients have."""
+    """A row of the table: how the default is changed, and which modalities its patients have.
+
+    `anew` is whether only the encoder begins as it was given.
+    """
 
     name: str
     form: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     subset: Subset = SUBSETS[0]
     control: str = ""
+    anew: bool = False
 
     @property
     def folder(self) -> str:
@@ -74,6 +81,7 @@ VARIANTS = (
     Variant("places of deposits unknown", control="places"),
     Variant("deposits unknown", control="unknown"),
     Variant("binding unknown", control="binding"),
+    Variant("only the encoder as learnt", anew=True),
     Variant("attention to images", {"aggregate": "gated-attention"}),
     Variant("mean", {"aggregate": "mean"}),
     Variant("medoid", {"aggregate": "medoid"}),
@@ -153,8 +161,9 @@ def measured(
         training = WITHHELD[variant.control](training)
     form = replace(known.form, **variant.form)
     options = replace(DiseaseOptions(form=form, frozen=True), **variant.options)
+    begin = begins_with(variant, known.begin)
     task = DiseaseTask(
-        [known.table], options, known.begin, Patients(training, validation), seed=seed, maps=shown.maps
+        [known.table], options, begin, Patients(training, validation), seed=seed, maps=shown.maps
     )
     settings = Settings(epochs, BATCH, RATE, seed=seed, examples_every=epochs)
     weights = train(task, settings, fabric_on(device, 1), folder, Console(quiet=True))
@@ -180,6 +189,12 @@ def measured(
     ]
     found["weights"] = [pair for one in patients for pair in weight_auc(network, one, shown)]
     return found
+
+
+def begins_with(variant: Variant, begin: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What of the tensors given a variant begins with: where its form is another, the encoder alone."""
+    encoder_alone = variant.anew or bool(variant.form)
+    return {name: one for name, one in begin.items() if not encoder_alone or name.startswith(PREFIX)}
 
 
 def weight_auc(network: Any, one: EncodedPatient, known: KnownPatients) -> list[float]:

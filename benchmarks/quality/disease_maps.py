@@ -16,16 +16,18 @@ from glomspike.disease.frozen import FrozenMaps, Maps, frozen_maps
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.spikes import spike_evidences
 from glomspike.disease.subsets import Subset
-from glomspike.learn.pretrain.encoder import encoder_name, load_encoder
+from glomspike.learn.pretrain.encoder import encoder_kind, encoder_name, load_encoder
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.modalities import MODALITIES
+from glomspike.networks.weights import load_card, load_state
 
 
 @dataclass(frozen=True, eq=False)
 class KnownPatients:
     """The patients of a table by split, the maps of all, and which micrographs show deposits.
 
-    `deposits` is by patient and image; `begin` are the encoder's tensors.
+    `deposits` is by patient and image; `begin` are the tensors of the encoder, or of the whole network where
+    that is what the encoder is taken from.
     """
 
     table: Path
@@ -64,7 +66,7 @@ def known_patients(
     """The patients of a table; their maps are taken from `folder`, or put there."""
     folder.mkdir(parents=True, exist_ok=True)
     form = Form(encoder=BY_CARD[encoder_name(encoder) or ""], sides_px={**SIDES_PX, "tem": tem_px})
-    begin = load_encoder(encoder)
+    begin = beginning(encoder)
     network = DiseaseNetwork(form, 2)
     network.encoder.begin_with(begin)
     network.eval().to(device)
@@ -97,6 +99,13 @@ def known_patients(
     maps = FrozenMaps(plain, varied, shapes, cells)
     deposits = {(one.patient, one.image.name): one.deposits for one in samples if one.deposits is not None}
     return KnownPatients(table, form, begin, splits["train"], splits["val"], splits["test"], maps, deposits)
+
+
+def beginning(encoder: Path) -> dict[str, Tensor]:
+    """All tensors of a disease network, of other weights those of their encoder."""
+    if encoder_kind(encoder) != "disease":
+        return load_encoder(encoder)
+    return load_state(*load_card("disease", encoder))
 
 
 def _evidence(

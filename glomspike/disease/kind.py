@@ -66,9 +66,10 @@ def _options(beginning: Beginning, chosen: ChosenOptions) -> "DiseaseOptions":
                 cause = f"have the encoder {beginning.encoder}, which cannot be used here"
                 raise UsageError("--encoder-weights", cause, f"give weights of {', '.join(ENCODERS)}")
             known.setdefault("encoder", of_weights)
-        options = DiseaseOptions(form=Form(**known), spikes="spikes" in chosen)
+        options = DiseaseOptions(form=Form(**known))
     return replace(
         options,
+        spikes=options.spikes or "spikes" in chosen,
         instances=chosen.get("instances", options.instances),
         modality_dropout=chosen.get("modality_dropout", options.modality_dropout),
         branches=chosen.get("branches", options.branches),
@@ -189,7 +190,7 @@ KIND = ModelKind(
     training=Training(
         task=_task,
         options=_TRAINING_OPTIONS,
-        for_new_networks=frozenset({*OF_FORM, "spikes"}),
+        for_new_networks=frozenset(OF_FORM),
         batch=4,
         takes_photographs=True,
         # None is installed: what diseases there are is the table's to say.

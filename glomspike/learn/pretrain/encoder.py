@@ -17,7 +17,7 @@ def load_encoder(path: Path) -> dict[str, Tensor]:
     `path` is that of an encoder, or the file of any model that has one, such as a segmenter. Raises
     WeightsError where it holds no encoder.
     """
-    card, tensors_path = load_card(_kind(path), path)
+    card, tensors_path = load_card(encoder_kind(path), path)
     state = {n: tensor for n, tensor in load_state(card, tensors_path).items() if n.startswith(PREFIX)}
     if not state:
         raise WeightsError(path, f"is a {card.kind} without an encoder", "give an encoder or a segmenter")
@@ -26,11 +26,11 @@ def load_encoder(path: Path) -> dict[str, Tensor]:
 
 def encoder_name(path: Path) -> str | None:
     """Which encoder weights hold, where their card says so. Raises WeightsError as `load_encoder` does."""
-    name = load_card(_kind(path), path)[0].arguments.get("encoder")
+    name = load_card(encoder_kind(path), path)[0].arguments.get("encoder")
     return None if name is None else str(name)
 
 
-def _kind(path: Path) -> str:
+def encoder_kind(path: Path) -> str:
     """The kind of weights in a file, or in a folder where all are of one kind; else an encoder."""
     if not path.is_dir():
         return read_card(path.with_suffix(".json")).kind
