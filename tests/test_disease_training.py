@@ -156,7 +156,7 @@ def test_an_encoder_of_parts_is_chosen_by_how_well_it_finds_deposits_and_judges_
     assert not measured_subsets(model.card)
     judgement = judge_case(model, patients.validation[0])
     assert judgement.record.called is None
-    assert "never measured" in (judgement.record.fused.reason or "")
+    assert "never measured on patients" in (judgement.record.fused.reason or "")
 
 
 def test_what_parts_have_taught_goes_on_with_what_is_said_of_spikes(

@@ -111,9 +111,11 @@ def modality_words(modalities: Sequence[Modality]) -> str:
 
 def _opinion(network: DiseaseNetwork, known: EncodedPatient, subset: Subset, card: Card) -> Opinion:
     """The calibrated probabilities on a subset, or why there are none."""
-    name, metric = subset_name(subset), measured_subsets(card).get(subset_name(subset))
+    name, measured = subset_name(subset), measured_subsets(card)
+    metric = measured.get(name)
     if metric is None:
-        reason = f"these weights were never measured on {modality_words(subset)} alone"
+        on = f"{modality_words(subset)} alone" if measured else "patients, only on parts of micrographs"
+        reason = f"these weights were never measured on {on}"
         return Opinion(modalities=name, probabilities=None, reason=reason)
     found = calibrated(logits_of(network, [known], subset)[0], name, card.class_calibration)
     return Opinion(
