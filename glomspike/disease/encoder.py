@@ -5,6 +5,7 @@ normalisation over a mixture of them would be that of none.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -16,7 +17,7 @@ from glomspike.learn.pretrain.encoder import PREFIX
 from glomspike.modalities import MODALITIES, Modality
 from glomspike.networks.encoders import LITE0, image_encoder
 from glomspike.networks.libraries import library
-from glomspike.networks.resnet import layers, width_of
+from glomspike.networks.resnet import ResNetEncoder
 
 STRIDE_PX = 32  # of an image, for which one place of a map stands
 FINE_STRIDE_PX = 16  # of a micrograph, where the encoder ends there: a deposit and the membrane are as wide
@@ -32,6 +33,7 @@ BY_CARD = {
     # Those of a disease network itself.
     **{name: name for name in ("resnet18-short", "efficientnet-lite0", *SWINS)},
 }
+OF_STAGES = slice(2, None)  # of a ResNet's maps, which begin with the images and the stem's
 _OWN = "norms."
 TRAINED = f"{PREFIX}body."  # how a disease network's tensors begin
 
@@ -72,41 +74,27 @@ class SharedEncoder(nn.Module):
     def __init__(self, name: str, *, photographs: bool = False) -> None:
         super().__init__()
         self.name = name
-        self.body, self._last = _body(name, photographs)
+        self.body, self._widths = _body(name, photographs)
         self._norms = _with_norms(self.body)
 
     def width(self, modality: Modality) -> int:
         """The channels of the maps of a modality."""
-        if not is_fine(self.name, modality):
-            return self._last
-        network, stages = RESNETS[self.name]
-        return sum(width_of(network, number) for number in range(1, stages + 1))
+        return sum(self._widths[OF_STAGES]) if is_fine(self.name, modality) else self._widths[-1]
 
     def forward(self, images: Tensor, modality: Modality) -> Tensor:
         for norm in self._norms:
             norm.modality = modality
-        if is_fine(self.name, modality):
-            maps = self._of_all_stages(images)
-        elif self.name in LITE:
-            maps = self.body(images)[-1]
-        else:
-            maps = self.body(images)
+        maps = self.body(images)
         if self.name in SWINS:
             maps = maps.permute(0, 3, 1, 2)
+        elif is_fine(self.name, modality):
+            maps = _joined(maps[OF_STAGES])
+        else:
+            maps = maps[-1]
         # A short ResNet ends at half that stride.
         height_px, width_px = images.shape[2:]
         sides = map_side(self.name, modality, height_px), map_side(self.name, modality, width_px)
         return functional.adaptive_avg_pool2d(maps, sides) if tuple(maps.shape[2:]) != sides else maps
-
-    def _of_all_stages(self, images: Tensor) -> Tensor:
-        """The maps of a ResNet's stages joined, the finer ones brought to the places of the last."""
-        found, stages = images, []
-        for name, layer in self.body.named_children():
-            found = layer(found)
-            if name.startswith("layer"):
-                stages.append(found)
-        places = found.shape[2:]
-        return torch.cat([functional.adaptive_max_pool2d(maps, places) for maps in stages], dim=1)
 
     def begin_with(self, state: dict[str, Tensor]) -> None:
         """Takes the tensors of an encoder, named `encoder.`, of a disease network or without modalities.
@@ -124,29 +112,34 @@ class SharedEncoder(nn.Module):
         self.body.load_state_dict({name: tensor for name, tensor in given.items() if tensor is not None})
 
 
+def _joined(stages: Sequence[Tensor]) -> Tensor:
+    """The maps of stages as one, the finer ones brought to the places of the last."""
+    places = stages[-1].shape[2:]
+    return torch.cat([functional.adaptive_max_pool2d(maps, places) for maps in stages], dim=1)
+
+
 def _plain_name(name: str) -> str:
     """`layer1.0.bn1.weight` of `layer1.0.bn1.norms.tem.weight`."""
     head, inserted, tail = name.partition(_OWN)
     return head + tail.partition(".")[2] if inserted else name
 
 
-def _body(name: str, photographs: bool) -> tuple[nn.Module, int]:
-    """The layers of an encoder, and the channels of its maps."""
+def _body(name: str, photographs: bool) -> tuple[nn.Module, Sequence[int]]:
+    """The layers of an encoder, and the channels of the maps that they give; a Swin gives one map."""
     if name in LITE:
         body = image_encoder(LITE[name], "imagenet" if photographs else None)
-        return body, int(body.out_channels[-1])
+        return body, body.out_channels
     weights = "DEFAULT" if photographs else None
     if name in SWINS:
         whole = library("torchvision.models").get_model(name, weights=weights)
-        return nn.Sequential(OrderedDict(features=whole.features, norm=whole.norm)), int(
-            whole.head.in_features
-        )
+        body = nn.Sequential(OrderedDict(features=whole.features, norm=whole.norm))
+        return body, (int(whole.head.in_features),)
     network, stages = RESNETS[name]
-    body = nn.Sequential(layers(network, stages))
+    body = ResNetEncoder(network, stages)
     if photographs:
         learnt = library("torchvision.models").get_model(network, weights=weights).state_dict()
         body.load_state_dict({name: learnt[name] for name in body.state_dict()})
-    return body, width_of(network, stages)
+    return body, body.out_channels
 
 
 def _with_norms(module: nn.Module) -> list[ModalityNorm]:

@@ -95,11 +95,15 @@ def layers(name: str, stages: int = 4) -> "OrderedDict[str, nn.Module]":
 
 
 class ResNetEncoder(nn.Sequential):
-    """A ResNet whose maps a decoder sees: images (n, 3, h, w) to those of stride 1, 2, 4, 8, 16 and 32."""
+    """A ResNet whose maps are all seen: images (n, 3, h, w) to those of stride 1, 2, 4, 8, 16 and 32.
 
-    def __init__(self, name: str) -> None:
-        super().__init__(layers(name))
-        self.out_channels: Sequence[int] = (3, STEM_WIDTH, *(width_of(name, n) for n in (1, 2, 3, 4)))
+    With fewer stages than four it ends earlier.
+    """
+
+    def __init__(self, name: str, stages: int = 4) -> None:
+        super().__init__(layers(name, stages))
+        widths = (width_of(name, number) for number in range(1, stages + 1))
+        self.out_channels: Sequence[int] = (3, STEM_WIDTH, *widths)
 
     def forward(self, input: Tensor) -> list[Tensor]:  # noqa: A002  (named so in nn.Sequential)
         maps, found = [input], input
