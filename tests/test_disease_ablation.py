@@ -1,6 +1,7 @@
 """The disease ablation: maps that are kept, controls, and tables of its results."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from benchmarks.quality import disease_ablation as ablation
 from benchmarks.quality import disease_maps
 from benchmarks.quality.disease_controls import counts_alone, deposits_unknown, permuted, without_deposits
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
+from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.subsets import SUBSETS, subset_name
 from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
 from glomspike.learn.training import NORMALISATION
@@ -102,7 +104,7 @@ def test_tables_have_a_row_for_each_variant_and_each_subset(known: KnownPatients
         1 + len(ablation.VARIANTS) + len(ablation.CONTROLS) + 1 + 1 + len(SUBSETS)
     )
     assert len(fewer) == len(text) - 1
-    assert "| medoid | 1.000 (1.00–1.00)" in "\n".join(text)
+    assert "| maps: medoid | 1.000 (1.00–1.00)" in "\n".join(text)
     assert "0.875 |" in text[4]
     assert text[-1].startswith("Stages of 2 test patients")
 
@@ -122,10 +124,16 @@ def test_what_a_disease_network_has_learnt_is_where_variants_of_its_form_begin(
     begin = disease_maps.beginning(tmp_path)
     assert begin.keys() == network.state_dict().keys()
     by_name = {one.name: one for one in ablation.EVERY}
-    assert ablation.begins_with(ablation.DEFAULT, begin).keys() == begin.keys()
-    for name in ("mean", "only the encoder as learnt"):
-        some = ablation.begins_with(by_name[name], begin)
-        assert {n.partition(".")[0] for n in some} == {"encoder"}
+    given = replace(known, begin=begin)
+    same = ablation.begins_with(ablation.DEFAULT, known.form, given)
+    assert all(torch.equal(same[name], tensor) for name, tensor in begin.items())
+    other = replace(known.form, aggregate="place-attention")
+    some = ablation.begins_with(by_name["maps: attention to places"], other, given)
+    assert torch.equal(some["places.kind.weight"], begin["places.kind.weight"])
+    assert some["fusion.0.weight"].shape != begin["fusion.0.weight"].shape
+    DiseaseNetwork(other, len(known.diseases)).load_state_dict(some)
+    anew = ablation.begins_with(by_name["only the encoder as learnt"], known.form, given)
+    assert {n.partition(".")[0] for n in anew} == {"encoder"}
 
 
 @pytest.mark.slow

@@ -12,13 +12,14 @@ from glomspike.disease.encoder import SharedEncoder, map_side
 from glomspike.disease.form import Form
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.smil import Aggregation, distances, medoid_weighing, public_weighing
-from glomspike.disease.staging import OrdinalHead, stage_loss, stage_probabilities
+from glomspike.disease.staging import OrdinalHead, stage_loss, stage_probabilities, stage_weights
 from glomspike.disease.subsets import SUBSETS
 from glomspike.disease.train import deposit_loss, disease_loss
 from glomspike.metrics.calibration import temperature
 from glomspike.metrics.ordinal import ordinal_statistics
 
-SUMMING_TO_1 = ("mean", "medoid", "gated-attention", "place-attention")
+SUMMING_TO_1 = ("mean", "medoid", "gated-attention", "place-attention", "counts")
+ALIKE = torch.ones(4)  # patients of every stage count alike
 SMALL = Form(sides_px={"om": 64, "if": 64, "tem": 96})
 
 
@@ -152,11 +153,10 @@ def test_permuting_keys_changes_nothing_and_permuting_queries_permutes_what_is_f
     torch.manual_seed(0)
     attention = CrossModalAttention(16).eval()
     encoded_patient, asking, order = torch.randn(2, 9, 16), torch.randn(2, 25, 16), torch.randperm(9)
-    found, looked = attention.found(encoded_patient, asking)
-    assert torch.allclose(attention.found(encoded_patient[:, order], asking)[0], found, atol=1e-5)
+    found = attention.found(encoded_patient, asking)
+    assert torch.allclose(attention.found(encoded_patient[:, order], asking), found, atol=1e-5)
     turned = torch.randperm(25)
-    assert torch.allclose(attention.found(encoded_patient, asking[:, turned])[0], found[:, turned], atol=1e-5)
-    assert torch.allclose(looked.sum(dim=2), torch.ones(2, 25), atol=1e-5)
+    assert torch.allclose(attention.found(encoded_patient, asking[:, turned]), found[:, turned], atol=1e-5)
 
 
 def batch(
@@ -220,13 +220,20 @@ def test_a_patient_without_micrographs_beside_one_with_is_the_same_as_alone(usua
 
 @pytest.mark.parametrize(
     "form",
-    [{}, {"cmsa": "public"}, {"cmsa": "off"}, {"aggregate": "medoid"}, {"aggregate": "gated-attention"}],
+    [
+        {},
+        {"aggregate": "place-attention"},
+        {"aggregate": "place-attention", "cmsa": "public"},
+        {"aggregate": "place-attention", "cmsa": "off"},
+        {"aggregate": "medoid"},
+        {"aggregate": "gated-attention"},
+    ],
 )
 def test_gradients_reach_every_branch_and_the_shared_encoder(form: dict[str, object]) -> None:
     learner = network(**form).train()
     learner.encoder.eval()
     shown = batch()
-    disease_loss(Answer(*learner(shown)), shown, (0.3, 0.5, 0.2)).backward()
+    disease_loss(Answer(*learner(shown)), shown, (0.3, 0.5, 0.2), ALIKE).backward()
     for name, parameter in learner.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
@@ -248,9 +255,10 @@ def test_a_branch_without_images_has_no_loss_and_the_others_count_for_it(usual: 
     changed = answer.branches.clone()
     changed[:, 1] = torch.tensor([50.0, -50, 0])
     weights = (0.3, 0.5, 0.2)
-    first = disease_loss(answer, shown, weights)
-    assert disease_loss(answer._replace(branches=changed), shown, weights) == pytest.approx(float(first))
-    only_two = disease_loss(answer, shown, (0.6, 0.0, 0.4))
+    first = disease_loss(answer, shown, weights, ALIKE)
+    again = disease_loss(answer._replace(branches=changed), shown, weights, ALIKE)
+    assert again == pytest.approx(float(first))
+    only_two = disease_loss(answer, shown, (0.6, 0.0, 0.4), ALIKE)
     assert only_two == pytest.approx(float(first), rel=1e-5)
 
 
@@ -314,10 +322,41 @@ def test_thresholds_of_stages_rise_and_probabilities_sum_to_1() -> None:
 
 def test_an_unknown_stage_is_not_learnt_from() -> None:
     logits = torch.randn(3, 3, requires_grad=True)
-    stage_loss(logits, torch.tensor([0, 2, 0])).backward()
+    stage_loss(logits, torch.tensor([0, 2, 0]), ALIKE).backward()
     assert logits.grad[1].abs().sum() > 0
     assert not logits.grad[[0, 2]].any()
-    assert stage_loss(logits, torch.zeros(3, dtype=torch.long)) == 0
+    assert stage_loss(logits, torch.zeros(3, dtype=torch.long), ALIKE) == 0
+
+
+def test_a_threshold_between_stages_does_not_move_towards_the_rarer_one() -> None:
+    lateness = torch.cat([torch.linspace(-1, 1, 30), torch.linspace(0, 2, 5)])
+    stages = torch.tensor([3] * 30 + [4] * 5)
+    assert stage_weights([None, 3, 3, 4]).tolist() == pytest.approx([1, 1, 0.75, 1.5])
+
+    def recall(weights: torch.Tensor) -> float:
+        head = OrdinalHead(1).requires_grad_(requires_grad=True)
+        rule = torch.optim.Adam(head.parameters(), lr=0.05)
+        for _ in range(400):
+            rule.zero_grad()
+            stage_loss(head(torch.zeros(35, 1), lateness), stages, weights).backward()
+            rule.step()
+        named = stage_probabilities(head(torch.zeros(35, 1), lateness)).argmax(dim=1) + 1
+        return float((named[30:] == 4).float().mean())
+
+    assert recall(stage_weights(stages.tolist())) > recall(ALIKE)
+
+
+def test_an_answer_that_rests_on_counts_hears_of_images_only_what_is_counted_in_them(
+    usual: DiseaseNetwork,
+) -> None:
+    shown = batch()
+    silver = {name: tensor for name, tensor in shown.items() if name != "om"}
+    with torch.inference_mode():
+        assert torch.equal(Answer(*usual(silver)).fused, Answer(*usual(shown)).fused)
+    counts = [usual.deposits.in_features, usual.by_marker.in_features, usual.evidence.in_features]
+    assert sum(counts) == 4 * 2 + 9 * 4 + 6
+    assert usual.fusion[0].in_features == usual.stage.direction.in_features == 96
+    assert network(aggregate="place-attention").fusion[0].in_features == 96 + 3 * 256
 
 
 def test_deposits_are_learnt_from_where_they_are_known() -> None:

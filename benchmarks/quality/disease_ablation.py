@@ -6,7 +6,7 @@
 
 PATIENTS is a folder of `glomspike phantom --patients`. The encoder does not learn: what it sees is computed
 once for each patient and kept in WORK, as is the result of each training, so that what is done is not done
-again. Where WEIGHTS are a disease network's, variants of its form begin as it is. The tables are printed, and
+again. Where WEIGHTS are a disease network's, variants begin with what they have in common with it. The tables are printed, and
 written into the page between its marks.
 """
 
@@ -32,8 +32,9 @@ from benchmarks.quality.disease_controls import (
 )
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from benchmarks.quality.measured_page import write_measured
-from glomspike.disease.form import SIDES_PX
+from glomspike.disease.form import SIDES_PX, Form
 from glomspike.disease.judge import EncodedPatient, logits_of, patient_of_maps, plain
+from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.numbers import calibrated, having, measurable_subsets, named_stage, truth_of
 from glomspike.disease.subsets import SUBSETS, Subset, subset_name
 from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
@@ -75,23 +76,25 @@ class Variant:
 # What is not stated of the training patients, by the control of a variant.
 WITHHELD = {"unknown": deposits_unknown, "places": places_unknown, "binding": binding_unknown}
 NO_BRANCHES = (0.0, 0.0, 0.0)
-DEFAULT = Variant("default: attention to places")
+DEFAULT = Variant("default: what is counted")
+MAPS = {"aggregate": "place-attention"}
 VARIANTS = (
     DEFAULT,
     Variant("places of deposits unknown", control="places"),
     Variant("deposits unknown", control="unknown"),
     Variant("binding unknown", control="binding"),
     Variant("only the encoder as learnt", anew=True),
-    Variant("attention to images", {"aggregate": "gated-attention"}),
-    Variant("mean", {"aggregate": "mean"}),
-    Variant("medoid", {"aggregate": "medoid"}),
-    Variant("sum", {"aggregate": "sum"}),
-    Variant("CMSA off", {"cmsa": "off"}),
-    Variant("CMSA public", {"cmsa": "public"}),
     Variant("branch losses off", options={"branches": NO_BRANCHES}),
     Variant("modality dropout off", options={"modality_dropout": 0.0}),
     Variant("modality dropout 0.5", options={"modality_dropout": 0.5}),
-    Variant("all public", {"aggregate": "public", "cmsa": "public", "branch_relu": True},
+    Variant("maps: attention to places", MAPS),
+    Variant("maps: CMSA off", MAPS | {"cmsa": "off"}),
+    Variant("maps: CMSA public", MAPS | {"cmsa": "public"}),
+    Variant("maps: attention to images", {"aggregate": "gated-attention"}),
+    Variant("maps: mean", {"aggregate": "mean"}),
+    Variant("maps: medoid", {"aggregate": "medoid"}),
+    Variant("maps: sum", {"aggregate": "sum"}),
+    Variant("maps: all public", {"aggregate": "public", "cmsa": "public", "branch_relu": True},
             {"modality_dropout": 0.0}),
 )  # fmt: skip
 SINGLE = tuple(
@@ -161,7 +164,8 @@ def measured(
         training = WITHHELD[variant.control](training)
     form = replace(known.form, **variant.form)
     options = replace(DiseaseOptions(form=form, frozen=True), **variant.options)
-    begin = begins_with(variant, known.begin)
+    torch.manual_seed(seed)
+    begin = begins_with(variant, form, known)
     task = DiseaseTask(
         [known.table], options, begin, Patients(training, validation), seed=seed, maps=shown.maps
     )
@@ -191,10 +195,15 @@ def measured(
     return found
 
 
-def begins_with(variant: Variant, begin: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What of the tensors given a variant begins with: where its form is another, the encoder alone."""
-    encoder_alone = variant.anew or bool(variant.form)
-    return {name: one for name, one in begin.items() if not encoder_alone or name.startswith(PREFIX)}
+def begins_with(variant: Variant, form: Form, known: KnownPatients) -> dict[str, Tensor]:
+    """What a variant begins with: what its form has in common with the weights given, or the encoder alone."""
+    given = known.begin
+    encoder = {name: one for name, one in given.items() if name.startswith(PREFIX)}
+    if variant.anew or encoder.keys() == given.keys():
+        return encoder
+    untrained = DiseaseNetwork(form, len(known.diseases)).state_dict()
+    common = {n: one for n, one in given.items() if n in untrained and one.shape == untrained[n].shape}
+    return untrained | common
 
 
 def weight_auc(network: Any, one: EncodedPatient, known: KnownPatients) -> list[float]:

@@ -39,6 +39,11 @@ class KnownPatients:
     maps: FrozenMaps
     deposits: Mapping[tuple[str, str], bool]
 
+    @property
+    def diseases(self) -> tuple[str, ...]:
+        """Those of the training patients, sorted."""
+        return tuple(sorted({one.disease or "" for one in self.training}))
+
     def stripped(self, subset: Subset) -> "KnownPatients":
         """The same with images of some modalities only; patients without any are gone."""
 
@@ -67,7 +72,7 @@ def known_patients(
     folder.mkdir(parents=True, exist_ok=True)
     form = Form(encoder=BY_CARD[encoder_name(encoder) or ""], sides_px={**SIDES_PX, "tem": tem_px})
     begin = beginning(encoder)
-    network = DiseaseNetwork(form, 2)
+    network = DiseaseNetwork(replace(form, aggregate="place-attention"), 2)  # looks at every modality
     network.encoder.begin_with(begin)
     network.eval().to(device)
     samples = read_samples([table], MODALITIES)

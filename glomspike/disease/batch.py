@@ -68,13 +68,14 @@ def evidence_of(patient: Patient, *, shown: bool = True) -> Example:
 
 
 def whole_patient(patient: Patient, form: Form) -> Batch:
-    """A batch of one patient with all images as they are."""
+    """A batch of one patient with all images that a form looks at, as they are."""
     example: Example = evidence_of(patient)
     for m in MODALITIES:
         instances = patient.images.get(m, ())
         length = max(1, len(instances))
         example |= facts(instances, m, length)
-        example[m] = stacked([one.rgb for one in instances], form.sides_px[m], length)
+        if m in form.looks_at:
+            example[m] = stacked([one.rgb for one in instances], form.sides_px[m], length)
     return {name: torch.from_numpy(array[None]) for name, array in example.items()}
 
 

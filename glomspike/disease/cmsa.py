@@ -15,8 +15,7 @@ class CrossModalAttention(nn.Module):
 
     Tokens of `attending` are queries, those of `attended` keys and values, both normalised; true heads, their
     output projected once. What the queries found is added, as the mean over queries, to every place of the
-    map: a place of one modality is no place of the other. Also given is the attention (b, queries, keys), the
-    mean of the heads.
+    map: a place of one modality is no place of the other.
     """
 
     def __init__(self, channels: int) -> None:
@@ -24,15 +23,16 @@ class CrossModalAttention(nn.Module):
         self.of_queries, self.of_keys = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.attention = nn.MultiheadAttention(channels, HEADS, bias=False, batch_first=True)
 
-    def forward(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
-        found, attention = self.found(_tokens(attended), _tokens(attending))
-        return attended + found.mean(dim=1)[:, :, None, None], attention
+    def forward(self, attended: Tensor, attending: Tensor) -> Tensor:
+        found = self.found(_tokens(attended), _tokens(attending))
+        return attended + found.mean(dim=1)[:, :, None, None]
 
-    def found(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
-        """What each query token (b, q, c) finds (b, q, c) among tokens (b, k, c), and where it looked."""
+    def found(self, attended: Tensor, attending: Tensor) -> Tensor:
+        """What each query token (b, q, c) finds (b, q, c) among tokens (b, k, c)."""
         keys = self.of_keys(attended)
-        found, attention = self.attention(self.of_queries(attending), keys, attended, need_weights=True)
-        return found, attention
+        found: Tensor
+        found, _ = self.attention(self.of_queries(attending), keys, attended, need_weights=False)
+        return found
 
 
 class PublicCrossModalAttention(nn.Module):
@@ -48,7 +48,7 @@ class PublicCrossModalAttention(nn.Module):
         self.output = nn.Linear(channels, channels)
         self.root = (channels // HEADS) ** 0.5
 
-    def forward(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, attended: Tensor, attending: Tensor) -> Tensor:
         tokens, queries = _tokens(attended), _tokens(attending)
         scores = self.query(queries) @ self.key(tokens).transpose(1, 2) / self.root
         attention = scores.softmax(dim=2)
@@ -58,15 +58,14 @@ class PublicCrossModalAttention(nn.Module):
         if scrambled.shape[1] != tokens.shape[1]:  # there are more places in a micrograph's map
             square = scrambled.transpose(1, 2).unflatten(2, attending.shape[2:])
             scrambled = _tokens(nn.functional.adaptive_avg_pool2d(square, side))
-        return attended + scrambled.transpose(1, 2).unflatten(2, side), attention
+        return attended + scrambled.transpose(1, 2).unflatten(2, side)
 
 
 class NoAttention(nn.Module):
-    """In the place of either: the map as it is, and no attention."""
+    """In the place of either: the map as it is."""
 
-    def forward(self, attended: Tensor, attending: Tensor) -> tuple[Tensor, Tensor]:
-        places = attended.shape[2] * attended.shape[3]
-        return attended, attended.new_full((len(attended), 1, places), 1 / places)
+    def forward(self, attended: Tensor, _attending: Tensor) -> Tensor:
+        return attended
 
 
 def cross_modal(form: CrossModal, channels: int) -> nn.Module:

@@ -27,12 +27,27 @@ class Form:
     """
 
     encoder: str = "resnet18-short"
-    aggregate: Aggregate = "place-attention"
+    aggregate: Aggregate = "counts"
     cmsa: CrossModal = "repaired"
     keep: float = 1.5
     branch_relu: bool = False
     sides_px: dict[Modality, int] = field(default_factory=lambda: dict(SIDES_PX))
     mpps: dict[Modality, float] = field(default_factory=lambda: dict(MPPS))
+
+    @property
+    def counts(self) -> bool:
+        """Whether the answer rests on what is counted in the images alone."""
+        return self.aggregate == "counts"
+
+    @property
+    def by_place(self) -> bool:
+        """Whether places of a micrograph are told apart."""
+        return self.aggregate in ("counts", "place-attention")
+
+    @property
+    def looks_at(self) -> tuple[Modality, ...]:
+        """The modalities of which the encoder sees the images; spikes in silver are counted beforehand."""
+        return ("if", "tem") if self.counts else MODALITIES
 
     @classmethod
     def of(cls, arguments: Mapping[str, JsonValue]) -> Self:

@@ -12,7 +12,7 @@ from glomspike.disease.bags import Patient
 from glomspike.disease.batch import cells_of_views, stacked
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.findings import RGB
-from glomspike.modalities import MODALITIES, Modality
+from glomspike.modalities import Modality
 
 AT_ONCE = 8
 Maps = Mapping[Modality, NDArray[np.float16]]  # of a patient's images (views, n, channels, h, w)
@@ -37,7 +37,7 @@ def frozen_maps(
 ) -> FrozenMaps:
     """What the encoder sees of validation patients, and of `views` variations of training patients."""
     network.eval()
-    shapes = {m: network.map_shape(m) for m in MODALITIES}
+    shapes = {m: network.map_shape(m) for m in network.form.looks_at}
     shown: dict[str, Maps] = {}
     cells: dict[str, NDArray[np.int8]] = {}
     for number, patient in enumerate(training):
@@ -50,9 +50,9 @@ def frozen_maps(
 def plain_maps(network: DiseaseNetwork, patient: Patient) -> Maps:
     """The maps of a patient's images as they are, as one view."""
     return {
-        m: _encoded(network, [one.rgb for one in images], m)[None]
-        for m, images in patient.images.items()
-        if images
+        m: _encoded(network, [one.rgb for one in patient.images[m]], m)[None]
+        for m in network.form.looks_at
+        if m in patient.modalities
     }
 
 
@@ -63,7 +63,8 @@ def _of_patient(
     rows = network.map_shape("tem")[1]
     maps: dict[Modality, NDArray[np.float16]] = {}
     cells = np.zeros((views, 0, rows, rows), np.int8)
-    for m, images in patient.images.items():
+    for m in network.form.looks_at:
+        images = patient.images.get(m)
         if not images:
             continue
         seen = [[varied(one, rng) for one in images] for _ in range(views)]

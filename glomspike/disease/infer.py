@@ -148,7 +148,7 @@ def _images(
     for m in MODALITIES:
         for n, instance in enumerate(known.patient.images.get(m, ())):
             alone = None
-            if m in measured:
+            if m in measured and m in network.form.looks_at:
                 logits = logits_of(network, [_alone(known, m, n)], (m,))[0]
                 alone = _by_name(card, calibrated(logits, m, card.class_calibration))
             is_weighed = m == "tem"

@@ -41,7 +41,7 @@ def encoded_patient(network: DiseaseNetwork, patient: Patient) -> EncodedPatient
     device = next(network.parameters()).device
     batch = {name: tensor.to(device) for name, tensor in whole_patient(patient, network.form).items()}
     with torch.inference_mode():
-        for m in MODALITIES:
+        for m in network.form.looks_at:
             encoded = network.encode(batch[m][0][batch[f"{m}_present"][0]], m)
             maps = encoded.new_zeros(batch[m].shape[1], *encoded.shape[1:])
             maps[batch[f"{m}_present"][0]] = encoded
@@ -57,6 +57,8 @@ def patient_of_maps(network: DiseaseNetwork, patient: Patient, maps: Maps) -> En
         instances = patient.images.get(m, ())
         length = max(1, len(instances))
         example |= facts(instances, m, length)
+        if m not in network.form.looks_at:
+            continue
         seen = maps[m][0] if instances else np.zeros((1, *network.map_shape(m)))
         example[f"{m}_maps"] = seen.astype(np.float32)
     device = next(network.parameters()).device

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # As in `encoder.py`, `smil.py` and `cmsa.py`, which are not imported for `--help`.
 ENCODERS = ("resnet18-short", "resnet18", "resnet50", "efficientnet-lite0", "swin_t", "swin_b")
-AGGREGATES = ("place-attention", "gated-attention", "mean", "medoid", "sum", "public")
+AGGREGATES = ("counts", "place-attention", "gated-attention", "mean", "medoid", "sum", "public")
 CROSS_MODAL = ("repaired", "public", "off")
 BRANCHES = "0.3,0.5,0.2"
 RATE_TRAINED, RATE_FROZEN = 3e-4, 1e-3
@@ -67,14 +67,15 @@ def _options(beginning: Beginning, chosen: ChosenOptions) -> "DiseaseOptions":
                 raise UsageError("--encoder-weights", cause, f"give weights of {', '.join(ENCODERS)}")
             known.setdefault("encoder", of_weights)
         options = DiseaseOptions(form=Form(**known))
+    parts = "micrograph_parts" in chosen
     return replace(
         options,
-        spikes=options.spikes or "spikes" in chosen,
+        spikes=options.spikes or "spikes" in chosen or (options.form.counts and not parts),
         instances=chosen.get("instances", options.instances),
         modality_dropout=chosen.get("modality_dropout", options.modality_dropout),
         branches=chosen.get("branches", options.branches),
         frozen="frozen_encoder" in chosen,
-        parts="micrograph_parts" in chosen,
+        parts=parts,
     )
 
 
@@ -110,6 +111,9 @@ def _check(chosen: ChosenOptions) -> None:
     if {"frozen_encoder", "micrograph_parts"} <= chosen.keys():
         cause = "is for an encoder that learns"
         raise UsageError("--micrograph-parts", cause, "train with --frozen-encoder afterwards")
+    if "cmsa" in chosen and chosen.get("aggregate", AGGREGATES[0]) == AGGREGATES[0]:
+        cause = "is for answers that rest on maps of the images"
+        raise UsageError("--cmsa", cause, "give --aggregate place-attention as well")
 
 
 def _adjusted(settings: "Settings", chosen: ChosenOptions) -> "Settings":
@@ -135,7 +139,8 @@ _TRAINING_OPTIONS = (
     click.Option(
         ["--aggregate"],
         type=click.Choice(AGGREGATES),
-        help=f"How a patient's micrographs become one  [default: {AGGREGATES[0]}]",
+        help="What the answer rests on: what is counted in images, or maps of them as well, and how those of "
+        f"a patient's electron micrographs become one  [default: {AGGREGATES[0]}]",
     ),
     click.Option(
         ["--keep"],
@@ -179,7 +184,8 @@ _TRAINING_OPTIONS = (
     click.Option(
         ["--spikes"],
         is_flag=True,
-        help="Let the installed spike classifier score the glomeruli in silver, and learn from that as well.",
+        help="Let the installed spike classifier score the glomeruli in silver, and learn from that as well. "
+        f"With --aggregate {AGGREGATES[0]} nothing else is learnt from silver, so that it does so anyway.",
     ),
 )
 

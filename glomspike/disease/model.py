@@ -50,9 +50,8 @@ class Answer(NamedTuple):
     `fused` (b, diseases) and `branches` (b, 3, diseases), in the order of MODALITIES, are logits; `stage`
     (b, 3) those of P(stage > k). `weighing` is that of the electron micrographs, `places` (b, n, KINDS,
     h, w) the logits of what each of their places shows, `place_stages` (b, n, h, w, 3) those of its stage,
-    were it a deposit; both are 0 where the form attends to no places. `binding` (b, n, 6) are the logits of
-    how an antibody binds (`binding.py`). `om_looked` and `if_looked` (b, queries, places) are where electron
-    microscopy looked on maps of the other two.
+    were it a deposit; both are 0 where the form tells no places apart. `binding` (b, n, 6) are the logits of
+    how an antibody binds (`binding.py`).
     """
 
     fused: Tensor
@@ -62,12 +61,15 @@ class Answer(NamedTuple):
     places: Tensor
     place_stages: Tensor
     binding: Tensor
-    om_looked: Tensor
-    if_looked: Tensor
 
 
 class DiseaseNetwork(FreezableEncoder):
-    """The network of a form, for so many diseases."""
+    """The network of a form, for so many diseases.
+
+    What is counted in a modality's images is a few numbers that mean the same in every laboratory: deposits
+    by kind, antibodies, spikes. The answer of a form that `counts` rests on nothing else, that of others on
+    maps of the images as well.
+    """
 
     encoder: SharedEncoder
 
@@ -76,21 +78,22 @@ class DiseaseNetwork(FreezableEncoder):
         self.form = form
         self.encoder = SharedEncoder(form.encoder, photographs=photographs)
         self.seen = nn.ModuleDict(
-            {m: MarkerProjection(self.encoder.width(m), WIDTH, len(MARKERS[m])) for m in MODALITIES}
+            {m: MarkerProjection(self.encoder.width(m), WIDTH, len(MARKERS[m])) for m in form.looks_at}
         )
-        self.pooled = nn.ModuleDict({m: Aggregation(_pooling(m, form), WIDTH, form.keep) for m in MODALITIES})
-        self.ask = cross_modal(form.cmsa, WIDTH)
-        by_place = form.aggregate == "place-attention"
-        self.places = PlaceHead(WIDTH) if by_place else None
-        self.deposits = nn.Linear(DEPOSITS, EVIDENCE_WIDTH) if by_place else None
+        pooled: tuple[Modality, ...] = ("tem",) if form.counts else MODALITIES
+        self.pooled = nn.ModuleDict({m: Aggregation(_pooling(m, form), WIDTH, form.keep) for m in pooled})
+        self.ask = None if form.counts else cross_modal(form.cmsa, WIDTH)
+        self.places = PlaceHead(WIDTH) if form.by_place else None
+        self.deposits = nn.Linear(DEPOSITS, EVIDENCE_WIDTH) if form.by_place else None
         self.binding = BindingHead(WIDTH)
         self.by_marker = nn.Linear(_MARKERS * PER_MARKER, EVIDENCE_WIDTH)
         self.evidence = nn.Linear(len(EVIDENCE), EVIDENCE_WIDTH)
         self.no_evidence = nn.Parameter(torch.zeros(EVIDENCE_WIDTH))
+        of_maps = 0 if form.counts else WIDTH
         widths = {
-            "om": WIDTH + EVIDENCE_WIDTH,
-            "if": WIDTH + EVIDENCE_WIDTH,
-            "tem": WIDTH + (EVIDENCE_WIDTH if by_place else 0),
+            "om": of_maps + EVIDENCE_WIDTH,
+            "if": of_maps + EVIDENCE_WIDTH,
+            "tem": of_maps + (EVIDENCE_WIDTH if form.by_place else 0),
         }
         self.absent = nn.ParameterDict({m: nn.Parameter(torch.zeros(width)) for m, width in widths.items()})
         self.branch = nn.ModuleDict({m: nn.Linear(width, diseases) for m, width in widths.items()})
@@ -98,36 +101,24 @@ class DiseaseNetwork(FreezableEncoder):
         self.fusion = nn.Sequential(
             nn.Linear(together, HIDDEN), nn.Dropout(0.5), nn.ReLU(), nn.Linear(HIDDEN, diseases)
         )
-        # What is seen in images would fit the few patients that have a stage too well.
-        self.stage = OrdinalHead(together - len(MODALITIES) * WIDTH if by_place else together)
+        # Maps would fit the few patients that have a stage too well.
+        self.unstaged = of_maps if form.by_place else 0
+        self.stage = OrdinalHead(together - len(MODALITIES) * self.unstaged)
 
     def forward(self, batch: Batch) -> Answer:
         there = {m: batch[f"{m}_present"] for m in MODALITIES}
-        maps = {m: self.maps(batch, m) for m in MODALITIES}
-        binding: Tensor = self.binding(maps["if"])
+        maps = {m: self.maps(batch, m) for m in self.form.looks_at}
         places = self._places(maps["tem"])
-        begin = None if self.places is None else any_deposit(places.kinds)
-        pooled = {m: self.pooled[m](maps[m], there[m], begin if m == "tem" else None) for m in MODALITIES}
-        micrographs, weighing = pooled["tem"]
-        known = {m: present.any(dim=1) for m, present in there.items()}
-        vectors, looked = {"tem": micrographs.mean(dim=(2, 3))}, {}
-        for m in ("om", "if"):
-            base = pooled[m][0]
-            attended, looked[m] = self.ask(base, micrographs)
-            # Without micrographs nothing asks.
-            vectors[m] = torch.where(known["tem"][:, None, None, None], attended, base).mean(dim=(2, 3))
-        vectors["om"] = torch.cat([vectors["om"], self._spikes(batch)], dim=1)
-        stained = evidence_by_marker(binding, there["if"], batch["if_marker"], _MARKERS)
-        vectors["if"] = torch.cat([vectors["if"], self.by_marker(stained).relu()], dim=1)
-        if self.deposits is not None:
-            found = self.deposits(evidence_of_places(places.kinds, there["tem"])).relu()
-            vectors["tem"] = torch.cat([vectors["tem"], found], dim=1)
+        binding: Tensor = self.binding(maps["if"])
+        counted = self._counted(batch, places, binding)
+        pooled, weighing = self._pooled(maps, there, places)
+        vectors = {}
         for m in MODALITIES:
-            vectors[m] = torch.where(known[m][:, None], vectors[m], self.absent[m])
+            known = torch.cat([one[m] for one in (pooled, counted) if m in one], dim=1)
+            vectors[m] = torch.where(there[m].any(dim=1)[:, None], known, self.absent[m])
         branches = torch.stack([self.branch[m](vectors[m]).float() for m in MODALITIES], dim=1)
-        together = torch.cat([vectors[m] for m in MODALITIES], dim=1)
-        fused = self.fusion(together).float()
-        counted = torch.cat([vectors[m][:, WIDTH:] for m in MODALITIES], dim=1)
+        fused = self.fusion(torch.cat([vectors[m] for m in MODALITIES], dim=1)).float()
+        staged = torch.cat([vectors[m][:, self.unstaged :] for m in MODALITIES], dim=1)
         stages = self.stage.at(places.lateness)
         if self.training:
             # Every parameter has a part in every step, which training on several GPUs asks for.
@@ -135,13 +126,11 @@ class DiseaseNetwork(FreezableEncoder):
         return Answer(
             fused,
             branches.relu() if self.form.branch_relu else branches,
-            self.stage(together if self.places is None else counted, lateness_of(places, there["tem"])),
+            self.stage(staged, lateness_of(places, there["tem"])),
             weighing,
             places.kinds,
             stages if self.places is not None else torch.zeros_like(stages),
             binding,
-            looked["om"],
-            looked["if"],
         )
 
     def places_of(self, batch: Batch) -> SeenPlaces:
@@ -182,9 +171,34 @@ class DiseaseNetwork(FreezableEncoder):
         nothing = maps.new_zeros(b, n, KINDS + 1, h, w, dtype=torch.float32)
         return SeenPlaces(nothing[:, :, :KINDS], nothing[:, :, KINDS])
 
-    def _spikes(self, batch: Batch) -> Tensor:
-        seen = self.evidence(batch["evidence"]).relu()
-        return torch.where(batch["scored"][:, None], seen, self.no_evidence.to(seen.dtype))
+    def _counted(self, batch: Batch, places: SeenPlaces, binding: Tensor) -> dict[Modality, Tensor]:
+        """What is counted in the images of each modality (b, EVIDENCE_WIDTH), of micrographs by place alone."""
+        spikes = self.evidence(batch["evidence"]).relu()
+        stained = evidence_by_marker(binding, batch["if_present"], batch["if_marker"], _MARKERS)
+        counted: dict[Modality, Tensor] = {
+            "om": torch.where(batch["scored"][:, None], spikes, self.no_evidence.to(spikes.dtype)),
+            "if": self.by_marker(stained).relu(),
+        }
+        if self.deposits is not None:
+            found = evidence_of_places(places.kinds, batch["tem_present"])
+            counted["tem"] = self.deposits(found).relu()
+        return counted
+
+    def _pooled(
+        self, maps: dict[Modality, Tensor], there: dict[Modality, Tensor], places: SeenPlaces
+    ) -> tuple[dict[Modality, Tensor], BagWeights]:
+        """The maps of each modality as one vector (b, WIDTH), none where the form counts; how much micrographs count."""
+        begin = None if self.places is None else any_deposit(places.kinds)
+        micrographs, weighing = self.pooled["tem"](maps["tem"], there["tem"], begin)
+        if self.ask is None:
+            return {}, weighing
+        vectors = {"tem": micrographs.mean(dim=(2, 3))}
+        asking = there["tem"].any(dim=1)[:, None, None, None]
+        for m in ("om", "if"):
+            base, _ = self.pooled[m](maps[m], there[m])
+            # Without micrographs nothing asks.
+            vectors[m] = torch.where(asking, self.ask(base, micrographs), base).mean(dim=(2, 3))
+        return vectors, weighing
 
 
 class MarkerProjection(nn.Module):

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from glomspike.networks.attention import Attention
 
-Aggregate = Literal["place-attention", "gated-attention", "mean", "medoid", "sum", "public"]
+Aggregate = Literal["counts", "place-attention", "gated-attention", "mean", "medoid", "sum", "public"]
 LEARNT = ("place-attention", "gated-attention")
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 HIDDEN = 64
@@ -43,11 +43,12 @@ class BagWeights(NamedTuple):
 class Aggregation(nn.Module):
     """Maps (b, n, c, h, w) of bags to one map (b, c, h, w) each, with its `BagWeights`.
 
-    "place-attention" learns which places of which images count, so that a finding that fills a fiftieth of
+    "counts" weighs an image by how surely its places show what is looked for, which `begin` says, and the same
+    within it. "place-attention" learns beyond that which places of which images count, so that a finding that fills a fiftieth of
     one image is not diluted by the rest of it; an image weighs what its places do. "gated-attention" learns
     which images count, each by the mean of its places. "medoid" drops images farther from the most central
     one than `keep` times the mean distance, and weighs the others by nearness; it is blind to labels. "mean"
-    weighs all alike. The weights of these four sum to 1. "sum" and "public" are for comparison: the plain
+    weighs all alike. The weights of these five sum to 1. "sum" and "public" are for comparison: the plain
     sum, and the sum that the equations of the public code make, whose size grows with the bag.
     """
 
@@ -56,23 +57,23 @@ class Aggregation(nn.Module):
         self.aggregate, self.keep = aggregate, keep
         self.attention = Attention(channels, HIDDEN, gated=True) if aggregate in LEARNT else None
         # Only differences of scores decide the weights; that an image shows nothing needs a level.
-        self.level = nn.Parameter(torch.zeros(())) if aggregate in LEARNT else None
+        known = aggregate == "counts" or self.attention is not None
+        self.level = nn.Parameter(torch.zeros(())) if known else None
 
     def forward(
         self, maps: Tensor, present: Tensor, begin: Tensor | None = None
     ) -> tuple[Tensor, BagWeights]:
         """`begin` (b, n, h, w) is what is known before of how much each place counts."""
-        if self.aggregate == "place-attention":
+        if self.aggregate in ("counts", "place-attention"):
             return self._by_place(maps, present, begin)
         weighing = self._by_image(maps, present)
         return torch.einsum("bn,bnchw->bchw", weighing.weights.to(maps.dtype), maps), weighing
 
     def _by_place(self, maps: Tensor, present: Tensor, begin: Tensor | None) -> tuple[Tensor, BagWeights]:
         """A map whose mean over places is the sum of all places of all images, by weights that sum to 1."""
-        assert self.attention is not None
-        scores = self.attention(maps.movedim(2, 4))
-        if begin is not None:
-            scores = scores + begin
+        scores = maps.new_zeros(*maps.shape[:2], *maps.shape[3:]) if begin is None else begin
+        if self.attention is not None:
+            scores = scores + self.attention(maps.movedim(2, 4))
         count = scores[0, 0].numel()
         weighing = self._learnt(scores.flatten(2).logsumexp(dim=2) - math.log(count), maps, present)
         within = scores.flatten(2).softmax(dim=2).view_as(scores)

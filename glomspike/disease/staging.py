@@ -3,6 +3,9 @@
 P(stage > k) = sigmoid(x - t_k), k = 1, 2, 3, with t_1 < t_2 < t_3: the proportional odds of McCullagh (1980).
 """
 
+from collections import Counter
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -37,16 +40,28 @@ class OrdinalHead(nn.Module):
         return torch.cat([self.first[None], self.first + above])
 
 
-def stage_loss(logits: Tensor, stages: Tensor) -> Tensor:
-    """The mean cross-entropy of the three questions; `stages` (b,) are 1 to 4, others are left out.
+def stage_weights(stages: Iterable[int | None]) -> Tensor:
+    """How much a patient of each stage (4,) counts, so that all stages count alike; 1 on average.
 
-    0 where no stage is known.
+    Few patients are biopsied late: a threshold between stages 3 and 4 would otherwise lie where only the
+    latest of stage 4 pass it.
+    """
+    known = Counter(stage for stage in stages if stage is not None)
+    alike = sum(known.values()) / max(1, len(known))
+    return torch.tensor([alike / known[stage] if known[stage] else 1.0 for stage in range(1, STAGES + 1)])
+
+
+def stage_loss(logits: Tensor, stages: Tensor, weights: Tensor) -> Tensor:
+    """The mean cross-entropy of the three questions, each patient's by the weight (4,) of the stage.
+
+    `stages` (b,) are 1 to 4, others are left out. 0 where no stage is known.
     """
     known = stages > 0
     if not bool(known.any()):
         return logits.sum() * 0
     above = (stages[known, None] > torch.arange(1, STAGES, device=stages.device)).float()
-    return functional.binary_cross_entropy_with_logits(logits[known], above)
+    of_patients = functional.binary_cross_entropy_with_logits(logits[known], above, reduction="none")
+    return (of_patients.mean(dim=1) * weights.to(logits.device)[stages[known].long() - 1]).mean()
 
 
 def stage_probabilities(logits: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.numbers import having, judged, measurable_subsets, named_stage, truth_of
 from glomspike.disease.parts import finding_deposits, marked, part_px
 from glomspike.disease.places import UNKNOWN, known_cells, place_loss
-from glomspike.disease.staging import stage_loss
+from glomspike.disease.staging import stage_loss, stage_weights
 from glomspike.disease.subsets import subset_name
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
@@ -130,8 +130,9 @@ class DiseaseTask:
         check_diseases(patients.training, set(self.diseases), ", ".join(map(str, tables)))
         self.training, self.validation = list(patients.training), list(patients.validation)
         self.order = list(range(len(self.training)))
-        by_place = options.parts and options.form.aggregate == "place-attention"
-        self.by_marks = by_place and any(map(marked, self.training)) and any(map(marked, self.validation))
+        self.stage_weights = stage_weights(one.stage for one in self.training)
+        by_parts = options.parts and options.form.by_place
+        self.by_marks = by_parts and any(map(marked, self.training)) and any(map(marked, self.validation))
         self.marks_alone = False  # whether this epoch is about marked deposits and nothing else
 
     @property
@@ -191,6 +192,8 @@ class DiseaseTask:
         chosen = rng.permutation(len(there))[:length].tolist()
         instances = [there[n] for n in chosen]
         example = facts(instances, m, length)
+        if m not in self.options.form.looks_at:
+            return example
         if self.maps is not None:
             return example | self._maps(patient, m, chosen, length, rng)
         side_px = self.options.form.sides_px[m]
@@ -229,7 +232,7 @@ class DiseaseTask:
         return seen | {"tem_places": cells} if m == "tem" else seen
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
-        return disease_loss(Answer(*network(batch)), batch, self.options.branches)
+        return disease_loss(Answer(*network(batch)), batch, self.options.branches, self.stage_weights)
 
     def _encoded(self, network: DiseaseNetwork, patients: Sequence[Patient]) -> list[EncodedPatient]:
         if self.maps is not None:
@@ -331,19 +334,19 @@ def logits_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(torch.from_numpy(logits).softmax(dim=1).numpy())
 
 
-def disease_loss(answer: Answer, batch: Batch, branches: Branches) -> Tensor:
+def disease_loss(answer: Answer, batch: Batch, branches: Branches, of_stages: Tensor) -> Tensor:
     """The mean cross-entropy of the fused answer, those of its branches, of the stage, of the patient and of
     marked places, of the deposits, of micrographs and of their places, and of how antibodies bind.
 
     A branch without images has no loss, and the others of that patient count more, so that their weights add
-    up to the same.
+    up to the same. `of_stages` (4,) is how much a patient of each stage counts.
     """
     of_images = deposit_loss(answer.weighing.showing, batch["tem_deposits"])
     of_places = place_loss(answer.places, batch["tem_places"])
-    of_stage = stage_loss(answer.stage, batch["stage"])
+    of_stage = stage_loss(answer.stage, batch["stage"], of_stages)
     marked = batch["tem_places"] > 0
     staged = batch["stage"][:, None, None, None].expand_as(marked)[marked]
-    of_stage = of_stage + stage_loss(answer.place_stages[marked], staged)
+    of_stage = of_stage + stage_loss(answer.place_stages[marked], staged, of_stages)
     of_binding = binding_loss(answer.binding, batch["if_binding"])
     return _loss_of_patients(answer, batch, branches) + of_stage + of_images + of_places + of_binding
 
