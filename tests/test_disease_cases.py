@@ -78,7 +78,8 @@ def instances(micrographs: int = 3) -> list[Instance]:
 
 
 def patient(*modalities: str, micrographs: int = 3) -> Patient:
-    return Patient("case", by_modality([i for i in instances(micrographs) if i.modality in modalities]))
+    shown = [i for i in instances(micrographs) if i.modality in modalities]
+    return Patient("case", by_modality(shown), evidence=np.full(6, 0.3, np.float32))
 
 
 def test_a_case_is_judged_fused_by_each_modality_and_without_each(model: Model) -> None:
@@ -245,3 +246,10 @@ def test_glomeruli_of_slides_are_looked_at_as_in_training(model: Model, tmp_path
     assert record.images[0].image == "a.png 3"  # the spiked one comes first
     assert record.evidence["highest probability"] == pytest.approx(0.9)
     assert record.evidence["share sclerosed"] == pytest.approx(1 / 6, abs=1e-3)
+    assert all(one.probabilities is None for one in record.images)  # it is spikes that count, not pictures
+
+    (tmp_path / "cases.csv").write_text("case,image,marker,mpp\nk,a.png,PAS,0.25\n")
+    (case,) = read_cases(tmp_path / "cases.csv")
+    unscored = disease_of(case, {"a.png": row}, tmp_path, model).record
+    assert unscored.called is None
+    assert any("no glomerulus in silver has a spike probability" in said for said in unscored.warnings)

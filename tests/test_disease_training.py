@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from patients import DISEASES, SMALL, write_patients
+from patients import DISEASES, SMALL, scored, write_patients
 from rich.console import Console
 from safetensors.torch import load_file
 from test_cli import typed
@@ -17,6 +17,7 @@ from test_cli import typed
 from glomspike.disease.bags import Patient, load_patients
 from glomspike.disease.batch import whole_patient
 from glomspike.disease.evaluate import evaluate_disease
+from glomspike.disease.form import Form
 from glomspike.disease.infer import judge_case, measured_subsets
 from glomspike.disease.judge import plain
 from glomspike.disease.kind import KIND
@@ -42,7 +43,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def patients(table: Path) -> Patients:
-    return Patients.of([table], SMALL)
+    return Patients.of([table], SMALL, scored())
 
 
 def task(table: Path, patients: Patients, **changes: object) -> DiseaseTask:
@@ -64,8 +65,8 @@ def test_images_are_grouped_by_patient_whatever_the_order_of_rows(table: Path, t
         csv.writer(file).writerows(
             [head, *rows, [*extra[:5], "", "", extra[7], ""]]
         )  # two OM rows of one patient
-    first = {p.name: p for p in load_patients(read_samples([table], MODALITIES), SMALL)}
-    second = {p.name: p for p in load_patients(read_samples([shuffled], MODALITIES), SMALL)}
+    first = {p.name: p for p in load_patients(read_samples([table], MODALITIES), SMALL, scored())}
+    second = {p.name: p for p in load_patients(read_samples([shuffled], MODALITIES), SMALL, scored())}
     assert first.keys() == second.keys()
     for name, patient in second.items():
         assert {i.name for i in patient.images["tem"]} == {i.name for i in first[name].images["tem"]}
@@ -177,6 +178,33 @@ def test_what_parts_have_taught_goes_on_with_what_is_said_of_spikes(
     assert all(torch.equal(on[name], tensor) for name, tensor in network.state_dict().items())
 
 
+def test_silver_says_nothing_where_no_spikes_were_scored(table: Path) -> None:
+    def modalities(form: Form, evidence: dict[str, np.ndarray]) -> set[tuple[str, ...]]:
+        return {p.modalities for p in Patients.of([table], form, evidence).training}
+
+    assert modalities(SMALL, scored()) == {("om", "if", "tem")}
+    assert modalities(SMALL, scored(1)) == {("om", "if", "tem"), ("if", "tem")}
+    assert modalities(replace(SMALL, aggregate="mean"), {}) == {("om", "if", "tem")}
+    with table.open() as file:
+        head, *rows = list(csv.reader(file))
+    silver_alone = table.parent / "silver-alone.csv"
+    with silver_alone.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *(row for row in rows if row[4] != "patient 0" or row[2] == "om")])
+    known = load_patients(read_samples([silver_alone], MODALITIES), SMALL)
+    assert "patient 0" not in {p.name for p in known}
+
+
+@pytest.mark.parametrize(("aggregate", "scores"), [("counts", True), ("place-attention", False)])
+def test_spikes_are_scored_without_being_asked_for_where_nothing_else_counts_in_silver(
+    table: Path, monkeypatch: pytest.MonkeyPatch, aggregate: str, scores: bool
+) -> None:
+    monkeypatch.setattr("glomspike.disease.spikes.spike_evidences", lambda _samples, _device: scored())
+    beginning = Beginning((table,), None, None, photographs=False, seed=0)
+    assert KIND.training.task(beginning, {"aggregate": aggregate}).options.spikes == scores
+    parts = KIND.training.task(beginning, {"aggregate": aggregate, "micrograph_parts": True})
+    assert not parts.options.spikes
+
+
 def test_without_masks_parts_teach_what_patients_have(table: Path, patients: Patients) -> None:
     unmarked = [
         replace(one, images={**one.images, "tem": tuple(replace(i, places=None) for i in one.images["tem"])})
@@ -213,7 +241,8 @@ def test_a_training_says_what_it_rests_on_and_is_measured_by_every_subset(
     table: Path, patients: Patients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "DRAWS", 10)
-    weights = learnt(task(table, patients), tmp_path, epochs=1)
+    monkeypatch.setattr("glomspike.disease.evaluate.spike_evidences", lambda _samples, _device: scored())
+    weights = learnt(task(table, patients, spikes=True), tmp_path, epochs=1)
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["classes"] == sorted(DISEASES)
     measured = {metric["name"] for metric in card["metrics"]}
@@ -347,6 +376,15 @@ def test_parts_are_for_an_encoder_that_learns(
     status, _, err = typed("train", "disease", str(table), "--out", str(tmp_path), *options, capsys=capsys)
     assert status == 2
     assert "train with --frozen-encoder afterwards" in err
+
+
+def test_attention_across_modalities_is_for_maps(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--out", str(tmp_path), "--cmsa", "off")
+    status, _, err = typed("train", "disease", str(table), *options, capsys=capsys)
+    assert status == 2
+    assert "give --aggregate place-attention as well" in err
 
 
 @pytest.mark.parametrize("branches", ["1,2", "a,b,c", "1,-1,0"])

@@ -6,8 +6,8 @@
 
 PATIENTS is a folder of `glomspike phantom --patients`. The encoder does not learn: what it sees is computed
 once for each patient and kept in WORK, as is the result of each training, so that what is done is not done
-again. Where WEIGHTS are a disease network's, variants begin with what they have in common with it. The tables are printed, and
-written into the page between its marks.
+again. Where WEIGHTS are a disease network's, variants begin with what they have in common with it. The
+tables are printed, and written into the page between its marks.
 """
 
 import json
@@ -196,7 +196,7 @@ def measured(
 
 
 def begins_with(variant: Variant, form: Form, known: KnownPatients) -> dict[str, Tensor]:
-    """What a variant begins with: what its form has in common with the weights given, or the encoder alone."""
+    """What a variant begins with: all that its form shares with the weights given, or the encoder alone."""
     given = known.begin
     encoder = {name: one for name, one in given.items() if name.startswith(PREFIX)}
     if variant.anew or encoder.keys() == given.keys():

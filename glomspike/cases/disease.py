@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from glomspike.cases.table import Case, CaseImage
-from glomspike.disease.bags import Patient, by_modality
+from glomspike.disease.bags import Patient, by_modality, without_unscored
 from glomspike.disease.evidence import ScoredGlomerulus, spike_evidence
 from glomspike.disease.form import Form
 from glomspike.disease.infer import Judgement, judge_case, no_judgement
@@ -30,6 +30,7 @@ from glomspike.slide.field import read_field
 from glomspike.slide.reader import open_slide, read_picture
 
 SPIKIEST, OTHERS = 4, 4  # glomeruli of a case that are looked at: of highest spike probability, and any
+UNSCORED = "light microscopy counts only by its spikes, and no glomerulus in silver has a spike probability"
 OPACITY = 0.45
 QUALITY = 85
 
@@ -73,10 +74,15 @@ def disease_of(case: Case, rows: Mapping[str, SlideRow], out: Path, model: Model
         except SlideError as error:
             failed[image.image] = f"{error.cause}; {error.cure}"
     evidence = spike_evidence(list(_scored(profiles))) if model.card.arguments["spikes"] else None
-    patient = Patient(case.name, by_modality(instances), evidence=evidence)
+    whole = Patient(case.name, by_modality(instances), evidence=evidence)
+    patient = without_unscored(whole, form)
     judged = judge_case(model, patient) if patient.modalities else no_judgement(model.card)
     images, pictures = _pictured(judged)
-    return CaseDisease(judged.record.model_copy(update={"images": images}), pictures, failed)
+    warnings = judged.record.warnings
+    if patient.modalities != whole.modalities:
+        warnings += (UNSCORED,)
+    record = judged.record.model_copy(update={"images": images, "warnings": warnings})
+    return CaseDisease(record, pictures, failed)
 
 
 def _profiles(case: Case, rows: Mapping[str, SlideRow], out: Path) -> Iterator[_Profile]:

@@ -51,7 +51,7 @@ class Patient:
 def load_patients(
     samples: Sequence[Sample], form: Form, evidence: Mapping[str, NDArray[np.float32]] | None = None
 ) -> list[Patient]:
-    """The patients of known disease, in the order of their first rows, with their images.
+    """The patients of known disease, in the order of their first rows, with the images that say something.
 
     Raises SamplesError or SlideError for an image that cannot be used.
     """
@@ -62,10 +62,21 @@ def load_patients(
     for sample, instances in zip(known, loaded, strict=True):
         rows.setdefault(sample.patient, []).extend(instances)
     stated = {sample.patient: (sample.disease, sample.stage) for sample in known}
-    return [
+    patients = [
         Patient(name, by_modality(images), *stated[name], (evidence or {}).get(name))
         for name, images in rows.items()
     ]
+    telling = [without_unscored(one, form) for one in patients]
+    return [one for one in telling if one.modalities]
+
+
+def without_unscored(patient: Patient, form: Form) -> Patient:
+    """The patient as a form hears of it: where spikes are all that counts in silver, and none were scored,
+    light microscopy is missing.
+    """
+    if not form.counts or patient.evidence is not None:
+        return patient
+    return replace(patient, images={**patient.images, "om": ()})
 
 
 def by_modality(instances: Sequence[Instance]) -> Images:

@@ -58,7 +58,8 @@ class PublicCrossModalAttention(nn.Module):
         if scrambled.shape[1] != tokens.shape[1]:  # there are more places in a micrograph's map
             square = scrambled.transpose(1, 2).unflatten(2, attending.shape[2:])
             scrambled = _tokens(nn.functional.adaptive_avg_pool2d(square, side))
-        return attended + scrambled.transpose(1, 2).unflatten(2, side)
+        looked: Tensor = attended + scrambled.transpose(1, 2).unflatten(2, side)
+        return looked
 
 
 class NoAttention(nn.Module):

@@ -172,7 +172,7 @@ class DiseaseNetwork(FreezableEncoder):
         return SeenPlaces(nothing[:, :, :KINDS], nothing[:, :, KINDS])
 
     def _counted(self, batch: Batch, places: SeenPlaces, binding: Tensor) -> dict[Modality, Tensor]:
-        """What is counted in the images of each modality (b, EVIDENCE_WIDTH), of micrographs by place alone."""
+        """What is counted in images of each modality (b, EVIDENCE_WIDTH); in micrographs, by place."""
         spikes = self.evidence(batch["evidence"]).relu()
         stained = evidence_by_marker(binding, batch["if_present"], batch["if_marker"], _MARKERS)
         counted: dict[Modality, Tensor] = {
@@ -187,14 +187,15 @@ class DiseaseNetwork(FreezableEncoder):
     def _pooled(
         self, maps: dict[Modality, Tensor], there: dict[Modality, Tensor], places: SeenPlaces
     ) -> tuple[dict[Modality, Tensor], BagWeights]:
-        """The maps of each modality as one vector (b, WIDTH), none where the form counts; how much micrographs count."""
+        """Maps of each modality as a vector (b, WIDTH), none of a form that counts; the weights of micrographs."""
         begin = None if self.places is None else any_deposit(places.kinds)
         micrographs, weighing = self.pooled["tem"](maps["tem"], there["tem"], begin)
         if self.ask is None:
             return {}, weighing
-        vectors = {"tem": micrographs.mean(dim=(2, 3))}
+        vectors: dict[Modality, Tensor] = {"tem": micrographs.mean(dim=(2, 3))}
         asking = there["tem"].any(dim=1)[:, None, None, None]
-        for m in ("om", "if"):
+        asked: tuple[Modality, ...] = ("om", "if")
+        for m in asked:
             base, _ = self.pooled[m](maps[m], there[m])
             # Without micrographs nothing asks.
             vectors[m] = torch.where(asking, self.ask(base, micrographs), base).mean(dim=(2, 3))

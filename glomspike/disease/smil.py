@@ -43,13 +43,13 @@ class BagWeights(NamedTuple):
 class Aggregation(nn.Module):
     """Maps (b, n, c, h, w) of bags to one map (b, c, h, w) each, with its `BagWeights`.
 
-    "counts" weighs an image by how surely its places show what is looked for, which `begin` says, and the same
-    within it. "place-attention" learns beyond that which places of which images count, so that a finding that fills a fiftieth of
-    one image is not diluted by the rest of it; an image weighs what its places do. "gated-attention" learns
-    which images count, each by the mean of its places. "medoid" drops images farther from the most central
-    one than `keep` times the mean distance, and weighs the others by nearness; it is blind to labels. "mean"
-    weighs all alike. The weights of these five sum to 1. "sum" and "public" are for comparison: the plain
-    sum, and the sum that the equations of the public code make, whose size grows with the bag.
+    "place-attention" learns which places of which images count, so that a finding that fills a fiftieth of
+    one image is not diluted by the rest of it; an image weighs what its places do. "counts" weighs places and
+    images by `begin` alone. "gated-attention" learns which images count, each by the mean of its places.
+    "medoid" drops images farther from the most central one than `keep` times the mean distance, and weighs
+    the others by nearness; it is blind to labels. "mean" weighs all alike. The weights of these five sum to
+    1. "sum" and "public" are for comparison: the plain sum, and the sum that the equations of the public code
+    make, whose size grows with the bag.
     """
 
     def __init__(self, aggregate: Aggregate, channels: int, keep: float) -> None:
