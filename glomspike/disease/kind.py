@@ -27,7 +27,7 @@ ENCODERS = ("resnet18-short", "resnet18", "resnet50", "efficientnet-lite0", "swi
 AGGREGATES = ("counts", "place-attention", "gated-attention", "mean", "medoid", "sum", "public")
 CROSS_MODAL = ("repaired", "public", "off")
 BRANCHES = "0.3,0.5,0.2"
-RATE_TRAINED, RATE_FROZEN = 3e-4, 1e-3
+RATE_TRAINED, RATE_FROZEN = 3e-4, 2e-3
 OF_FORM = ("encoder", "aggregate", "cmsa", "keep", "branch_relu")
 
 

@@ -187,7 +187,7 @@ class DiseaseNetwork(FreezableEncoder):
     def _pooled(
         self, maps: dict[Modality, Tensor], there: dict[Modality, Tensor], places: SeenPlaces
     ) -> tuple[dict[Modality, Tensor], BagWeights]:
-        """Maps of a modality as a vector (b, WIDTH), none of a form that counts; the weights of micrographs."""
+        """Maps of a modality as a vector (b, WIDTH), none of a form that counts; weights of micrographs."""
         begin = None if self.places is None else any_deposit(places.kinds)
         micrographs, weighing = self.pooled["tem"](maps["tem"], there["tem"], begin)
         if self.ask is None:

@@ -13,7 +13,7 @@ from glomspike.disease.subsets import ALL, SUBSETS, Subset, subset_name
 from glomspike.findings import Scores
 from glomspike.learn.evaluation import interval_numbers
 from glomspike.metrics.bootstrap import Rows, intervals
-from glomspike.metrics.calibration import calibration_error
+from glomspike.metrics.calibration import calibration_error, calibration_error_by_chance
 from glomspike.metrics.classes import STATISTICS, Classes, class_quality
 from glomspike.metrics.ordinal import ordinal_statistics, recall_by_grade
 from glomspike.networks.weights import ClassCalibration
@@ -69,7 +69,10 @@ def judged(
 
 
 def class_numbers(found: Judgements, diseases: Sequence[str]) -> dict[str, JsonValue]:
-    """Balanced accuracy, macro F1 and AUC with their intervals, recalls, calibration error, confusion."""
+    """Balanced accuracy, macro F1 and AUC with their intervals, recalls, calibration error, confusion.
+
+    `ece_by_chance` is the calibration error that perfectly calibrated probabilities have on so few patients.
+    """
     quality = class_quality(found.probabilities, found.truth, found.patients)
     confusion = quality.confusion
     right = found.probabilities.argmax(axis=1) == found.truth
@@ -89,6 +92,7 @@ def class_numbers(found: Judgements, diseases: Sequence[str]) -> dict[str, JsonV
         **quality.values,
         **interval_numbers(STATISTICS, quality.ci95),
         "ece": ece,
+        "ece_by_chance": calibration_error_by_chance(surest),
         **interval_numbers(("ece",), ece_interval),
         "recall": recall,
         "confusion": confusion.tolist(),
