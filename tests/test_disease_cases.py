@@ -18,7 +18,9 @@ from glomspike.cases.table import read_cases
 from glomspike.cases.tables import cases_table
 from glomspike.cases.write import write_case
 from glomspike.disease.bags import Patient, by_modality
+from glomspike.disease.heat import micrograph_heats
 from glomspike.disease.infer import judge_case
+from glomspike.disease.judge import encoded_patient
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.prepare import Instance, fluorescence_square, glomerulus_square, micrograph_square
 from glomspike.disease.subsets import SUBSETS, subset_name
@@ -97,7 +99,33 @@ def test_a_case_is_judged_fused_by_each_modality_and_without_each(model: Model) 
     assert all(one.weight is None for one in record.images if one.modality != "tem")
     assert sum(record.stage_probabilities) == pytest.approx(1, abs=1e-3)
     assert judged.heats.shape == (3, 96, 96)
-    assert judged.heats.max() == pytest.approx(1, abs=0.2)
+    assert 0 < judged.heats.max() <= 1
+
+
+def test_a_micrograph_is_hot_at_the_deposits_that_speak_for_the_disease_and_not_at_others() -> None:
+    class Planned(torch.nn.Module):
+        """Subepithelial deposits at one place of the first micrograph, mesangial ones at one of the second."""
+
+        def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            kinds = torch.zeros(1, 2, 5, 6, 6)
+            kinds[:, :, 0] = 9.0
+            kinds[0, 0, 1, 1, 4] = kinds[0, 1, 4, 4, 1] = 20.0
+            return kinds + 0 * maps.sum(), torch.zeros(1, 2, 6, 6)
+
+    network = DiseaseNetwork(SMALL, 2).eval()
+    network.places = Planned()
+    for part in (network.deposits, network.fusion[0], network.fusion[3]):
+        torch.nn.init.zeros_(part.weight)
+        torch.nn.init.zeros_(part.bias)
+    network.deposits.bias.data[:] = 5.0
+    network.deposits.weight.data[0] = torch.tensor([1.0, 0, 0, -1, 0, 0, 0, 0])  # for, against disease 1
+    network.fusion[0].weight.data[0, 64], network.fusion[3].weight.data[1, 0] = 1.0, 1.0
+    known = encoded_patient(network, patient("tem", micrographs=2))
+    for_it, against_it = micrograph_heats(network, known, ("tem",), 1)
+    rows, columns = np.nonzero(for_it > 0.5)
+    assert for_it.max() > 0.9
+    assert (rows.mean() / 16, columns.mean() / 16) == pytest.approx((1.5, 4.5), abs=0.2)
+    assert against_it.max() < 0.1
 
 
 def test_grades_and_sites_are_said_of_fluorescence_where_they_were_learnt(model: Model) -> None:

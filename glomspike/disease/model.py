@@ -50,8 +50,8 @@ class Answer(NamedTuple):
     `fused` (b, diseases) and `branches` (b, 3, diseases), in the order of MODALITIES, are logits; `stage`
     (b, 3) those of P(stage > k). `weighing` is that of the electron micrographs, `places` (b, n, KINDS,
     h, w) the logits of what each of their places shows, `place_stages` (b, n, h, w, 3) those of its stage,
-    were it a deposit; both are 0 where the form tells no places apart. `binding` (b, n, 6) are the logits of
-    how an antibody binds (`binding.py`).
+    were it a deposit, `deposits` (b, EVIDENCE) what is counted of them; all are 0 where the form tells no
+    places apart. `binding` (b, n, 6) are the logits of how an antibody binds (`binding.py`).
     """
 
     fused: Tensor
@@ -60,6 +60,7 @@ class Answer(NamedTuple):
     weighing: BagWeights
     places: Tensor
     place_stages: Tensor
+    deposits: Tensor
     binding: Tensor
 
 
@@ -110,7 +111,8 @@ class DiseaseNetwork(FreezableEncoder):
         maps = {m: self.maps(batch, m) for m in self.form.looks_at}
         places = self._places(maps["tem"])
         binding: Tensor = self.binding(maps["if"])
-        counted = self._counted(batch, places, binding)
+        deposits = evidence_of_places(places.kinds, there["tem"])
+        counted = self._counted(batch, deposits, binding)
         pooled, weighing = self._pooled(maps, there, places)
         vectors = {}
         for m in MODALITIES:
@@ -130,6 +132,7 @@ class DiseaseNetwork(FreezableEncoder):
             weighing,
             places.kinds,
             stages if self.places is not None else torch.zeros_like(stages),
+            deposits if self.places is not None else torch.zeros_like(deposits),
             binding,
         )
 
@@ -171,7 +174,7 @@ class DiseaseNetwork(FreezableEncoder):
         nothing = maps.new_zeros(b, n, KINDS + 1, h, w, dtype=torch.float32)
         return SeenPlaces(nothing[:, :, :KINDS], nothing[:, :, KINDS])
 
-    def _counted(self, batch: Batch, places: SeenPlaces, binding: Tensor) -> dict[Modality, Tensor]:
+    def _counted(self, batch: Batch, deposits: Tensor, binding: Tensor) -> dict[Modality, Tensor]:
         """What is counted in images of each modality (b, EVIDENCE_WIDTH); in micrographs, by place."""
         spikes = self.evidence(batch["evidence"]).relu()
         stained = evidence_by_marker(binding, batch["if_present"], batch["if_marker"], _MARKERS)
@@ -180,8 +183,7 @@ class DiseaseNetwork(FreezableEncoder):
             "if": self.by_marker(stained).relu(),
         }
         if self.deposits is not None:
-            found = evidence_of_places(places.kinds, batch["tem_present"])
-            counted["tem"] = self.deposits(found).relu()
+            counted["tem"] = self.deposits(deposits).relu()
         return counted
 
     def _pooled(
