@@ -104,7 +104,7 @@ def test_a_case_is_judged_fused_by_each_modality_and_without_each(model: Model) 
 
 def test_a_micrograph_is_hot_at_the_deposits_that_speak_for_the_disease_and_not_at_others() -> None:
     class Planned(torch.nn.Module):
-        """Subepithelial deposits at one place of the first micrograph, mesangial ones at one of the second."""
+        """Subepithelial deposits at a place of the first micrograph, mesangial ones at one of the second."""
 
         def forward(self, maps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             kinds = torch.zeros(1, 2, 5, 6, 6)
