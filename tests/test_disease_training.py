@@ -213,7 +213,7 @@ def test_without_masks_parts_teach_what_patients_have(table: Path, patients: Pat
     one = task(table, Patients(unmarked, patients.validation), parts=True, modality_dropout=0.0)
     one.begin_epoch(one.network(), 1)
     assert one.sample(0, np.random.default_rng(0))["disease"] >= 0
-    assert one.quality == "subset_auc"
+    assert one.quality == "subset_log_likelihood"
 
 
 def test_modalities_are_left_out_in_training_but_never_all(table: Path, patients: Patients) -> None:
