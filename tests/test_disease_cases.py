@@ -210,6 +210,8 @@ def test_a_case_is_written_with_its_evidence_and_an_unreadable_image_costs_only_
     assert "For research use only" in page
     assert "Regions of this micrograph that support MN" in page
     assert "light microscopy is missing" in page
+    assert "IgG, fluorescence microscopy: done" in page
+    assert "None" not in page
     pdf = PdfReader(place / "report.pdf")
     said = " ".join(" ".join(one.extract_text() for one in pdf.pages).split())
     assert "Which of the trained diseases the images resemble most" in said

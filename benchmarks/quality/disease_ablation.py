@@ -164,7 +164,7 @@ def measured(
     if variant.control in WITHHELD:
         training = WITHHELD[variant.control](training)
     form = replace(known.form, **variant.form)
-    options = replace(DiseaseOptions(form=form, frozen=True), **variant.options)
+    options = replace(DiseaseOptions(form=form, frozen=True, spikes=True), **variant.options)
     torch.manual_seed(seed)
     begin = begins_with(variant, form, known)
     task = DiseaseTask(

@@ -22,6 +22,7 @@ from glomspike.report.case_words import (
     warning_words,
 )
 from glomspike.report.disease_view import DiseaseView, disease_view
+from glomspike.report.disease_words import modalities_words
 from glomspike.report.html import data_uri, write_page
 from glomspike.report.page import REPORT_NAME
 from glomspike.report.portrait import encode_jpeg, shrunk
@@ -120,19 +121,28 @@ def _report_address(folder: str) -> str:
     return f"{UP}/{quote(os.fsencode(folder))}/{REPORT_NAME}"
 
 
-def _slide(image: ImageRecord, record: CaseRecord, out: Path) -> SlideView:
-    block = f"block {image.block}, " if image.block else ""
+def _section(image: ImageRecord) -> str:
+    """Which section of the biopsy a slide is, or what else made an image."""
+    if image.modality != "om":
+        return modalities_words(image.modality)
+    return f"block {image.block}, level {image.level}" if image.block else f"level {image.level}"
+
+
+def _found(image: ImageRecord) -> str:
     tissue = "" if image.tissue_mm2 is None else f", {image.tissue_mm2:.2f} mm² of tissue"
     sharp = focus_words(image)
     focus = f", focus {sharp}" if sharp else ""
-    found = f"{image.profiles} profiles, {scale_words(image)} µm/px{tissue}{focus}"
+    return f"{image.profiles} profiles, {scale_words(image)} µm/px{tissue}{focus}"
+
+
+def _slide(image: ImageRecord, record: CaseRecord, out: Path) -> SlideView:
     overview = case_overview(image, record.glomeruli, out, OVERVIEW_PX)
     return SlideView(
         slide_numbers(record)[image.image],
         image.image,
         stain_words(image),
-        f"{block}level {image.level}",
-        found if image.status == "done" else image.status,
+        _section(image),
+        _found(image) if image.modality == "om" and image.status == "done" else image.status,
         None if image.folder is None else _report_address(image.folder),
         *_picture(overview),
     )
