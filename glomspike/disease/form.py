@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 from pydantic import JsonValue
 
 from glomspike.disease.cmsa import CrossModal
-from glomspike.disease.smil import Aggregate
+from glomspike.disease.smil import BY_PLACE, Aggregate
 from glomspike.modalities import MODALITIES, Modality
 
 Branches = tuple[float, float, float]  # a number for light, fluorescence and electron microscopy
@@ -42,7 +42,7 @@ class Form:
     @property
     def by_place(self) -> bool:
         """Whether places of a micrograph are told apart."""
-        return self.aggregate in ("counts", "place-attention")
+        return self.aggregate in BY_PLACE
 
     @property
     def looks_at(self) -> tuple[Modality, ...]:

@@ -90,7 +90,9 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     options = _options(beginning, chosen)
     evidence = None
     if options.spikes:
-        evidence = spike_evidences(read_samples(beginning.tables, MODALITIES), torch.device("cpu"))
+        samples = read_samples(beginning.tables, MODALITIES)
+        seen = [sample for sample in samples if sample.split != "test"]
+        evidence = spike_evidences(seen, torch.device("cpu"))
     patients = Patients.of(beginning.tables, options.form, evidence)
     return DiseaseTask(
         beginning.tables,

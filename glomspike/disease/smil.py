@@ -15,6 +15,7 @@ from glomspike.networks.attention import Attention
 
 Aggregate = Literal["counts", "place-attention", "gated-attention", "mean", "medoid", "sum", "public"]
 LEARNT = ("place-attention", "gated-attention")
+BY_PLACE = ("counts", "place-attention")  # tell places of an image apart
 AGGREGATES: tuple[Aggregate, ...] = get_args(Aggregate)
 HIDDEN = 64
 TINY = 1e-8
@@ -57,14 +58,13 @@ class Aggregation(nn.Module):
         self.aggregate, self.keep = aggregate, keep
         self.attention = Attention(channels, HIDDEN, gated=True) if aggregate in LEARNT else None
         # Only differences of scores decide the weights; that an image shows nothing needs a level.
-        known = aggregate == "counts" or self.attention is not None
-        self.level = nn.Parameter(torch.zeros(())) if known else None
+        self.level = nn.Parameter(torch.zeros(())) if aggregate in {*LEARNT, *BY_PLACE} else None
 
     def forward(
         self, maps: Tensor, present: Tensor, begin: Tensor | None = None
     ) -> tuple[Tensor, BagWeights]:
         """`begin` (b, n, h, w) is what is known before of how much each place counts."""
-        if self.aggregate in ("counts", "place-attention"):
+        if self.aggregate in BY_PLACE:
             return self._by_place(maps, present, begin)
         weighing = self._by_image(maps, present)
         return torch.einsum("bn,bnchw->bchw", weighing.weights.to(maps.dtype), maps), weighing

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import log_loss
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -263,7 +264,8 @@ class DiseaseTask:
             name, scale = subset_name(subset), temperature(logits, truth)
             auc = class_statistics(logits_softmax(logits), truth)["auc"]
             fitted |= {f"auc {name}": auc, f"temperature {name}": scale}
-            likelihoods.append(log_likelihood(logits / scale, truth))
+            calibrated = logits_softmax(logits / scale)
+            likelihoods.append(-float(log_loss(truth, calibrated, labels=np.arange(len(self.diseases)))))
         staged = [one for one in patients if one.patient.stage is not None]
         if staged:
             named = [named_stage(inner, one, one.patient.modalities) for one in staged]
@@ -335,13 +337,8 @@ def _graded(patient: Patient) -> bool:
 
 
 def logits_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities (n, classes) of logits, uncalibrated."""
+    """Probabilities (n, classes) of logits."""
     return np.asarray(torch.from_numpy(logits).softmax(dim=1).numpy())
-
-
-def log_likelihood(logits: NDArray[np.float64], truth: NDArray[np.intp]) -> float:
-    """The mean log-probability that logits (n, classes) give the true classes (n,)."""
-    return -float(functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(truth)))
 
 
 def disease_loss(answer: Answer, batch: Batch, branches: Branches, of_stages: Tensor) -> Tensor:
