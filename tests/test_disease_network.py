@@ -11,7 +11,7 @@ from glomspike.disease.cmsa import CrossModalAttention
 from glomspike.disease.encoder import SharedEncoder, map_side
 from glomspike.disease.form import Form
 from glomspike.disease.model import Answer, DiseaseNetwork
-from glomspike.disease.smil import Aggregation, distances, medoid_weighing, public_weighing
+from glomspike.disease.smil import AGGREGATES, Aggregation, distances, medoid_weighing, public_weighing
 from glomspike.disease.staging import OrdinalHead, stage_loss, stage_probabilities, stage_weights
 from glomspike.disease.subsets import SUBSETS
 from glomspike.disease.train import deposit_loss, disease_loss
@@ -207,6 +207,18 @@ def test_every_subset_of_modalities_is_answered_without_a_look_at_the_others(
         answers = [Answer(*usual(only(one, subset))) for one in (first, second)]
     assert torch.isfinite(answers[0].fused).all()
     assert torch.allclose(answers[0].fused, answers[1].fused, atol=1e-5)
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATES)
+def test_an_answer_on_a_subset_needs_no_other_look_at_the_images(aggregate: str) -> None:
+    asked, shown = network(aggregate=aggregate).eval(), batch()
+    with torch.inference_mode():
+        seen = asked.see(shown)
+        for subset in SUBSETS:
+            again, once = Answer(*asked(only(shown, subset))), asked.answer(only(shown, subset), seen)
+            for one in ("fused", "branches", "stage", "deposits"):
+                assert torch.allclose(getattr(again, one), getattr(once, one), atol=1e-5), (subset, one)
+            assert torch.allclose(again.weighing.weights, once.weighing.weights, atol=1e-6)
 
 
 def test_a_patient_without_micrographs_beside_one_with_is_the_same_as_alone(usual: DiseaseNetwork) -> None:

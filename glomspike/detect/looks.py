@@ -13,6 +13,8 @@ from glomspike.detect.model import STRIDE, Maps
 
 SIDE_STEP_PX = 32  # sides that the network takes are multiples
 ROWS, COLUMNS = -2, -1
+# Windows that a CPU works on at once: what passes between the layers of more does not stay in its cache.
+AT_ONCE_ON_CPU = 8
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,17 @@ def mean_maps(network: nn.Module, windows: Tensor) -> Maps:
     The maps are those of the windows as they are. Offsets come from the first look alone: where in its cell a
     centre lies, a map with cells of another size cannot show.
     """
-    plain: Maps = network(windows)
+    plain = _seen(network, windows)
     answers = [_answer(network, windows, look) for look in MORE_LOOKS]
     centre = torch.stack([plain.centre.float(), *(centre for centre, _ in answers)])
     radius = torch.stack([plain.radius.float(), *(radius for _, radius in answers)])
     return Maps(centre.mean(dim=0), radius.mean(dim=0), plain.offset)
+
+
+def _seen(network: nn.Module, windows: Tensor) -> Maps:
+    at_once = AT_ONCE_ON_CPU if windows.device.type == "cpu" else len(windows)
+    answers = [network(some) for some in windows.split(at_once)]
+    return Maps(*(torch.cat(maps) for maps in zip(*answers, strict=True)))
 
 
 def _answer(network: nn.Module, windows: Tensor, look: Look) -> tuple[Tensor, Tensor]:
@@ -44,7 +52,7 @@ def _answer(network: nn.Module, windows: Tensor, look: Look) -> tuple[Tensor, Te
     side_px = windows.shape[COLUMNS]
     cells = side_px // STRIDE
     shown_px = max(SIDE_STEP_PX, round(side_px * look.enlarged / SIDE_STEP_PX) * SIDE_STEP_PX)
-    maps: Maps = network(_resized(windows.flip(look.mirrored), shown_px))
+    maps = _seen(network, _resized(windows.flip(look.mirrored), shown_px))
     centre = _resized(maps.centre.float(), cells).flip(look.mirrored)
     radius = _resized(maps.radius.float(), cells).flip(look.mirrored)
     return centre, radius * (side_px / shown_px)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from glomspike.disease.batch import only
 from glomspike.disease.judge import EncodedPatient
-from glomspike.disease.model import Answer, DiseaseNetwork
+from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.places import PER_PLACE
 from glomspike.disease.subsets import Subset
 
@@ -27,15 +27,16 @@ def micrograph_heats(network: DiseaseNetwork, patient: EncodedPatient, subset: S
     Of a form that counts, the probability that the place shows deposits of the kind that speaks most for the
     disease, and less by as much as others speak less. Of other forms, relative to the highest of the patient.
     """
-    maps = patient.batch["tem_maps"].detach().clone().requires_grad_(True)
+    each = {m: one.clone() for m, one in patient.seen.maps.items()}
+    maps = each["tem"].requires_grad_(True)
     with torch.enable_grad():
-        answer = Answer(*network(only({**patient.batch, "tem_maps": maps}, subset)))
+        answer = network.answer(only(patient.batch, subset), network.read(each))
         weighed = answer.deposits if network.form.counts else maps
         (slopes,) = torch.autograd.grad(answer.fused[0, disease], weighed)
     seen = _of_kinds(answer.places[0], slopes[0]) if network.form.counts else _of_maps(maps[0], slopes[0])
     side_px = network.form.sides_px["tem"]
-    each = seen.detach().float().cpu().numpy()
-    enlarged = [cv2.resize(one, (side_px, side_px), interpolation=cv2.INTER_CUBIC) for one in each]
+    shown = seen.detach().float().cpu().numpy()
+    enlarged = [cv2.resize(one, (side_px, side_px), interpolation=cv2.INTER_CUBIC) for one in shown]
     heats: Heats = np.clip(np.stack(enlarged), 0, 1).astype(np.float32)
     return heats
 

@@ -176,7 +176,7 @@ def _alone(known: EncodedPatient, modality: Modality, place: int) -> EncodedPati
     present = torch.zeros_like(known.batch[f"{modality}_present"])
     present[0, place] = True
     batch: Mapping[str, torch.Tensor] = {**known.batch, f"{modality}_present": present}
-    return EncodedPatient(known.patient, dict(batch))
+    return EncodedPatient(known.patient, dict(batch), known.seen)
 
 
 def _evidence(patient: Patient) -> dict[str, float] | None:

@@ -11,7 +11,7 @@ from torch import nn
 from glomspike.disease.bags import Patient
 from glomspike.disease.batch import evidence_of, facts, only, whole_patient
 from glomspike.disease.frozen import Maps
-from glomspike.disease.model import Answer, DiseaseNetwork
+from glomspike.disease.model import Answer, DiseaseNetwork, Seen
 from glomspike.disease.subsets import Subset
 from glomspike.findings import Scores
 from glomspike.learn.training import Batch
@@ -20,15 +20,16 @@ from glomspike.modalities import MODALITIES
 
 @dataclass(frozen=True, eq=False)
 class EncodedPatient:
-    """A patient with what the encoder saw of the images."""
+    """A patient with what a network has seen in the images, and what is known of them but their pixels."""
 
     patient: Patient
     batch: Batch
+    seen: Seen
 
     def answer(self, network: DiseaseNetwork, subset: Subset) -> Answer:
         """What the network says of the modalities of a subset."""
         with torch.inference_mode():
-            return Answer(*network(only(self.batch, subset)))
+            return network.answer(only(self.batch, subset), self.seen)
 
 
 def plain(network: nn.Module) -> DiseaseNetwork:
@@ -38,16 +39,7 @@ def plain(network: nn.Module) -> DiseaseNetwork:
 
 def encoded_patient(network: DiseaseNetwork, patient: Patient) -> EncodedPatient:
     """A patient whose images are encoded now."""
-    device = next(network.parameters()).device
-    batch = {name: tensor.to(device) for name, tensor in whole_patient(patient, network.form).items()}
-    with torch.inference_mode():
-        for m in network.form.looks_at:
-            encoded = network.encode(batch[m][0][batch[f"{m}_present"][0]], m)
-            maps = encoded.new_zeros(batch[m].shape[1], *encoded.shape[1:])
-            maps[batch[f"{m}_present"][0]] = encoded
-            batch[f"{m}_maps"] = maps[None]
-            del batch[m]
-    return EncodedPatient(patient, batch)
+    return _seen(network, patient, whole_patient(patient, network.form))
 
 
 def patient_of_maps(network: DiseaseNetwork, patient: Patient, maps: Maps) -> EncodedPatient:
@@ -57,14 +49,20 @@ def patient_of_maps(network: DiseaseNetwork, patient: Patient, maps: Maps) -> En
         instances = patient.images.get(m, ())
         length = max(1, len(instances))
         example |= facts(instances, m, length)
-        if m not in network.form.looks_at:
-            continue
-        seen = maps[m][0] if instances else np.zeros((1, *network.map_shape(m)))
-        example[f"{m}_maps"] = seen.astype(np.float32)
+        if m in network.form.looks_at:
+            there = maps[m][0] if instances else np.zeros((1, *network.map_shape(m)))
+            example[f"{m}_maps"] = there.astype(np.float32)
+    return _seen(network, patient, {name: torch.from_numpy(array[None]) for name, array in example.items()})
+
+
+def _seen(network: DiseaseNetwork, patient: Patient, batch: Batch) -> EncodedPatient:
+    """The patient of a batch of one, without the pixels or maps that take most of its memory."""
     device = next(network.parameters()).device
-    return EncodedPatient(
-        patient, {name: torch.from_numpy(array[None]).to(device) for name, array in example.items()}
-    )
+    with torch.inference_mode():
+        seen = network.see({name: tensor.to(device) for name, tensor in batch.items()})
+    shown = {*MODALITIES, *(f"{m}_maps" for m in MODALITIES)}
+    known = {name: tensor.to(device) for name, tensor in batch.items() if name not in shown}
+    return EncodedPatient(patient, known, seen)
 
 
 def logits_of(network: DiseaseNetwork, patients: Sequence[EncodedPatient], subset: Subset) -> Scores:

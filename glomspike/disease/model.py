@@ -9,6 +9,7 @@ n, 3) what is known of how antibodies bind (`binding.py`). `evidence` (b, 6) is 
 spikes (`evidence.py`), `scored` (b,) whether it says anything.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -64,6 +65,18 @@ class Answer(NamedTuple):
     binding: Tensor
 
 
+class Seen(NamedTuple):
+    """What is seen in each image of some patients, whichever of them the answer is to rest on.
+
+    `maps` by modality (b, n, WIDTH, h, w), 0 where there is no image; what each place of the micrographs
+    shows; how antibodies seem to bind in fluorescence (b, n, GRADES + 2), as logits.
+    """
+
+    maps: Mapping[Modality, Tensor]
+    places: SeenPlaces
+    binding: Tensor
+
+
 class DiseaseNetwork(FreezableEncoder):
     """The network of a form, for so many diseases.
 
@@ -107,10 +120,20 @@ class DiseaseNetwork(FreezableEncoder):
         self.stage = OrdinalHead(together - len(MODALITIES) * self.unstaged)
 
     def forward(self, batch: Batch) -> Answer:
+        return self.answer(batch, self.see(batch))
+
+    def see(self, batch: Batch) -> Seen:
+        """What is seen in each image of a batch."""
+        return self.read({m: self.maps(batch, m) for m in self.form.looks_at})
+
+    def read(self, maps: Mapping[Modality, Tensor]) -> Seen:
+        """What maps of images by modality say of their places and of antibodies."""
+        return Seen(maps, self._places(maps["tem"]), self.binding(maps["if"]))
+
+    def answer(self, batch: Batch, seen: Seen) -> Answer:
+        """The answer that rests on those images that a batch says are present."""
         there = {m: batch[f"{m}_present"] for m in MODALITIES}
-        maps = {m: self.maps(batch, m) for m in self.form.looks_at}
-        places = self._places(maps["tem"])
-        binding: Tensor = self.binding(maps["if"])
+        maps, places, binding = seen
         deposits = evidence_of_places(places.kinds, there["tem"])
         counted = self._counted(batch, deposits, binding)
         pooled, weighing = self._pooled(maps, there, places)
@@ -187,7 +210,7 @@ class DiseaseNetwork(FreezableEncoder):
         return counted
 
     def _pooled(
-        self, maps: dict[Modality, Tensor], there: dict[Modality, Tensor], places: SeenPlaces
+        self, maps: Mapping[Modality, Tensor], there: Mapping[Modality, Tensor], places: SeenPlaces
     ) -> tuple[dict[Modality, Tensor], BagWeights]:
         """Maps of a modality as a vector (b, WIDTH), none of a form that counts; weights of micrographs."""
         begin = None if self.places is None else any_deposit(places.kinds)

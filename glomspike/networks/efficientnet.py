@@ -54,7 +54,7 @@ class EfficientNetLite0(nn.Module):
 class _Layers(nn.Module):
     def __init__(self, shapes: Sequence[_Stage], stem: type[nn.Conv2d]) -> None:
         super().__init__()
-        self.conv_stem = stem(3, STEM_WIDTH, 3, 2, bias=False)
+        self.conv_stem = stem(3, STEM_WIDTH, 3, 2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM_WIDTH, EPSILON)
         stages, inputs = [], STEM_WIDTH
         for stage in shapes:
@@ -117,15 +117,16 @@ class _InvertedBlock(nn.Module):
 
 
 class _StridedConvolution(nn.Conv2d):
-    """A convolution that begins at the first pixel, and pads more at the end, as TensorFlow does."""
+    """A convolution of stride 2 that pads as TensorFlow does: along axes of even length only at the end.
+
+    There a kernel that begins with a row of zeros is moved over maps that are padded at both ends, which
+    gives the same and does not copy them.
+    """
 
     def forward(self, maps: Tensor) -> Tensor:
-        pads = []
-        for length in (maps.shape[3], maps.shape[2]):
-            kernel, stride = self.kernel_size[0], self.stride[0]
-            whole = max((math.ceil(length / stride) - 1) * stride + kernel - length, 0)
-            pads += [whole // 2, whole - whole // 2]
-        return super().forward(functional.pad(maps, pads))
+        rows, columns = (1 - length % 2 for length in maps.shape[2:])
+        kernel = functional.pad(self.weight, (columns, 0, rows, 0))
+        return functional.conv2d(maps, kernel, self.bias, self.stride, self.padding, groups=self.groups)
 
 
 class _InFloat32(_StridedConvolution):
@@ -138,7 +139,7 @@ class _InFloat32(_StridedConvolution):
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     if stride > 1:
-        return _StridedConvolution(inputs, outputs, kernel, stride, groups=groups, bias=False)
+        return _StridedConvolution(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, groups=groups, bias=False)
 
 
