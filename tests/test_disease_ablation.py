@@ -70,6 +70,8 @@ def test_controls_hold_nothing_of_the_disease(known: KnownPatients) -> None:
     for one in left.training:
         assert [known.deposits[one.name, image.name] for image in one.images["tem"]] == [False]
         assert left.maps.varied[one.name]["tem"].shape[1] == 1
+    both = without_deposits(replace(known, deposits=dict.fromkeys(known.deposits, False)))
+    assert {len(one.images["tem"]) for one in both.training} == {1}, "how many are left tells nothing"
     assert counts_alone(known) == pytest.approx(0.5, abs=0.5)
 
 

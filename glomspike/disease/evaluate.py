@@ -10,7 +10,7 @@ from glomspike.disease.form import Form
 from glomspike.disease.judge import encoded_patient, plain
 from glomspike.disease.numbers import class_numbers, judged, stage_numbers, subset_numbers
 from glomspike.disease.spikes import spike_evidences
-from glomspike.disease.train import check_diseases
+from glomspike.disease.train import check_diseases, stated_of
 from glomspike.errors import SamplesError
 from glomspike.learn.evaluation import Evaluation, Progress, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
@@ -34,7 +34,7 @@ def evaluate_disease(
     evidence = spike_evidences(left, model.device) if card.arguments["spikes"] else None
     patients = load_patients(left, Form.of(card.arguments), evidence)
     subject = names_of_tables(samples)
-    check_diseases(patients, set(card.classes), subject)
+    check_diseases(stated_of(patients), card.classes, subject)
     if len({one.disease for one in patients}) < 2:
         cause = "has such images of patients with fewer than two diseases"
         raise SamplesError(subject, cause, "state the diseases of more patients in the column disease")

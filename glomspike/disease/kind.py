@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import click
@@ -85,15 +86,10 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
 
     from glomspike.disease.spikes import spike_evidences
     from glomspike.disease.train import DiseaseTask, Patients
-    from glomspike.learn.samples import read_samples
 
     options = _options(beginning, chosen)
-    evidence = None
-    if options.spikes:
-        samples = read_samples(beginning.tables, MODALITIES)
-        seen = [sample for sample in samples if sample.split != "test"]
-        evidence = spike_evidences(seen, torch.device("cpu"))
-    patients = Patients.of(beginning.tables, options.form, evidence)
+    scored = partial(spike_evidences, device=torch.device("cpu")) if options.spikes else None
+    patients = Patients.of(beginning.tables, options.form, scored)
     return DiseaseTask(
         beginning.tables,
         options,

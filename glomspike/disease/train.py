@@ -1,6 +1,6 @@
 """The disease network's training: patients of known disease, with the modalities that each of them has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from glomspike.disease.subsets import subset_name
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
-from glomspike.learn.samples import in_split, read_samples
+from glomspike.learn.samples import Sample, Split, in_split, read_samples
 from glomspike.learn.sheets import evenly
 from glomspike.learn.training import (
     LICENCE,
@@ -51,7 +51,9 @@ VIEWS = 4  # of each image that an encoder which does not learn sees
 EVIDENCE_SHOWN = 0.5
 QUALITY, QUALITY_OF_PARTS = "subset_log_likelihood", "finds_deposits"
 LIMITS = "can name only the diseases of its training patients, and names one of them for any patient"
-EVIDENCES = Mapping[str, NDArray[np.float32]]
+_LEARNT_FROM: tuple[Split, ...] = ("train", "val")
+Stated = Mapping[str, str | None]  # the disease of each patient, by name
+SpikeScores = Callable[[Sequence[Sample]], Mapping[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -81,28 +83,45 @@ class Patients:
     validation: Sequence[Patient]
 
     @classmethod
-    def of(cls, tables: Sequence[Path], form: Form, evidence: EVIDENCES | None = None) -> "Patients":
-        """Those of tables. Raises SamplesError where a split has too few diseases, or one not learnt."""
+    def of(cls, tables: Sequence[Path], form: Form, scored: SpikeScores | None = None) -> "Patients":
+        """Those of tables, with what `scored` says of spikes, which takes time and comes after the checks.
+
+        Raises SamplesError where a split has too few diseases, or one not learnt.
+        """
         samples = read_samples(tables, MODALITIES)
-        splits = []
-        for split in ("train", "val"):
-            patients = load_patients(in_split(samples, split), form, evidence)
-            if len({patient.disease for patient in patients}) < 2:
-                where = f"{', '.join(map(str, tables))}, split {split}"
-                cause = "has patients of fewer than two diseases"
-                raise SamplesError(where, cause, "state the diseases of more patients in the column disease")
-            splits.append(patients)
-        learnt = {patient.disease for patient in splits[0]}
-        check_diseases(splits[1], learnt, ", ".join(map(str, tables)))
-        return cls(splits[0], splits[1])
+        where = ", ".join(map(str, tables))
+        rows = {split: in_split(samples, split) for split in _LEARNT_FROM}
+        _check_splits({split: _stated_in(some) for split, some in rows.items()}, where)
+        evidence = None if scored is None else scored([one for some in rows.values() for one in some])
+        patients = {split: load_patients(some, form, evidence) for split, some in rows.items()}
+        _check_splits({split: stated_of(some) for split, some in patients.items()}, where)
+        return cls(patients["train"], patients["val"])
 
 
-def check_diseases(patients: Sequence[Patient], known: "set[str | None]", subject: str) -> None:
+def stated_of(patients: Sequence[Patient]) -> Stated:
+    """The disease of each patient by name."""
+    return {one.name: one.disease for one in patients}
+
+
+def _stated_in(samples: Sequence[Sample]) -> Stated:
+    return {one.patient: one.disease for one in samples if one.disease is not None}
+
+
+def _check_splits(splits: Mapping[Split, Stated], where: str) -> None:
+    for split, stated in splits.items():
+        if len(set(stated.values())) < 2:
+            cause = "has patients of fewer than two diseases"
+            remedy = "state the diseases of more patients in the column disease"
+            raise SamplesError(f"{where}, split {split}", cause, remedy)
+    check_diseases(splits["val"], set(splits["train"].values()), where)
+
+
+def check_diseases(stated: Stated, known: Collection[str | None], subject: str) -> None:
     """Raises SamplesError for a patient whose disease is not among those known."""
-    for patient in patients:
-        if patient.disease not in known:
-            among = ", ".join(sorted(name for name in known if name))
-            cause = f"patient {patient.name} has {patient.disease}, which is not among those learnt ({among})"
+    for name, disease in stated.items():
+        if disease not in known:
+            among = ", ".join(sorted(one for one in known if one))
+            cause = f"patient {name} has {disease}, which is not among those learnt ({among})"
             raise SamplesError(subject, cause, "correct the column disease, or add training patients of it")
 
 
@@ -128,7 +147,7 @@ class DiseaseTask:
         self.tables, self.options, self.begin = tables, options, begin
         self.photographs, self.seed, self.maps = photographs, seed, maps
         self.diseases = diseases or tuple(sorted({one.disease or "" for one in patients.training}))
-        check_diseases(patients.training, set(self.diseases), ", ".join(map(str, tables)))
+        check_diseases(stated_of(patients.training), self.diseases, ", ".join(map(str, tables)))
         self.training, self.validation = list(patients.training), list(patients.validation)
         self.order = list(range(len(self.training)))
         self.stage_weights = stage_weights(one.stage for one in self.training)
