@@ -43,7 +43,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def patients(table: Path) -> Patients:
-    return Patients.of([table], SMALL, lambda _samples: scored())
+    return Patients.of([table], SMALL, lambda *_: scored())
 
 
 def task(table: Path, patients: Patients, **changes: object) -> DiseaseTask:
@@ -163,7 +163,7 @@ def test_an_encoder_of_parts_is_chosen_by_how_well_it_finds_deposits_and_judges_
 def test_what_parts_have_taught_goes_on_with_what_is_said_of_spikes(
     table: Path, patients: Patients, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glomspike.disease.spikes.spike_evidences", lambda _samples, device: {})
+    monkeypatch.setattr("glomspike.disease.spikes.spike_evidences", lambda *_: {})
     draft = task(table, patients, parts=True).card({})
     network = task(table, patients).network()
     model = SimpleNamespace(card=draft, network=network)
@@ -180,7 +180,7 @@ def test_what_parts_have_taught_goes_on_with_what_is_said_of_spikes(
 
 def test_silver_says_nothing_where_no_spikes_were_scored(table: Path) -> None:
     def modalities(form: Form, evidence: dict[str, np.ndarray]) -> set[tuple[str, ...]]:
-        return {p.modalities for p in Patients.of([table], form, lambda _samples: evidence).training}
+        return {p.modalities for p in Patients.of([table], form, lambda *_: evidence).training}
 
     assert modalities(SMALL, scored()) == {("om", "if", "tem")}
     assert modalities(SMALL, scored(1)) == {("om", "if", "tem"), ("if", "tem")}
@@ -198,7 +198,7 @@ def test_silver_says_nothing_where_no_spikes_were_scored(table: Path) -> None:
 def test_spikes_are_scored_without_being_asked_for_where_nothing_else_counts_in_silver(
     table: Path, monkeypatch: pytest.MonkeyPatch, aggregate: str, scores: bool
 ) -> None:
-    monkeypatch.setattr("glomspike.disease.spikes.spike_evidences", lambda _samples, device: scored())
+    monkeypatch.setattr("glomspike.disease.spikes.spike_evidences", lambda *_: scored())
     beginning = Beginning((table,), None, None, photographs=False, seed=0)
     assert KIND.training.task(beginning, {"aggregate": aggregate}).options.spikes == scores
     parts = KIND.training.task(beginning, {"aggregate": aggregate, "micrograph_parts": True})
@@ -241,7 +241,7 @@ def test_a_training_says_what_it_rests_on_and_is_measured_by_every_subset(
     table: Path, patients: Patients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "DRAWS", 10)
-    monkeypatch.setattr("glomspike.disease.evaluate.spike_evidences", lambda _samples, _device: scored())
+    monkeypatch.setattr("glomspike.disease.evaluate.spike_evidences", lambda *_: scored())
     weights = learnt(task(table, patients, spikes=True), tmp_path, epochs=1)
     card = json.loads(weights.with_suffix(".json").read_text())
     assert card["classes"] == sorted(DISEASES)
@@ -320,7 +320,7 @@ def test_what_cannot_be_learnt_from_is_one_line(table: Path, change: object, sai
         writer.writeheader()
         writer.writerows({**row, "stage": row["stage"] if row["disease"] == "MN" else ""} for row in rows)
     with pytest.raises(SamplesError) as failure:
-        Patients.of([changed], SMALL, lambda _samples: pytest.fail("spikes were scored first"))
+        Patients.of([changed], SMALL, lambda *_: pytest.fail("spikes were scored first"))
     assert said in str(failure.value)
     assert "\n" not in str(failure.value)
 

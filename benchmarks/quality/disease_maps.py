@@ -19,6 +19,7 @@ from glomspike.disease.subsets import Subset
 from glomspike.learn.pretrain.encoder import encoder_kind, encoder_name, load_encoder
 from glomspike.learn.samples import Sample, read_samples
 from glomspike.modalities import MODALITIES
+from glomspike.networks.models import load_models
 from glomspike.networks.weights import load_card, load_state
 
 
@@ -119,7 +120,7 @@ def _evidence(
     """What the installed spike classifier says of each patient's glomeruli in silver."""
     if not path.is_file():
         part = path.with_suffix(".part.npz")
-        np.savez(part, allow_pickle=False, **spike_evidences(samples, device))
+        np.savez(part, allow_pickle=False, **spike_evidences(load_models(device=device), samples))
         part.rename(path)
     stored = np.load(path)
     return {name: stored[name] for name in stored.files}

@@ -1,11 +1,13 @@
 """`glomspike train KIND`: new weights from annotated tissue."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from glomspike.cli.kind_group import KindCommand, KindGroup
+from glomspike.cli.progress import shown_progress
 from glomspike.errors import UsageError
 from glomspike.networks.kinds import Beginning, ChosenOptions, ModelKind
 from glomspike.typed import Number
@@ -111,7 +113,8 @@ def _train(kind: ModelKind, typed: dict[str, Any]) -> None:
     model = None if is_new else load_model(kind.name, chosen.get("weights"), torch.device("cpu"))
     photographs = chosen.get("encoder_weights") == PHOTOGRAPHS
     state, encoder = _state(model, chosen)
-    beginning = Beginning(chosen["samples"], model, state, photographs, typed["seed"], encoder)
+    shown = partial(shown_progress, kind.name)
+    beginning = Beginning(chosen["samples"], model, state, photographs, typed["seed"], encoder, shown)
     settings = Settings(
         epochs=chosen.get("epochs", training.epochs),
         batch=chosen.get("batch", training.batch),

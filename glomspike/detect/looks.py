@@ -43,7 +43,7 @@ def mean_maps(network: nn.Module, windows: Tensor) -> Maps:
 
 def _seen(network: nn.Module, windows: Tensor) -> Maps:
     at_once = AT_ONCE_ON_CPU if windows.device.type == "cpu" else len(windows)
-    answers = [network(some) for some in windows.split(at_once)]
+    answers = [network(some) for some in torch.split(windows, at_once)]
     return Maps(*(torch.cat(maps) for maps in zip(*answers, strict=True)))
 
 

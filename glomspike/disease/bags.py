@@ -19,6 +19,7 @@ from glomspike.disease.prepare import (
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.geometry.circles import circle_polygon
+from glomspike.learn.evaluation import Progress, unseen
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import Picture, TrueGlomerulus, load_picture, resized
 from glomspike.modalities import MODALITIES, Modality
@@ -49,7 +50,10 @@ class Patient:
 
 
 def load_patients(
-    samples: Sequence[Sample], form: Form, evidence: Mapping[str, NDArray[np.float32]] | None = None
+    samples: Sequence[Sample],
+    form: Form,
+    evidence: Mapping[str, NDArray[np.float32]] | None = None,
+    progress: Progress = unseen,
 ) -> list[Patient]:
     """The patients of known disease, in the order of their first rows, with the images that say something.
 
@@ -57,10 +61,11 @@ def load_patients(
     """
     known = [sample for sample in samples if sample.disease is not None]
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        loaded = list(pool.map(lambda sample: instances_of(sample, form), known))
-    rows: dict[str, list[Instance]] = {}
-    for sample, instances in zip(known, loaded, strict=True):
-        rows.setdefault(sample.patient, []).extend(instances)
+        rows: dict[str, list[Instance]] = {}
+        loaded = pool.map(lambda sample: instances_of(sample, form), known)
+        for done, (sample, instances) in enumerate(zip(known, loaded, strict=True), start=1):
+            rows.setdefault(sample.patient, []).extend(instances)
+            progress(done, len(known))
     stated = {sample.patient: (sample.disease, sample.stage) for sample in known}
     patients = [
         Patient(name, by_modality(images), *stated[name], (evidence or {}).get(name))

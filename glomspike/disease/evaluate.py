@@ -7,17 +7,16 @@ from pydantic import JsonValue
 from glomspike.disease.bags import load_patients
 from glomspike.disease.examples import shown
 from glomspike.disease.form import Form
-from glomspike.disease.judge import encoded_patient, plain
+from glomspike.disease.judge import EncodedPatient, encoded_patient, plain
 from glomspike.disease.numbers import class_numbers, judged, stage_numbers, subset_numbers
 from glomspike.disease.spikes import spike_evidences
-from glomspike.disease.train import check_diseases, stated_of
-from glomspike.errors import SamplesError
+from glomspike.disease.train import check_diseases, check_enough, stated_in, stated_of
 from glomspike.learn.evaluation import Evaluation, Progress, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.lesions.confusion import confusion_picture
 from glomspike.metrics.classes import confusion_of
 from glomspike.modalities import MODALITIES, Modality
-from glomspike.networks.models import Model
+from glomspike.networks.models import Model, load_models
 
 
 def evaluate_disease(
@@ -31,18 +30,20 @@ def evaluate_disease(
     network, card = plain(model.network), model.card
     allowed = tuple(m for m in MODALITIES if m not in without)
     left = [sample for sample in samples if sample.modality in allowed]
-    evidence = spike_evidences(left, model.device) if card.arguments["spikes"] else None
-    patients = load_patients(left, Form.of(card.arguments), evidence)
-    subject = names_of_tables(samples)
-    check_diseases(stated_of(patients), card.classes, subject)
-    if len({one.disease for one in patients}) < 2:
-        cause = "has such images of patients with fewer than two diseases"
-        raise SamplesError(subject, cause, "state the diseases of more patients in the column disease")
-    known = []
-    for done, patient in enumerate(patients):
-        progress(done, len(patients))
-        known.append(encoded_patient(network, patient))
-    progress(len(patients), len(patients))
+    subject, few = names_of_tables(samples), "has such images of patients with fewer than two diseases"
+    stated = stated_in(left)
+    check_diseases(stated, card.classes, subject)
+    check_enough(stated, subject, few)
+    models = load_models(device=model.device) if card.arguments["spikes"] else None
+    known: list[EncodedPatient] = []
+    for done, name in enumerate(stated):
+        progress(done, len(stated))
+        rows = [sample for sample in left if sample.patient == name]
+        evidence = None if models is None else spike_evidences(models, rows)
+        patients = load_patients(rows, Form.of(card.arguments), evidence)
+        known += [encoded_patient(network, patient) for patient in patients]
+    progress(len(stated), len(stated))
+    check_enough(stated_of([one.patient for one in known]), subject, few)
     whole = judged(network, known, None, card.classes, card.class_calibration)
     numbers: dict[str, JsonValue] = {
         **class_numbers(whole, card.classes),

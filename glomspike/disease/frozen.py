@@ -12,6 +12,7 @@ from glomspike.disease.bags import Patient
 from glomspike.disease.batch import cells_of_views, stacked
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.findings import RGB
+from glomspike.learn.evaluation import Progress, unseen
 from glomspike.modalities import Modality
 
 AT_ONCE = 8
@@ -33,17 +34,28 @@ class FrozenMaps:
 
 
 def frozen_maps(
-    network: DiseaseNetwork, training: Sequence[Patient], validation: Sequence[Patient], views: int, seed: int
+    network: DiseaseNetwork,
+    training: Sequence[Patient],
+    validation: Sequence[Patient],
+    views: int,
+    seed: int,
+    progress: Progress = unseen,
 ) -> FrozenMaps:
     """What the encoder sees of validation patients, and of `views` variations of training patients."""
     network.eval()
     shapes = {m: network.map_shape(m) for m in network.form.looks_at}
     shown: dict[str, Maps] = {}
     cells: dict[str, NDArray[np.int8]] = {}
+    whole = views * len(training) + len(validation)
     for number, patient in enumerate(training):
+        progress(views * number, whole)
         rng = np.random.default_rng([seed, number])
         shown[patient.name], cells[patient.name] = _of_patient(network, patient, views, rng)
-    as_they_are = {patient.name: plain_maps(network, patient) for patient in validation}
+    as_they_are: dict[str, Maps] = {}
+    for number, patient in enumerate(validation):
+        progress(views * len(training) + number, whole)
+        as_they_are[patient.name] = plain_maps(network, patient)
+    progress(whole, whole)
     return FrozenMaps(as_they_are, shown, shapes, cells)
 
 

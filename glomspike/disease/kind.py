@@ -82,14 +82,13 @@ def _options(beginning: Beginning, chosen: ChosenOptions) -> "DiseaseOptions":
 
 def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training of a disease network; one that goes on learning keeps its form and diseases."""
-    import torch
-
     from glomspike.disease.spikes import spike_evidences
     from glomspike.disease.train import DiseaseTask, Patients
+    from glomspike.networks.models import load_models
 
     options = _options(beginning, chosen)
-    scored = partial(spike_evidences, device=torch.device("cpu")) if options.spikes else None
-    patients = Patients.of(beginning.tables, options.form, scored)
+    scored = partial(spike_evidences, load_models(device="cpu")) if options.spikes else None
+    patients = Patients.of(beginning.tables, options.form, scored, beginning.shown)
     return DiseaseTask(
         beginning.tables,
         options,
@@ -98,6 +97,7 @@ def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
         seed=beginning.seed,
         diseases=None if beginning.model is None else beginning.model.card.classes,
         photographs=beginning.photographs,
+        shown=beginning.shown,
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from glomspike.classify.kind import call_rule
@@ -12,11 +11,12 @@ from glomspike.classify.stage import SpikeStage
 from glomspike.disease.evidence import ScoredGlomerulus, spike_evidence
 from glomspike.findings import NON_GLOMERULAR, SCLEROSED, Circle, Classification, Outline
 from glomspike.geometry.circles import circle_polygon
+from glomspike.learn.evaluation import Progress, unseen
 from glomspike.learn.samples import Sample
 from glomspike.learn.truth import slide_truth
 from glomspike.lesions.stage import LesionStage
 from glomspike.modalities import SILVER
-from glomspike.networks.models import Models, load_models
+from glomspike.networks.models import Models
 from glomspike.networks.stage import Candidate
 from glomspike.segment.ahead import field_around
 from glomspike.segment.crop import whole_circle
@@ -25,13 +25,16 @@ from glomspike.slide.reader import Slide, open_slide
 CORNERS = 64
 
 
-def spike_evidences(samples: Sequence[Sample], device: torch.device) -> dict[str, NDArray[np.float32]]:
+def spike_evidences(
+    models: Models, samples: Sequence[Sample], progress: Progress = unseen
+) -> dict[str, NDArray[np.float32]]:
     """The numbers EVIDENCE (6,) of each patient with glomeruli in silver of known scale."""
-    models = load_models(device=device)
     scored: dict[str, list[ScoredGlomerulus]] = {}
-    for sample in samples:
-        if sample.modality == "om" and sample.marker in (None, SILVER) and sample.mpp is not None:
-            scored.setdefault(sample.patient, []).extend(_scored(sample, models))
+    silver = [one for one in samples if one.modality == "om" and one.marker in (None, SILVER) and one.mpp]
+    for done, sample in enumerate(silver):
+        progress(done, len(silver))
+        scored.setdefault(sample.patient, []).extend(_scored(sample, models))
+    progress(len(silver), len(silver))
     found = {patient: spike_evidence(glomeruli) for patient, glomeruli in scored.items()}
     return {patient: numbers for patient, numbers in found.items() if numbers is not None}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from glomspike.disease.subsets import subset_name
 from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
+from glomspike.learn.evaluation import Progress
 from glomspike.learn.samples import Sample, Split, in_split, read_samples
 from glomspike.learn.sheets import evenly
 from glomspike.learn.training import (
@@ -43,6 +45,7 @@ from glomspike.metrics.calibration import temperature
 from glomspike.metrics.classes import class_statistics
 from glomspike.metrics.ordinal import ordinal_statistics
 from glomspike.modalities import MODALITIES, Modality
+from glomspike.networks.kinds import Shown, unshown
 from glomspike.networks.weights import Card, CardDraft, ClassCalibration, Metric
 
 LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
@@ -52,8 +55,8 @@ EVIDENCE_SHOWN = 0.5
 QUALITY, QUALITY_OF_PARTS = "subset_log_likelihood", "finds_deposits"
 LIMITS = "can name only the diseases of its training patients, and names one of them for any patient"
 _LEARNT_FROM: tuple[Split, ...] = ("train", "val")
+SpikeScores = Callable[[Sequence[Sample], Progress], Mapping[str, NDArray[np.float32]]]
 Stated = Mapping[str, str | None]  # the disease of each patient, by name
-SpikeScores = Callable[[Sequence[Sample]], Mapping[str, NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -83,17 +86,30 @@ class Patients:
     validation: Sequence[Patient]
 
     @classmethod
-    def of(cls, tables: Sequence[Path], form: Form, scored: SpikeScores | None = None) -> "Patients":
-        """Those of tables, with what `scored` says of spikes, which takes time and comes after the checks.
+    def of(
+        cls,
+        tables: Sequence[Path],
+        form: Form,
+        scored: SpikeScores | None = None,
+        shown: Shown = unshown,
+    ) -> "Patients":
+        """Those of tables, with what `scored` says of spikes: it takes time, and comes after the checks.
 
         Raises SamplesError where a split has too few diseases, or one not learnt.
         """
         samples = read_samples(tables, MODALITIES)
         where = ", ".join(map(str, tables))
         rows = {split: in_split(samples, split) for split in _LEARNT_FROM}
-        _check_splits({split: _stated_in(some) for split, some in rows.items()}, where)
-        evidence = None if scored is None else scored([one for some in rows.values() for one in some])
-        patients = {split: load_patients(some, form, evidence) for split, some in rows.items()}
+        _check_splits({split: stated_in(some) for split, some in rows.items()}, where)
+        evidence = None
+        with shown() as progress:
+            if scored is not None:
+                every = [one for some in rows.values() for one in some]
+                evidence = scored(every, partial(progress, "spikes"))
+            patients = {
+                split: load_patients(some, form, evidence, partial(progress, f"images of split {split}"))
+                for split, some in rows.items()
+            }
         _check_splits({split: stated_of(some) for split, some in patients.items()}, where)
         return cls(patients["train"], patients["val"])
 
@@ -103,17 +119,21 @@ def stated_of(patients: Sequence[Patient]) -> Stated:
     return {one.name: one.disease for one in patients}
 
 
-def _stated_in(samples: Sequence[Sample]) -> Stated:
+def stated_in(samples: Sequence[Sample]) -> Stated:
+    """The disease of each patient of a table by name, where it is known."""
     return {one.patient: one.disease for one in samples if one.disease is not None}
 
 
 def _check_splits(splits: Mapping[Split, Stated], where: str) -> None:
     for split, stated in splits.items():
-        if len(set(stated.values())) < 2:
-            cause = "has patients of fewer than two diseases"
-            remedy = "state the diseases of more patients in the column disease"
-            raise SamplesError(f"{where}, split {split}", cause, remedy)
+        check_enough(stated, f"{where}, split {split}", "has patients of fewer than two diseases")
     check_diseases(splits["val"], set(splits["train"].values()), where)
+
+
+def check_enough(stated: Stated, subject: str, cause: str) -> None:
+    """Raises SamplesError where patients have fewer than two diseases."""
+    if len(set(stated.values())) < 2:
+        raise SamplesError(subject, cause, "state the diseases of more patients in the column disease")
 
 
 def check_diseases(stated: Stated, known: Collection[str | None], subject: str) -> None:
@@ -143,9 +163,10 @@ class DiseaseTask:
         diseases: tuple[str, ...] | None = None,
         photographs: bool = False,
         maps: FrozenMaps | None = None,
+        shown: Shown = unshown,
     ) -> None:
         self.tables, self.options, self.begin = tables, options, begin
-        self.photographs, self.seed, self.maps = photographs, seed, maps
+        self.photographs, self.seed, self.maps, self.shown = photographs, seed, maps, shown
         self.diseases = diseases or tuple(sorted({one.disease or "" for one in patients.training}))
         check_diseases(stated_of(patients.training), self.diseases, ", ".join(map(str, tables)))
         self.training, self.validation = list(patients.training), list(patients.validation)
@@ -178,7 +199,11 @@ class DiseaseTask:
     def begin_epoch(self, network: nn.Module, epoch: int) -> int:
         """All training patients once, or those with micrographs, in an order of this epoch's."""
         if self.options.frozen and self.maps is None:
-            self.maps = frozen_maps(plain(network), self.training, self.validation, VIEWS, self.seed)
+            with self.shown() as progress:
+                seen = partial(progress, "views of patients")
+                self.maps = frozen_maps(
+                    plain(network), self.training, self.validation, VIEWS, self.seed, seen
+                )
         self.marks_alone = self.by_marks and epoch % WHOLE_EVERY != 0
         shown = [n for n, one in enumerate(self.training) if not self.marks_alone or "tem" in one.modalities]
         self.order = np.random.default_rng([self.seed, epoch]).permutation(shown).tolist()

@@ -15,6 +15,10 @@ WORST = 10
 Progress = Callable[[int, int], None]  # done, of how many
 
 
+def unseen(_done: int, _whole: int) -> None:
+    """Progress that nobody sees."""
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation:
     """The numbers of an evaluation by name, its ten worst cases on one sheet, and other pictures by name."""

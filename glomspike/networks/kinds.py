@@ -5,6 +5,7 @@ and in the `kind.py` files is imported for `--help`: PyTorch and what needs it a
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +36,16 @@ KINDS: dict[str, str] = {
 }
 ENCODER = "encoder"  # the kind of weights that `pretrain` writes: the beginning of a model, not one itself
 
+# What is done of a stage of the work by name, and how much there is; shown while a context lasts.
+StageProgress = Callable[[str, int, int], None]
+Shown = Callable[[], AbstractContextManager[StageProgress]]
+
+
+def unshown() -> AbstractContextManager[StageProgress]:
+    """Progress that nobody sees."""
+    return nullcontext(lambda _stage, _done, _whole: None)
+
+
 # The options of a kind that were typed, by parameter name; those left out are absent.
 ChosenOptions = Mapping[str, Any]
 
@@ -45,7 +56,7 @@ class Beginning:
 
     `model` is the trained model that goes on learning, None for a new network; `state` its tensors, or those
     of a pretrained encoder, by name, which is of architecture `encoder` where its card says so; `photographs`
-    whether a new network's encoder knows ImageNet.
+    whether a new network's encoder knows ImageNet. `shown` shows how far preparing for it is.
     """
 
     tables: tuple[Path, ...]
@@ -54,6 +65,7 @@ class Beginning:
     photographs: bool
     seed: int
     encoder: str | None = None
+    shown: Shown = unshown
 
 
 @dataclass(frozen=True, eq=False)
