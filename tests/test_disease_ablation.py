@@ -15,8 +15,9 @@ from benchmarks.quality import disease_maps
 from benchmarks.quality.disease_controls import counts_alone, deposits_unknown, permuted, without_deposits
 from benchmarks.quality.disease_maps import KnownPatients, known_patients
 from glomspike.disease.model import DiseaseNetwork
+from glomspike.disease.patients import Patients
 from glomspike.disease.subsets import SUBSETS, subset_name
-from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
+from glomspike.disease.train import DiseaseOptions, DiseaseTask
 from glomspike.learn.training import NORMALISATION
 from glomspike.networks.weights import CardDraft, TrainingData, save_weights
 

@@ -15,6 +15,7 @@ from PIL import Image
 
 from glomspike.disease.augment import varied
 from glomspike.disease.bags import Patient, load_patients
+from glomspike.disease.patients import Patients
 from glomspike.disease.places import (
     KINDS,
     SOMEWHERE,
@@ -30,7 +31,7 @@ from glomspike.disease.places import (
     read_places,
 )
 from glomspike.disease.prepare import Instance, micrograph_square
-from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
+from glomspike.disease.train import DiseaseOptions, DiseaseTask
 from glomspike.errors import GlomspikeError, SamplesError
 from glomspike.learn.samples import read_samples
 from glomspike.modalities import DEPOSIT_PLACES, MODALITIES

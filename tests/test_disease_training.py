@@ -22,8 +22,9 @@ from glomspike.disease.infer import judge_case, measured_subsets
 from glomspike.disease.judge import plain
 from glomspike.disease.kind import KIND
 from glomspike.disease.parts import finding_deposits
+from glomspike.disease.patients import Patients
 from glomspike.disease.prepare import fluorescence_square, micrograph_square, rows_without_bar
-from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
+from glomspike.disease.train import DiseaseOptions, DiseaseTask
 from glomspike.errors import SamplesError
 from glomspike.learn.samples import in_split, read_samples
 from glomspike.learn.training import Settings, fabric_on, train

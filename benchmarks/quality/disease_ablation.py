@@ -36,8 +36,9 @@ from glomspike.disease.form import SIDES_PX, Form
 from glomspike.disease.judge import EncodedPatient, logits_of, patient_of_maps, plain
 from glomspike.disease.model import DiseaseNetwork
 from glomspike.disease.numbers import calibrated, having, measurable_subsets, named_stage, truth_of
+from glomspike.disease.patients import Patients
 from glomspike.disease.subsets import SUBSETS, Subset, subset_name
-from glomspike.disease.train import DiseaseOptions, DiseaseTask, Patients
+from glomspike.disease.train import DiseaseOptions, DiseaseTask
 from glomspike.findings import Scores
 from glomspike.learn.pretrain.encoder import PREFIX
 from glomspike.learn.training import Settings, fabric_on, train

@@ -9,8 +9,8 @@ from glomspike.disease.examples import shown
 from glomspike.disease.form import Form
 from glomspike.disease.judge import EncodedPatient, encoded_patient, plain
 from glomspike.disease.numbers import class_numbers, judged, stage_numbers, subset_numbers
+from glomspike.disease.patients import check_diseases, check_enough, stated_in, stated_of
 from glomspike.disease.spikes import spike_evidences
-from glomspike.disease.train import check_diseases, check_enough, stated_in, stated_of
 from glomspike.learn.evaluation import Evaluation, Progress, worst_sheet
 from glomspike.learn.samples import Sample, names_of_tables
 from glomspike.lesions.confusion import confusion_picture

@@ -82,8 +82,9 @@ def _options(beginning: Beginning, chosen: ChosenOptions) -> "DiseaseOptions":
 
 def _task(beginning: Beginning, chosen: ChosenOptions) -> "Task":
     """The training of a disease network; one that goes on learning keeps its form and diseases."""
+    from glomspike.disease.patients import Patients
     from glomspike.disease.spikes import spike_evidences
-    from glomspike.disease.train import DiseaseTask, Patients
+    from glomspike.disease.train import DiseaseTask
     from glomspike.networks.models import load_models
 
     options = _options(beginning, chosen)

@@ -1,6 +1,6 @@
 """The disease network's training: patients of known disease, with the modalities that each of them has."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glomspike.disease.augment import View, varied
-from glomspike.disease.bags import Patient, load_patients
+from glomspike.disease.bags import Patient
 from glomspike.disease.batch import cells_of_views, deposits_of, evidence_of, facts, stacked
 from glomspike.disease.binding import binding_loss
 from glomspike.disease.encoder import map_side
@@ -24,14 +24,12 @@ from glomspike.disease.judge import EncodedPatient, encoded_patient, logits_of, 
 from glomspike.disease.model import Answer, DiseaseNetwork
 from glomspike.disease.numbers import having, judged, measurable_subsets, named_stage, truth_of
 from glomspike.disease.parts import finding_deposits, marked, part_px
+from glomspike.disease.patients import Patients, check_diseases, stated_of
 from glomspike.disease.places import UNKNOWN, known_cells, place_loss
 from glomspike.disease.staging import stage_loss, stage_weights
 from glomspike.disease.subsets import subset_name
-from glomspike.errors import SamplesError
 from glomspike.findings import RGB
 from glomspike.learn.augmentation import Rng
-from glomspike.learn.evaluation import Progress
-from glomspike.learn.samples import Sample, Split, in_split, read_samples
 from glomspike.learn.sheets import evenly
 from glomspike.learn.training import (
     LICENCE,
@@ -54,9 +52,6 @@ VIEWS = 4  # of each image that an encoder which does not learn sees
 EVIDENCE_SHOWN = 0.5
 QUALITY, QUALITY_OF_PARTS = "subset_log_likelihood", "finds_deposits"
 LIMITS = "can name only the diseases of its training patients, and names one of them for any patient"
-_LEARNT_FROM: tuple[Split, ...] = ("train", "val")
-SpikeScores = Callable[[Sequence[Sample], Progress], Mapping[str, NDArray[np.float32]]]
-Stated = Mapping[str, str | None]  # the disease of each patient, by name
 
 
 @dataclass(frozen=True)
@@ -76,73 +71,6 @@ class DiseaseOptions:
     frozen: bool = False
     parts: bool = False
     spikes: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Patients:
-    """The patients of a training, and of its validation."""
-
-    training: Sequence[Patient]
-    validation: Sequence[Patient]
-
-    @classmethod
-    def of(
-        cls,
-        tables: Sequence[Path],
-        form: Form,
-        scored: SpikeScores | None = None,
-        shown: Shown = unshown,
-    ) -> "Patients":
-        """Those of tables, with what `scored` says of spikes: it takes time, and comes after the checks.
-
-        Raises SamplesError where a split has too few diseases, or one not learnt.
-        """
-        samples = read_samples(tables, MODALITIES)
-        where = ", ".join(map(str, tables))
-        rows = {split: in_split(samples, split) for split in _LEARNT_FROM}
-        _check_splits({split: stated_in(some) for split, some in rows.items()}, where)
-        evidence = None
-        with shown() as progress:
-            if scored is not None:
-                every = [one for some in rows.values() for one in some]
-                evidence = scored(every, partial(progress, "spikes"))
-            patients = {
-                split: load_patients(some, form, evidence, partial(progress, f"images of split {split}"))
-                for split, some in rows.items()
-            }
-        _check_splits({split: stated_of(some) for split, some in patients.items()}, where)
-        return cls(patients["train"], patients["val"])
-
-
-def stated_of(patients: Sequence[Patient]) -> Stated:
-    """The disease of each patient by name."""
-    return {one.name: one.disease for one in patients}
-
-
-def stated_in(samples: Sequence[Sample]) -> Stated:
-    """The disease of each patient of a table by name, where it is known."""
-    return {one.patient: one.disease for one in samples if one.disease is not None}
-
-
-def _check_splits(splits: Mapping[Split, Stated], where: str) -> None:
-    for split, stated in splits.items():
-        check_enough(stated, f"{where}, split {split}", "has patients of fewer than two diseases")
-    check_diseases(splits["val"], set(splits["train"].values()), where)
-
-
-def check_enough(stated: Stated, subject: str, cause: str) -> None:
-    """Raises SamplesError where patients have fewer than two diseases."""
-    if len(set(stated.values())) < 2:
-        raise SamplesError(subject, cause, "state the diseases of more patients in the column disease")
-
-
-def check_diseases(stated: Stated, known: Collection[str | None], subject: str) -> None:
-    """Raises SamplesError for a patient whose disease is not among those known."""
-    for name, disease in stated.items():
-        if disease not in known:
-            among = ", ".join(sorted(one for one in known if one))
-            cause = f"patient {name} has {disease}, which is not among those learnt ({among})"
-            raise SamplesError(subject, cause, "correct the column disease, or add training patients of it")
 
 
 class DiseaseTask:
