@@ -128,7 +128,7 @@ class DiseaseTask:
         """All training patients once, or those with micrographs, in an order of this epoch's."""
         if self.options.frozen and self.maps is None:
             with self.shown() as progress:
-                seen = partial(progress, "views of patients")
+                seen = partial(progress, "views encoded")
                 self.maps = frozen_maps(
                     plain(network), self.training, self.validation, VIEWS, self.seed, seen
                 )
