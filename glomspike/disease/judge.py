@@ -11,7 +11,7 @@ from torch import nn
 from glomspike.disease.bags import Patient
 from glomspike.disease.batch import evidence_of, facts, only, whole_patient
 from glomspike.disease.frozen import Maps
-from glomspike.disease.model import Answer, DiseaseNetwork, Seen
+from glomspike.disease.model import Answer, DiseaseNetwork, SeenImages
 from glomspike.disease.subsets import Subset
 from glomspike.findings import Scores
 from glomspike.learn.training import Batch
@@ -24,7 +24,7 @@ class EncodedPatient:
 
     patient: Patient
     batch: Batch
-    seen: Seen
+    seen: SeenImages
 
     def answer(self, network: DiseaseNetwork, subset: Subset) -> Answer:
         """What the network says of the modalities of a subset."""

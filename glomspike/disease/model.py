@@ -65,7 +65,7 @@ class Answer(NamedTuple):
     binding: Tensor
 
 
-class Seen(NamedTuple):
+class SeenImages(NamedTuple):
     """What is seen in each image of some patients, whichever of them the answer is to rest on.
 
     `maps` by modality (b, n, WIDTH, h, w), 0 where there is no image; what each place of the micrographs
@@ -122,15 +122,15 @@ class DiseaseNetwork(FreezableEncoder):
     def forward(self, batch: Batch) -> Answer:
         return self.answer(batch, self.see(batch))
 
-    def see(self, batch: Batch) -> Seen:
+    def see(self, batch: Batch) -> SeenImages:
         """What is seen in each image of a batch."""
         return self.read({m: self.maps(batch, m) for m in self.form.looks_at})
 
-    def read(self, maps: Mapping[Modality, Tensor]) -> Seen:
+    def read(self, maps: Mapping[Modality, Tensor]) -> SeenImages:
         """What maps of images by modality say of their places and of antibodies."""
-        return Seen(maps, self._places(maps["tem"]), self.binding(maps["if"]))
+        return SeenImages(maps, self._places(maps["tem"]), self.binding(maps["if"]))
 
-    def answer(self, batch: Batch, seen: Seen) -> Answer:
+    def answer(self, batch: Batch, seen: SeenImages) -> Answer:
         """The answer that rests on those images that a batch says are present."""
         there = {m: batch[f"{m}_present"] for m in MODALITIES}
         maps, places, binding = seen

@@ -14,11 +14,11 @@ from glomspike.errors import SamplesError
 from glomspike.learn.evaluation import Progress
 from glomspike.learn.samples import Sample, Split, in_split, read_samples
 from glomspike.modalities import MODALITIES
-from glomspike.networks.kinds import Shown, unshown
+from glomspike.networks.kinds import ProgressDisplay, unshown
 
 _LEARNT_FROM: tuple[Split, ...] = ("train", "val")
 SpikeScores = Callable[[Sequence[Sample], Progress], Mapping[str, NDArray[np.float32]]]
-Stated = Mapping[str, str | None]  # the disease of each patient, by name
+DiseaseByPatient = Mapping[str, str | None]  # the disease of each patient, by name
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Patients:
         tables: Sequence[Path],
         form: Form,
         scored: SpikeScores | None = None,
-        shown: Shown = unshown,
+        shown: ProgressDisplay = unshown,
     ) -> "Patients":
         """Those of tables, with what `scored` says of spikes: it takes time, and comes after the checks.
 
@@ -57,29 +57,29 @@ class Patients:
         return cls(patients["train"], patients["val"])
 
 
-def stated_of(patients: Sequence[Patient]) -> Stated:
+def stated_of(patients: Sequence[Patient]) -> DiseaseByPatient:
     """The disease of each patient by name."""
     return {one.name: one.disease for one in patients}
 
 
-def stated_in(samples: Sequence[Sample]) -> Stated:
+def stated_in(samples: Sequence[Sample]) -> DiseaseByPatient:
     """The disease of each patient of a table by name, where it is known."""
     return {one.patient: one.disease for one in samples if one.disease is not None}
 
 
-def _check_splits(splits: Mapping[Split, Stated], where: str) -> None:
+def _check_splits(splits: Mapping[Split, DiseaseByPatient], where: str) -> None:
     for split, stated in splits.items():
         check_enough(stated, f"{where}, split {split}", "has patients of fewer than two diseases")
     check_diseases(splits["val"], set(splits["train"].values()), where)
 
 
-def check_enough(stated: Stated, subject: str, cause: str) -> None:
+def check_enough(stated: DiseaseByPatient, subject: str, cause: str) -> None:
     """Raises SamplesError where patients have fewer than two diseases."""
     if len(set(stated.values())) < 2:
         raise SamplesError(subject, cause, "state the diseases of more patients in the column disease")
 
 
-def check_diseases(stated: Stated, known: Collection[str | None], subject: str) -> None:
+def check_diseases(stated: DiseaseByPatient, known: Collection[str | None], subject: str) -> None:
     """Raises SamplesError for a patient whose disease is not among those known."""
     for name, disease in stated.items():
         if disease not in known:

@@ -43,7 +43,7 @@ from glomspike.metrics.calibration import temperature
 from glomspike.metrics.classes import class_statistics
 from glomspike.metrics.ordinal import ordinal_statistics
 from glomspike.modalities import MODALITIES, Modality
-from glomspike.networks.kinds import Shown, unshown
+from glomspike.networks.kinds import ProgressDisplay, unshown
 from glomspike.networks.weights import Card, CardDraft, ClassCalibration, Metric
 
 LIGHT, FLUORESCENCE = 4, 8  # images a patient that are learnt from at once
@@ -91,7 +91,7 @@ class DiseaseTask:
         diseases: tuple[str, ...] | None = None,
         photographs: bool = False,
         maps: FrozenMaps | None = None,
-        shown: Shown = unshown,
+        shown: ProgressDisplay = unshown,
     ) -> None:
         self.tables, self.options, self.begin = tables, options, begin
         self.photographs, self.seed, self.maps, self.shown = photographs, seed, maps, shown

@@ -38,7 +38,7 @@ ENCODER = "encoder"  # the kind of weights that `pretrain` writes: the beginning
 
 # What is done of a stage of the work by name, and how much there is; shown while a context lasts.
 StageProgress = Callable[[str, int, int], None]
-Shown = Callable[[], AbstractContextManager[StageProgress]]
+ProgressDisplay = Callable[[], AbstractContextManager[StageProgress]]
 
 
 def unshown() -> AbstractContextManager[StageProgress]:
@@ -65,7 +65,7 @@ class Beginning:
     photographs: bool
     seed: int
     encoder: str | None = None
-    shown: Shown = unshown
+    shown: ProgressDisplay = unshown
 
 
 @dataclass(frozen=True, eq=False)
