@@ -18,7 +18,7 @@ from glomspike.segment.outline import outline_of_circle
 from glomspike.segment.settle import SettledGlomerulus
 from glomspike.slide.field import Field, RegionReader, read_field
 
-BATCH = 8  # glomeruli worked on at once
+BATCH = 4  # glomeruli worked on at once
 MARGIN_UM = 15.0  # around the outline in a glomerulus's field
 
 _Item = TypeVar("_Item")
