@@ -42,9 +42,11 @@ def mean_maps(network: nn.Module, windows: Tensor) -> Maps:
 
 
 def _seen(network: nn.Module, windows: Tensor) -> Maps:
-    at_once = AT_ONCE_ON_CPU if windows.device.type == "cpu" else len(windows)
-    answers = [network(some) for some in torch.split(windows, at_once)]
-    return Maps(*(torch.cat(maps) for maps in zip(*answers, strict=True)))
+    if windows.device.type != "cpu":
+        maps: Maps = network(windows)
+        return maps
+    answers = [network(some) for some in torch.split(windows, AT_ONCE_ON_CPU)]
+    return Maps(*(torch.cat(parts) for parts in zip(*answers, strict=True)))
 
 
 def _answer(network: nn.Module, windows: Tensor, look: Look) -> tuple[Tensor, Tensor]:
